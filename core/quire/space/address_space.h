@@ -1,0 +1,155 @@
+// An address space (mm): a root table, a map of mappings, limits and counters, with Linux's rules.
+//
+// Life cycle: create() or fork(); used by any number of threads; release() by the last user tears it down. Fork costs the same
+// whatever is mapped: it shares the top tables and the map.
+// Operations, one file each: mmap.cc munmap.cc mprotect.cc brk.cc madvise.cc fault.cc fork.cc exit.cc access.cc.
+// Owns invariants I3 (with table/), I10, I12. Does not schedule, does not know system call numbers, users or files' names.
+//
+// Locks: every public operation takes the mm lock itself (exclusive for changes of the map, shared for faults) and must be called
+// without any core lock held. All may sleep (platform::wait).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "quire/base/errno.h"
+#include "quire/base/geometry.h"
+#include "quire/base/lock.h"
+#include "quire/base/types.h"
+#include "quire/object/memory_object.h"
+#include "quire/stats/counters.h"
+#include "quire/tlb/tlb_context.h"
+#include "quire/vma/vma.h"
+#include "quire/vma/vma_map.h"
+
+namespace quire {
+
+class MemoryManager;
+
+/// How fork treats tables (design.md section 5). Visible behaviour is the same in all three.
+enum class ForkMode : std::uint8_t {
+  kTree,  ///< share at the top: O(1)
+  kLeaf,  ///< share level-1 tables, copy the levels above
+  kCopy,  ///< share nothing
+};
+
+/// Limits that Linux keeps per process and that bind memory operations.
+struct Limits {
+  static constexpr std::uint64_t kInfinity = ~std::uint64_t{0};
+  ByteCount address_space{kInfinity};  ///< RLIMIT_AS
+  ByteCount data{kInfinity};           ///< RLIMIT_DATA
+  ByteCount stack{8U << 20};           ///< RLIMIT_STACK
+  std::uint64_t max_map_count = 65530; ///< /proc/sys/vm/max_map_count
+};
+
+/// Where the kernel put things at exec; plain values that only /proc and brk read. Set before the first thread runs.
+struct Layout {
+  VirtAddr code_begin, code_end, data_begin, data_end, brk_begin, stack_begin, args_begin, args_end, env_begin, env_end;
+};
+
+/// How a new address space is set up.
+struct AddressSpaceConfig {
+  ForkMode fork_mode = ForkMode::kTree;
+  Limits limits;
+  /// mmap places mappings downward from here; default: user_top − 128 MiB (scaled down in tiny geometries).
+  VirtAddr mmap_top{0};
+  /// Lowest address mmap and MAP_FIXED may use (/proc/sys/vm/mmap_min_addr).
+  VirtAddr mmap_floor{65536};
+};
+
+/// Raw Linux arguments of mmap(2), all but the file: that has become `object`.
+struct MmapRequest {
+  VirtAddr address;
+  ByteCount length;
+  std::uint32_t prot = 0;   ///< PROT_*
+  std::uint32_t flags = 0;  ///< MAP_*
+  /// What to map; null with MAP_ANONYMOUS. Not consumed: mappings take their own user counts.
+  MemoryObject* object = nullptr;
+  PageIndex offset;
+};
+
+/// What became of a fault. The caller turns the bad ones into signals.
+enum class FaultOutcome : std::uint8_t {
+  kMinor,       ///< resolved
+  kMajor,       ///< resolved with I/O
+  kMapError,    ///< SIGSEGV, SEGV_MAPERR
+  kAccessError, ///< SIGSEGV, SEGV_ACCERR
+  kBusError,    ///< SIGBUS, BUS_ADRERR
+  kOutOfMemory, ///< nothing changed; the OOM policy is the caller's
+};
+
+/// Memory figures, exact at any quiescent instant (I10). Pages unless named otherwise.
+struct Usage {
+  PageCount rss_anon, rss_file, rss_shmem;
+  PageCount rss_peak;       ///< VmHWM
+  PageCount mapped;         ///< VmSize: pages in mappings
+  PageCount mapped_peak;    ///< VmPeak
+  PageCount data, stack, exec;  ///< VmData, VmStk, VmExe+VmLib
+  PageCount tables;         ///< tables reachable from the root, the root included, zero tables not (VmPTE = tables × 4 KiB)
+  PageCount tables_shared;  ///< of those, with share > 1 on the table or above it
+  std::uint64_t mappings = 0;
+  std::uint64_t minor_faults = 0, major_faults = 0;
+  [[nodiscard]] PageCount rss() const { return rss_anon + rss_file + rss_shmem; }
+};
+
+class AddressSpace {
+ public:
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+
+  /// A new, empty address space with one user and no actor.
+  /// Errors: ENOMEM.
+  static Result<AddressSpace*> create(MemoryManager& memory, const AddressSpaceConfig& config);
+
+  /// One more holder of the pointer (a thread of the process, a snapshot, /proc).
+  void acquire() { users_.fetch_add(1); }
+  /// Drops a holder; the last one destroys the space. Never allocates, never fails (S0.55).
+  void release();
+
+  /// Declares one more CPU-using thread (a task, a simulated CPU). With one actor some flushes need no second phase.
+  /// The first is declared before the space runs; a further one only by a thread that is an actor itself.
+  void add_actor();
+  void remove_actor();
+
+  /// Linux mmap(2). Returns the address. Errors: as man7 mmap(2): EINVAL, ENOMEM, EEXIST, EPERM (below mmap_floor), EOPNOTSUPP.
+  Result<VirtAddr> mmap(const MmapRequest& request);
+  /// Linux munmap(2). Errors: EINVAL, ENOMEM (split beyond max_map_count, or no table for an edge; nothing changed).
+  Result<void> munmap(VirtAddr address, ByteCount length);
+  /// Linux mprotect(2); `prot` raw. Errors: EINVAL, ENOMEM (hole, or no memory; the part before a hole is changed, as on Linux), EACCES.
+  Result<void> mprotect(VirtAddr address, ByteCount length, std::uint32_t prot);
+  /// Linux brk(2) as the raw system call: returns the new break, or the old one if it could not move.
+  VirtAddr brk(VirtAddr wanted);
+  /// Linux madvise(2). Errors: EINVAL, ENOMEM (hole: the mapped parts are done, as on Linux), EAGAIN.
+  Result<void> madvise(VirtAddr address, ByteCount length, int advice);
+
+  /// Resolves a fault at `address`, from the hardware or from a software access.
+  FaultOutcome fault(VirtAddr address, Access access);
+
+  /// A copy-on-write child with one user and no actor. Errors: ENOMEM; this space is unchanged to its program.
+  Result<AddressSpace*> fork();
+  Result<AddressSpace*> fork(ForkMode mode);
+
+  /// Reads memory as the program would (faulting pages in), without its being loaded. Stops at the first byte that cannot be read and
+  /// returns how many were read; EFAULT if none. Used for exec, /proc and tests; not the fast user copy.
+  Result<ByteCount> read(VirtAddr address, std::span<std::byte> to);
+  /// Writes likewise, with copy-on-write.
+  Result<ByteCount> write(VirtAddr address, std::span<const std::byte> from);
+
+  /// The map as it is now: O(1), immutable, to be iterated without a lock.
+  VmaMap map();
+  Usage usage();
+  /// The mapping that covers `address`, if any.
+  std::optional<Vma> find(VirtAddr address);
+
+  void set_limits(const Limits& limits);
+  Limits limits();
+  void set_fork_mode(ForkMode mode);
+  [[nodiscard]] ForkMode fork_mode();
+  /// Sets where brk starts (and is); see Layout.
+  void set_layout(const Layout& layout);
+  Layout layout();
+
+  [[nodiscard]] MemoryManager& memory() const { return memory_; }
+  [[nodiscard]] TlbContext& tlb() { return tlb_; }
+  [[nodiscard]] std::uint64_t id() const { return tlb_.id; }

@@ -1,0 +1,39 @@
+// Named virtio-serial ports to the command.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "sched/wait.h"
+
+namespace quire::kernel {
+
+/// One port. All calls may sleep.
+class ConsolePort {
+ public:
+  virtual ~ConsolePort() = default;
+  /// Hands all bytes to the host; returns when the host has taken them.
+  virtual void write(const void* data, std::size_t size) = 0;
+  /// Bytes that have come, up to `size`; 0 if none are there now.
+  virtual std::size_t read_some(void* to, std::size_t size) = 0;
+  /// Whether read_some() would return bytes now; woken on `readers` when that changes.
+  [[nodiscard]] virtual bool readable() const = 0;
+  WaitQueue readers;
+};
+/// The port of that name ("quire.stdin" …), or null.
+ConsolePort* console_port(std::string_view name);
+
+/// A 9p transport: one request at a time per tag; sleeps until the reply is there. Returns the reply's size, at most `reply_size`.
+class NinePTransport {
+ public:
+  virtual ~NinePTransport() = default;
+  virtual std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) = 0;
+};
+/// The 9p device with that mount tag, or null.
+NinePTransport* nine_p_transport(std::string_view tag);
+
+/// Random bytes (virtio-rng and RDRAND mixed into a ChaCha20 generator; from the launch record's seed if there is one).
+void random_bytes(void* to, std::size_t size);
+
+}  // namespace quire::kernel

@@ -1,0 +1,178 @@
+// The virtual file system: inodes, open files, names, mounts.
+//
+// Life cycle: an Inode is counted and lives as long as something names or opens it. A Dentry is a name in the tree, cached; a negative
+// dentry has no inode. A File is one open(2); descriptors share it. Locks: see each class; a directory's mutex (Inode::mutex) is held
+// over changes of its names, parent before child; Files have no lock but an offset mutex.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/ref_ptr.h"
+#include "quire/base/errno.h"
+#include "sched/wait.h"
+#include "sync/lock.h"
+
+namespace quire::kernel {
+
+class Inode;
+class File;
+class Dentry;
+struct Credentials;
+
+/// struct timespec's resolution, nanoseconds since the epoch.
+struct FileTimes {
+  std::int64_t access_ns = 0, modify_ns = 0, change_ns = 0;
+};
+
+/// What stat reports. `mode` has the S_IF* bits.
+struct Attributes {
+  std::uint64_t device = 0, inode = 0;
+  std::uint32_t mode = 0, uid = 0, gid = 0;
+  std::uint64_t links = 1, size = 0, blocks = 0, block_size = 4096, rdev = 0;
+  FileTimes times;
+};
+
+/// Which attributes set_attributes() changes.
+struct AttributeChange {
+  std::optional<std::uint32_t> mode, uid, gid;
+  std::optional<std::uint64_t> size;
+  std::optional<std::int64_t> access_ns, modify_ns;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  std::uint64_t inode = 0;
+  std::uint8_t type = 0;  ///< DT_*
+};
+
+/// Bytes that may come from or go to user or kernel memory: what read and write move.
+class IoBuffer {
+ public:
+  static IoBuffer user(std::uint64_t address, std::size_t size);
+  static IoBuffer kernel(void* address, std::size_t size);
+  [[nodiscard]] std::size_t size() const { return size_; }  ///< bytes left
+  /// Moves bytes and advances. Errors: EFAULT.
+  Result<void> copy_in(void* to, std::size_t n);          ///< from the buffer (write)
+  Result<void> copy_out(const void* from, std::size_t n); ///< into the buffer (read)
+  Result<void> zero_out(std::size_t n);
+
+ private:
+  std::uint64_t address_ = 0;
+  std::size_t size_ = 0;
+  bool is_user_ = false;
+};
+
+/// What poll reports: POLLIN, POLLOUT, POLLHUP, POLLERR …
+using PollMask = std::uint32_t;
+
+/// An open file. Subclasses implement what they can; the defaults answer as Linux does for files without the operation.
+class File : public RefCounted {
+ public:
+  /// Moves up to buffer.size() bytes at `offset` (files without position ignore it). 0 at end of file. Blocks unless nonblocking().
+  virtual Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset);   // EINVAL
+  virtual Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset);  // EINVAL
+  virtual Result<std::int64_t> seek(std::int64_t offset, int whence);         // ESPIPE
+  virtual Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);  // ENOTTY
+  /// Ready events now; if `sleeper` is given, first enqueues it wherever a change will be announced.
+  virtual PollMask poll(Sleeper* sleeper);  // always readable and writable
+  virtual Result<void> truncate(std::uint64_t size);                          // EINVAL
+  virtual Result<void> sync();                                                // ok
+  /// Entries from the directory position `offset` on; calls sink until it returns false. Updates offset. ENOTDIR
+  virtual Result<void> read_directory(std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t next), void* context);
+  /// Called when the last descriptor of this open file is closed.
+  virtual void on_close() {}
+
+  [[nodiscard]] virtual Result<Attributes> attributes();
+  [[nodiscard]] bool readable() const { return (flags.load() & 3) != 1; }
+  [[nodiscard]] bool writable() const { return (flags.load() & 3) != 0; }
+  [[nodiscard]] bool nonblocking() const;
+  /// Whether read and write use and move `position`.
+  [[nodiscard]] virtual bool has_position() const { return false; }
+
+  RefPtr<Inode> inode;                    ///< null for files without one
+  RefPtr<Dentry> dentry;                  ///< the name it was opened by, for /proc/PID/fd and fchdir
+  std::atomic<std::uint32_t> flags{0};    ///< O_* as fcntl(F_GETFL) reports
+  Mutex position_lock;
+  std::uint64_t position = 0;
+
+ protected:
+  ~File() override;
+};
+
+/// A file system object. Directory operations get names without slashes.
+class Inode : public RefCounted {
+ public:
+  [[nodiscard]] virtual Result<Attributes> attributes() = 0;
+  virtual Result<void> set_attributes(const AttributeChange& change);                 // EPERM
+  virtual Result<RefPtr<File>> open(std::uint32_t flags) = 0;
+  virtual Result<std::string> read_link();                                            // EINVAL
+  virtual Result<RefPtr<Inode>> lookup(std::string_view name);                        // ENOTDIR
+  /// Regular file, directory (S_IFDIR), device or fifo by `mode`.
+  virtual Result<RefPtr<Inode>> create(std::string_view name, std::uint32_t mode, std::uint64_t rdev);  // EROFS
+  virtual Result<RefPtr<Inode>> symlink(std::string_view name, std::string_view target);                // EROFS
+  virtual Result<void> link(std::string_view name, Inode& target);                    // EROFS
+  virtual Result<void> unlink(std::string_view name);                                 // EROFS
+  virtual Result<void> rmdir(std::string_view name);                                  // EROFS
+  virtual Result<void> rename(std::string_view name, Inode& new_parent, std::string_view new_name, std::uint32_t flags);  // EROFS
+  /// Whether a cached dentry may be used without asking again. procfs says no.
+  [[nodiscard]] virtual bool cacheable() const { return true; }
+
+  Mutex mutex;  ///< guards the names in a directory, the size and contents of a file
+};
+
+/// A process's descriptors. Shared by CLONE_FILES. Slots carry the close-on-exec flag.
+class FdTable : public RefCounted {
+ public:
+  Result<int> install(RefPtr<File> file, int lowest, bool close_on_exec);  ///< EMFILE beyond `limit`
+  Result<RefPtr<File>> get(int fd);                                        ///< EBADF
+  Result<void> close(int fd);
+  Result<int> dup_to(int from, int to, bool close_on_exec);
+  RefPtr<FdTable> clone();
+  void close_on_exec();
+  void close_all();
+  Result<bool> close_on_exec_flag(int fd);
+  Result<void> set_close_on_exec_flag(int fd, bool on);
+  /// Open descriptors in ascending order, for /proc/PID/fd and close_range.
+  std::vector<int> open_fds();
+  std::uint64_t limit = 1024;  ///< RLIMIT_NOFILE
+
+ private:
+  struct Slot {
+    RefPtr<File> file;
+    bool close_on_exec = false;
+  };
+  Mutex mutex_;
+  std::vector<Slot> slots_;
+};
+
+/// Root, working directory and umask. Shared by CLONE_FS.
+class FsContext : public RefCounted {
+ public:
+  RefPtr<FsContext> clone();
+  Mutex mutex;
+  RefPtr<Dentry> root, cwd;
+  std::uint32_t umask = 022;
+};
+
+/// Builds the name space for the launch record: 9p root with overlay, /tmp, /dev, /dev/shm, /proc. Called once, in a thread that may sleep.
+Result<void> mount_everything();
+/// The first process' context: root, and `cwd` or / if there is no such directory.
+RefPtr<FsContext> initial_fs_context(std::string_view cwd);
+/// Opens fds 0, 1, 2 of the first process according to the launch record.
+Result<void> open_standard_files(FdTable& table);
+/// Resolves and opens `path` for reading an executable: a regular file with an execute bit for the caller. ENOENT, EACCES, EISDIR→EACCES …
+Result<RefPtr<File>> open_executable(std::string_view path);
+/// open(2) from inside the kernel, in the current task's context.
+Result<RefPtr<File>> open_path(std::string_view path, std::uint32_t flags, std::uint32_t mode);
+/// Reads exactly or up to `size` bytes at `offset` from inside the kernel.
+Result<std::size_t> read_file(File& file, void* to, std::size_t size, std::uint64_t offset);
+/// The absolute path of a dentry, as /proc and getcwd show it.
+std::string path_of(Dentry& dentry);
+
+}  // namespace quire::kernel

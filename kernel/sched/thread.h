@@ -1,0 +1,73 @@
+// What the scheduler knows of a thread of execution: kernel stack, saved context, FPU state, the address space to load.
+//
+// `Task` (task/task.h) derives from Thread: a Linux task. Kernel threads are plain Threads.
+// States: runnable (on a run queue or running) → sleeping → runnable …; dead after exit_thread(), freed by the owner's callback.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "quire/space/address_space.h"
+
+namespace quire::kernel {
+
+struct TrapFrame;
+
+/// One schedulable thread.
+class Thread {
+ public:
+  virtual ~Thread();
+
+  /// Gives the thread a kernel stack. It will begin in `entry(argument)` when first scheduled. Errors: ENOMEM.
+  Result<void> prepare(void (*entry)(void*), void* argument);
+  /// Gives the thread a kernel stack on which it returns to user mode with the registers of `frame` (fork, clone, exec of init).
+  Result<void> prepare_user_return(const TrapFrame& frame);
+
+  /// The user registers saved at the last entry from user mode; at the top of the kernel stack. Only for threads with user mode.
+  [[nodiscard]] TrapFrame& trap_frame();
+
+  /// User address space to load when switched in, or null (kernel threads). Set by the owner while the thread does not run, or by
+  /// the thread itself through switch_space().
+  AddressSpace* space = nullptr;
+  /// FS base (thread pointer) and GS base of user mode; loaded at switch-in.
+  std::uint64_t fs_base = 0, gs_base = 0;
+  /// Nanoseconds spent in user and kernel mode.
+  std::atomic<std::uint64_t> user_ns{0}, kernel_ns{0};
+  std::atomic<std::uint64_t> voluntary_switches{0}, involuntary_switches{0};
+
+  /// Copies the FPU state of the running thread into this one (fork).
+  void copy_fpu_from_current();
+  /// FPU state as the 512-byte FXSAVE image, for signal frames. Current thread only.
+  void save_fpu(void* fxsave_image);
+  void restore_fpu(const void* fxsave_image);
+  /// Initial FPU state (exec).
+  void reset_fpu();
+
+  /// Called on another stack after the thread called exit_thread() and can never run again.
+  virtual void on_dead() {}
+  /// Whether an interruptible sleep must end (a signal is pending). Called with the scheduler's lock held: must not sleep or lock.
+  [[nodiscard]] virtual bool has_interruption() const { return false; }
+  virtual const char* name() const { return "kthread"; }
+
+  struct Internals;  ///< the scheduler's
+  Internals* internals = nullptr;
+};
+
+/// The thread running on this CPU.
+Thread& current_thread();
+/// Puts a prepared thread on a run queue.
+void start_thread(Thread& thread);
+/// Ends the current thread; its on_dead() runs later, elsewhere.
+[[noreturn]] void exit_thread();
+/// Gives up the CPU, staying runnable.
+void yield_cpu();
+/// Makes a thread that sleeps interruptibly look at has_interruption() again; makes one that runs in user mode enter the kernel soon.
+void interrupt_thread(Thread& thread);
+/// Replaces the current thread's address space (exec, exit): loads `space` (null: the kernel's), maintains actors, and returns the old
+/// one, which no CPU has loaded any more on this thread's account.
+AddressSpace* switch_space(AddressSpace* space);
+/// CPUs online, and the one this code runs on.
+unsigned cpu_count();
+unsigned this_cpu();
+
+}  // namespace quire::kernel
