@@ -189,6 +189,9 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
 
 // Linux v6.12 mm/madvise.c:do_madvise(), madvise_vma_behavior()
 Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length, int advice) {
+  constexpr int kKnown[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL, MADV_DONTNEED, MADV_DONTFORK,      MADV_DOFORK,
+                            MADV_DONTDUMP, MADV_DODUMP,     MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+  if (std::find(std::begin(kKnown), std::end(kKnown), advice) == std::end(kKnown)) return error(EINVAL);
   if (!aligned(address)) return error(EINVAL);
   const std::uint64_t size = page_ceil(length);
   if (length != 0 && size == 0) return error(EINVAL);
