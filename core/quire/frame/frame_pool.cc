@@ -131,6 +131,12 @@ Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
   return end;
 }
 
+PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  PageCount count(0);
+  for (unsigned i = 0; i < range_count_; ++i) count += ranges_[i].end - ranges_[i].next;
+  return count;
+}
+
 FrameReservation::~FrameReservation() {
   while (held_ != 0) pool_.give(take());
 }

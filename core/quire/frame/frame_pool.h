@@ -45,6 +45,8 @@ class FramePool {
   /// For SlabPool: whether this allocation is the one to fail.
   [[nodiscard]] bool should_fail() { return countdown_.load_relaxed() != 0 && count_down(); }
 
+  /// Frames in ranges that nobody ever took; for audits.
+  [[nodiscard]] PageCount untouched_frames() const;
   /// First frame number that no frame of this pool was ever taken from at or above; bounds audits.
   [[nodiscard]] Pfn touched_end() const;
 
