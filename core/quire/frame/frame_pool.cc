@@ -34,7 +34,7 @@ Frame* FramePool::take_or_null(FrameUse use) {
     SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
     frame = cache.count != 0 ? cache.frames[--cache.count] : refill(cache, cpu, use);
   }
-  if (frame == nullptr && use == FrameUse::kKernel) frame = steal();
+  if (frame == nullptr && (use == FrameUse::kKernel || config_->kernel_reserve < free_frames())) frame = steal();
   if (frame == nullptr) return nullptr;
   frame->kind = FrameKind::kHeld;
   frame->counts.store_relaxed(0);

@@ -39,7 +39,10 @@ class FramePool {
   [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
 
   /// Test hook (FI): the n-th allocation from now on fails (1 = the next), once. 0 turns it off. Counts frames and small objects.
-  void fail_after(std::uint64_t n) { countdown_.store_relaxed(n); }
+  void fail_after(std::uint64_t n) {
+    injected_.store_relaxed(0);
+    countdown_.store_relaxed(n);
+  }
   /// Whether fail_after()'s failure has happened since it was set.
   [[nodiscard]] bool failure_injected() const { return injected_.load_relaxed() != 0; }
   /// For SlabPool: whether this allocation is the one to fail.
