@@ -50,7 +50,8 @@ std::optional<std::uint64_t> OracleSpace::highest_gap(std::uint64_t length) cons
     const std::uint64_t end = std::min(mapping->end, shape_.mmap_top);
     if (ceiling > end && ceiling - end >= length && ceiling - length >= shape_.mmap_floor) return ceiling - length;
     const std::uint64_t gap = mapping->attributes.grows_down ? shape_.stack_gap : 0;
-    ceiling = std::min(ceiling, mapping->begin < gap ? 0 : mapping->begin - gap);
+    // The gap narrows only the free range it lies in: Linux looks at the next mapping alone.
+    ceiling = std::min(shape_.mmap_top, mapping->begin < gap ? 0 : mapping->begin - gap);
   }
   if (ceiling >= length && ceiling - length >= shape_.mmap_floor) return ceiling - length;
   return std::nullopt;

@@ -41,14 +41,12 @@ VmaNode::VmaNode(const Vma& v, VmaNode* l, VmaNode* r) : vma(v), left(l), right(
   if (l != nullptr) {
     flags_below = flags_below | l->flags_below;
     widest_gap = wider(l->widest_gap, gap_between(l->last, first));
-    // A stack's guard gap may reach over the mapping below it.
-    first = l->first < first ? l->first : first;
+    first = l->first;
   }
   if (r != nullptr) {
     flags_below = flags_below | r->flags_below;
     widest_gap = wider(widest_gap, wider(r->widest_gap, gap_between(last, r->first)));
     last = r->last;
-    first = r->first < first ? r->first : first;
   }
 }
 
@@ -196,7 +194,8 @@ std::optional<VirtAddr> highest_in(const VmaNode* node, ByteCount length, VirtAd
   if (node == nullptr) return hi - length;
   if (node->widest_gap < length && gap_between(node->last, hi) < length && gap_between(lo, node->first) < length) return std::nullopt;
   if (auto found = highest_in(node->right, length, floor, top, later(below, node->vma.range.end()), above)) return found;
-  return highest_in(node->left, length, floor, top, below, earlier(above, begin_with_gap(node->vma)));
+  // A guard gap narrows only the gap it lies in, even if it would reach further down (as Linux's search does).
+  return highest_in(node->left, length, floor, top, below, begin_with_gap(node->vma));
 }
 
 std::optional<VirtAddr> lowest_in(const VmaNode* node, ByteCount length, VirtAddr floor, VirtAddr top, VirtAddr below, VirtAddr above) {
@@ -205,7 +204,7 @@ std::optional<VirtAddr> lowest_in(const VmaNode* node, ByteCount length, VirtAdd
   if (hi <= lo || hi - lo < length) return std::nullopt;
   if (node == nullptr) return lo;
   if (node->widest_gap < length && gap_between(node->last, hi) < length && gap_between(lo, node->first) < length) return std::nullopt;
-  if (auto found = lowest_in(node->left, length, floor, top, below, earlier(above, begin_with_gap(node->vma)))) return found;
+  if (auto found = lowest_in(node->left, length, floor, top, below, begin_with_gap(node->vma))) return found;
   return lowest_in(node->right, length, floor, top, later(below, node->vma.range.end()), above);
 }
 
