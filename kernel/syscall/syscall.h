@@ -38,7 +38,8 @@ struct SyscallEntry {
 /// The areas' arrays.
 std::span<const SyscallEntry> process_syscalls();  ///< task/: fork … futex, signals, time, ids, limits
 std::span<const SyscallEntry> memory_syscalls();   ///< mm/: mmap … madvise
-std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … poll, pipes, ioctl
+std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … ioctl
+std::span<const SyscallEntry> ipc_syscalls();      ///< ipc/: pipes, eventfd, poll, select
 
 /// Called by the entry code with interrupts on; stores the result in frame.rax. Afterwards the entry code calls return_to_user_work().
 void dispatch_syscall(TrapFrame& frame);
