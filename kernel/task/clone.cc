@@ -72,7 +72,7 @@ RefPtr<Process> make_process(const CloneRequest& request) {
 }
 
 /// Gives `child` memory. Errors: ENOMEM.
-Result<void> share_or_fork_space(const CloneRequest& request, Task& child, Process& process) {
+Result<void> share_or_fork_space(const CloneRequest& request, Task& child) {
   Task& parent = current();
   if (!request.has(CLONE_VM)) {
     QUIRE_TRY(child.space, parent.space->fork());
@@ -81,11 +81,6 @@ Result<void> share_or_fork_space(const CloneRequest& request, Task& child, Proce
   parent.space->acquire();
   child.space = parent.space;
   parent.shares_space = child.shares_space = true;
-  if (!request.has(CLONE_THREAD)) {
-    const Usage usage = parent.space->usage();
-    process.minor_faults_before = usage.minor_faults;
-    process.major_faults_before = usage.major_faults;
-  }
   return {};
 }
 
@@ -164,7 +159,7 @@ SyscallResult clone_task(const CloneRequest& request) {
   child->process = process;
   RefPtr<VforkEvent> vfork_event;
   if (request.has(CLONE_VFORK)) child->vfork_event = vfork_event = make_ref<VforkEvent>();
-  Result<void> made = share_or_fork_space(request, *child, *process);
+  Result<void> made = share_or_fork_space(request, *child);
   if (made) made = copy_task(request, *child);
   if (made) {
     const TaskGuard guard(task_lock);
@@ -175,7 +170,6 @@ SyscallResult clone_task(const CloneRequest& request) {
     return fail(made.error());
   }
   const Pid tid = child->tid;
-  child->space->add_actor();
   // Linux ignores a bad address here too.
   if (request.has(CLONE_PARENT_SETTID)) static_cast<void>(put_user(request.parent_tid, tid));
   start_thread(*child.release());

@@ -18,13 +18,6 @@ void drop_files() {
   fs = std::move(task.fs);
 }
 
-/// Adds what the address space says to the process's account. Locks: task_lock held.
-void account_space_locked(Process& process, const Usage& usage) {
-  process.ended.minor_faults += usage.minor_faults - process.minor_faults_before;
-  process.ended.major_faults += usage.major_faults - process.major_faults_before;
-  process.ended.peak_rss_pages = std::max(process.ended.peak_rss_pages, usage.rss_peak.raw());
-}
-
 Process& new_parent_for_children_of(const Process& dying) {
   for (Process* p = dying.parent; p != nullptr; p = p->parent) {
     if (p->is_subreaper && p->state == Process::State::kAlive) return *p;
@@ -76,10 +69,7 @@ void leave_process(int status) {
   {
     const TaskGuard guard(task_lock);
     if (!process->ending && task.tid == process->pid) process->end_status = status;
-    process->ended.add({.user_ns = task.user_ns.load(std::memory_order_relaxed),
-                        .kernel_ns = task.kernel_ns.load(std::memory_order_relaxed),
-                        .voluntary_switches = task.voluntary_switches.load(std::memory_order_relaxed),
-                        .involuntary_switches = task.involuntary_switches.load(std::memory_order_relaxed)});
+    process->ended.add(tally_of(task));
     tree().remove_task(task);
     if (process->tasks.empty()) {
       Session& session = *process->group->session;
@@ -101,14 +91,11 @@ void leave_space(AddressSpace* next) {
   Process& process = *task.process;
   AddressSpace& old = *task.space;
   release_user_locks(task);
-  const Usage usage = old.usage();
+  const std::uint64_t peak = old.usage().rss_peak.raw();
   {
     const TaskGuard guard(task_lock);
-    if (--process.tasks_in_space == 0) {
-      account_space_locked(process, usage);
-      process.minor_faults_before = process.major_faults_before = 0;
-      process.space = next;
-    }
+    process.ended.peak_rss_pages = std::max(process.ended.peak_rss_pages, peak);
+    if (--process.tasks_in_space == 0) process.space = next;
     if (next != nullptr) ++process.tasks_in_space;
   }
   switch_space(next);

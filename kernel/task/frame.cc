@@ -2,10 +2,9 @@
 // x64_setup_rt_frame(), arch/x86/kernel/fpu/signal.c). From high addresses to low: the 128 bytes below the interrupted stack pointer,
 // which the ABI lets the program use; the FPU state, 64-byte aligned; siginfo; ucontext; the address of the restorer.
 #include <cstring>
+#include <memory>
 
-#include "arch/fpu.h"
 #include "arch/trap_frame.h"
-#include "sched/scheduler.h"
 #include "task/signals.h"
 
 namespace quire::kernel {
@@ -21,18 +20,10 @@ static_assert(sizeof(SignalFrame) == 440, "Linux v6.12: sizeof(struct rt_sigfram
 
 constexpr std::uint64_t kRedZone = 128;
 constexpr std::uint64_t kFxsaveSize = 512;
-constexpr std::uint64_t kSoftwareBytes = 464;  // offsetof(_fpstate_64, sw_reserved)
 /// Flags that a handler's context may set: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF (Linux: FIX_EFLAGS).
 constexpr std::uint64_t kUserFlags = 0x50dd5;
 constexpr std::uint64_t kFlagTrap = 0x100, kFlagDirection = 0x400, kFlagResume = 0x10000;
-/// MXCSR bits every x86-64 CPU has; others fault when loaded.
-constexpr std::uint32_t kMxcsrMask = 0xffbf;
-constexpr std::uint64_t kMxcsrOffset = 24;
-constexpr std::uint64_t kXsaveHeaderOffset = 512, kXsaveHeaderSize = 64;
 constexpr std::int32_t kAutoDisarm = static_cast<std::int32_t>(SS_AUTODISARM);
-
-bool has_xsave() { return fpu_state_size() > kFxsaveSize; }
-std::uint64_t fpu_frame_size() { return fpu_state_size() + (has_xsave() ? FP_XSTATE_MAGIC2_SIZE : 0); }
 
 [[nodiscard]] bool is_inside(const AlternateStack& stack, std::uint64_t sp) { return sp > stack.base && sp - stack.base <= stack.size; }
 
@@ -41,56 +32,24 @@ std::uint64_t fpu_frame_size() { return fpu_state_size() + (has_xsave() ? FP_XST
 }
 
 Result<void> put_fpu_state(UserAddr to) {
-  FpuState& fpu = current_thread().internals->fpu;
-  fpu.save();
-  QUIRE_CHECK(copy_to_user(to, fpu.image(), fpu_state_size()));
-  uapi::_fpx_sw_bytes software{};
-  if (has_xsave()) {
-    software.magic1 = FP_XSTATE_MAGIC1;
-    software.extended_size = static_cast<__u32>(fpu_frame_size());
-    software.xfeatures = fpu_components();
-    software.xstate_size = static_cast<__u32>(fpu_state_size());
-    QUIRE_CHECK(put_user(to + fpu_state_size(), static_cast<std::uint32_t>(FP_XSTATE_MAGIC2)));
-  }
-  return copy_to_user(to + kSoftwareBytes, &software, sizeof software);
-}
-
-/// Makes an image that came from the program safe to load.
-void sanitize(std::byte* image, bool has_extension) {
-  std::uint32_t mxcsr = 0;
-  std::memcpy(&mxcsr, image + kMxcsrOffset, sizeof mxcsr);
-  mxcsr &= kMxcsrMask;
-  std::memcpy(image + kMxcsrOffset, &mxcsr, sizeof mxcsr);
-  if (!has_xsave()) return;
-  constexpr std::uint64_t kX87AndSse = 3;
-  std::uint64_t components = kX87AndSse;
-  if (has_extension) {
-    std::memcpy(&components, image + kXsaveHeaderOffset, sizeof components);
-    components &= fpu_components();
-  }
-  std::memset(image + kXsaveHeaderOffset, 0, kXsaveHeaderSize);
-  std::memcpy(image + kXsaveHeaderOffset, &components, sizeof components);
+  const std::size_t size = Thread::fpu_frame_size();
+  const auto buffer = std::make_unique<std::byte[]>(size);
+  current_thread().save_fpu_frame(buffer.get());
+  return copy_to_user(to, buffer.get(), size);
 }
 
 Result<void> get_fpu_state(UserAddr from) {
-  FpuState& fpu = current_thread().internals->fpu;
   if (from == 0) {
-    fpu.reset();
-    fpu.image_changed();
+    current_thread().reset_fpu();
     return {};
   }
-  bool has_extension = false;
-  if (has_xsave()) {
-    QUIRE_TRY(const auto software, get_user<uapi::_fpx_sw_bytes>(from + kSoftwareBytes));
-    if (software.magic1 == FP_XSTATE_MAGIC1 && software.xstate_size == fpu_state_size()) {
-      QUIRE_TRY(const auto magic2, get_user<std::uint32_t>(from + fpu_state_size()));
-      has_extension = magic2 == FP_XSTATE_MAGIC2;
-    }
-  }
-  const Result<void> copied = copy_from_user(fpu.image(), from, has_extension ? fpu_state_size() : kFxsaveSize);
-  sanitize(fpu.image(), has_extension);
-  fpu.image_changed();
-  return copied;
+  const std::size_t size = Thread::fpu_frame_size();
+  const auto buffer = std::make_unique<std::byte[]>(size);
+  // A program may have put a plain FXSAVE image there, at the end of its memory.
+  const Result<void> whole = copy_from_user(buffer.get(), from, size);
+  if (!whole) QUIRE_CHECK(copy_from_user(buffer.get(), from, kFxsaveSize));
+  current_thread().restore_fpu_frame(buffer.get());
+  return {};
 }
 
 /// Each register of the context beside its place in the trap frame.
@@ -139,14 +98,14 @@ Result<void> push_signal_frame(TrapFrame& frame, const SignalInfo& info, const S
   std::uint64_t sp = frame.rsp - kRedZone;
   const bool enters = (action.flags & SA_ONSTACK) != 0 && !nested && (alternate.flags & SS_DISABLE) == 0 && alternate.size != 0;
   if (enters) sp = alternate.base + alternate.size;
-  const UserAddr fpu_state = (sp - fpu_frame_size()) & ~std::uint64_t{63};
+  const UserAddr fpu_state = (sp - Thread::fpu_frame_size()) & ~std::uint64_t{63};
   const UserAddr at = ((fpu_state - sizeof(SignalFrame)) & ~std::uint64_t{15}) - sizeof(UserAddr);
   // Better die of SIGSEGV than run over what lies below the alternate stack.
   if ((nested || enters) && !is_inside(alternate, at)) return fail(Errno::kFault);
 
   SignalFrame user{};
   user.restorer = action.restorer;
-  user.context.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (has_xsave() ? UC_FP_XSTATE : 0);
+  user.context.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (Thread::fpu_frame_size() > kFxsaveSize ? UC_FP_XSTATE : 0);
   static_assert(sizeof user.context.uc_stack == sizeof alternate);
   std::memcpy(&user.context.uc_stack, &alternate, sizeof alternate);
   fill_context(user.context.uc_mcontext, frame, fpu_state, return_mask);

@@ -173,10 +173,8 @@ class Process final : public RefCounted {
   char last_command[16] = {};                  ///< [T] likewise
 
   std::uint64_t start_ns = 0;
-  ResourceTally ended;     ///< [T] of tasks that have ended and of address spaces left behind
+  ResourceTally ended;           ///< [T] of tasks that have ended; the peak of address spaces left behind
   ResourceTally children_ended;  ///< [T] of children waited for
-  /// Faults of the address space before this process used it (vfork). [T]
-  std::uint64_t minor_faults_before = 0, major_faults_before = 0;
   std::uint64_t limits[16][2];     ///< [T] RLIMIT_*: soft, hard
   std::unique_ptr<IntervalTimers> timers;  ///< made by the first setitimer; taken down by the last task's exit
 
@@ -250,9 +248,10 @@ Tree& tree();
 
 /// The current process.
 inline Process& current_process() { return *current().process; }
-/// What all tasks of `process`, living and ended, have used, but for the faults and the peak in the address space it has now: asking
-/// for those may sleep. Locks: task_lock held.
+/// What all tasks of `process`, living and ended, have used, but for the peak in the address space it has now: asking for that may
+/// sleep. Locks: task_lock held.
 ResourceTally tally_of_locked(Process& process);
+ResourceTally tally_of(const Thread& thread);
 /// The credentials of `process`, also of a zombie. Locks: task_lock held.
 const Credentials& credentials_of_locked(Process& process);
 

@@ -11,13 +11,6 @@ namespace {
 constexpr std::uint64_t kNsPerTick = 10'000'000;  // USER_HZ is 100
 constexpr std::uint64_t kKibPerPage = kPageSize / 1024;
 
-ResourceTally tally_of_thread(const Thread& thread) {
-  return {.user_ns = thread.user_ns.load(std::memory_order_relaxed),
-          .kernel_ns = thread.kernel_ns.load(std::memory_order_relaxed),
-          .voluntary_switches = thread.voluntary_switches.load(std::memory_order_relaxed),
-          .involuntary_switches = thread.involuntary_switches.load(std::memory_order_relaxed)};
-}
-
 }  // namespace
 
 uapi::rusage to_rusage(const ResourceTally& used) {
@@ -32,9 +25,18 @@ uapi::rusage to_rusage(const ResourceTally& used) {
   return usage;
 }
 
+ResourceTally tally_of(const Thread& thread) {
+  return {.user_ns = thread.user_ns.load(std::memory_order_relaxed),
+          .kernel_ns = thread.kernel_ns.load(std::memory_order_relaxed),
+          .minor_faults = thread.minor_faults.load(std::memory_order_relaxed),
+          .major_faults = thread.major_faults.load(std::memory_order_relaxed),
+          .voluntary_switches = thread.voluntary_switches.load(std::memory_order_relaxed),
+          .involuntary_switches = thread.involuntary_switches.load(std::memory_order_relaxed)};
+}
+
 ResourceTally tally_of_locked(Process& process) {
   ResourceTally total = process.ended;
-  for (const Task& task : process.tasks) total.add(tally_of_thread(task));
+  for (const Task& task : process.tasks) total.add(tally_of(task));
   return total;
 }
 
@@ -53,8 +55,6 @@ ResourceTally usage_of_current() {
   const Usage memory = current().space->usage();
   const TaskGuard guard(task_lock);
   ResourceTally total = tally_of_locked(process);
-  total.minor_faults += memory.minor_faults - process.minor_faults_before;
-  total.major_faults += memory.major_faults - process.major_faults_before;
   total.peak_rss_pages = std::max(total.peak_rss_pages, memory.rss_peak.raw());
   return total;
 }
@@ -69,12 +69,8 @@ SyscallResult sys_getrusage(const SyscallArgs& args) {
       break;
     }
     case RUSAGE_THREAD: {
-      used = tally_of_thread(current());
-      // Faults are counted per address space, so a thread's are its process's.
-      const ResourceTally process = usage_of_current();
-      used.minor_faults = process.minor_faults;
-      used.major_faults = process.major_faults;
-      used.peak_rss_pages = process.peak_rss_pages;
+      used = tally_of(current());
+      used.peak_rss_pages = current().space->usage().rss_peak.raw();
       break;
     }
     default: return fail(Errno::kInval);
