@@ -34,7 +34,7 @@ Frame* FramePool::take_or_null(FrameUse use) {
     SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
     frame = cache.count != 0 ? cache.frames[--cache.count] : refill(cache, cpu, use);
   }
-  if (frame == nullptr && use == FrameUse::kKernel) frame = steal();
+  if (frame == nullptr && (use == FrameUse::kKernel || config_->kernel_reserve < free_frames())) frame = steal();
   if (frame == nullptr) return nullptr;
   frame->kind = FrameKind::kHeld;
   frame->counts.store_relaxed(0);
@@ -129,6 +129,12 @@ Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
     if (end < ranges_[i].next) end = ranges_[i].next;
   }
   return end;
+}
+
+PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  PageCount count(0);
+  for (unsigned i = 0; i < range_count_; ++i) count += ranges_[i].end - ranges_[i].next;
+  return count;
 }
 
 FrameReservation::~FrameReservation() {

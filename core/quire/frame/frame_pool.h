@@ -39,12 +39,17 @@ class FramePool {
   [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
 
   /// Test hook (FI): the n-th allocation from now on fails (1 = the next), once. 0 turns it off. Counts frames and small objects.
-  void fail_after(std::uint64_t n) { countdown_.store_relaxed(n); }
+  void fail_after(std::uint64_t n) {
+    injected_.store_relaxed(0);
+    countdown_.store_relaxed(n);
+  }
   /// Whether fail_after()'s failure has happened since it was set.
   [[nodiscard]] bool failure_injected() const { return injected_.load_relaxed() != 0; }
   /// For SlabPool: whether this allocation is the one to fail.
   [[nodiscard]] bool should_fail() { return countdown_.load_relaxed() != 0 && count_down(); }
 
+  /// Frames in ranges that nobody ever took; for audits.
+  [[nodiscard]] PageCount untouched_frames() const;
   /// First frame number that no frame of this pool was ever taken from at or above; bounds audits.
   [[nodiscard]] Pfn touched_end() const;
 
