@@ -28,6 +28,10 @@ using SyscallHandler = SyscallResult (*)(const SyscallArgs&);
 inline constexpr Errno kRestartSys{512};
 /// Restarted unless a handler runs (Linux ERESTARTNOHAND): pause, sigsuspend, poll, select.
 inline constexpr Errno kRestartNoHand{514};
+/// Restarted always, also after a handler (Linux ERESTARTNOINTR): fork.
+inline constexpr Errno kRestartNoInterrupt{513};
+/// Goes on through restart_syscall(2) unless a handler runs (Linux ERESTART_RESTARTBLOCK); returned by set_restart() only.
+inline constexpr Errno kRestartBlock{516};
 
 struct SyscallEntry {
   int number;
