@@ -57,6 +57,8 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
     const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
     for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+      // A hole stays one, also below a stack (Linux v6.12 mm/madvise.c:madvise_populate()).
+      if (!find(at)) return fail(Errno::kNoMem);
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;
