@@ -63,7 +63,7 @@ Frame* FramePool::take_global() {
   Range& range = ranges_[range_now_];
   Frame* frame = &config_->descriptors[range.next.raw()];
   range.next = range.next + PageCount(1);
-  frame->kind = FrameKind::kFree;  // in a CPU's cache, perhaps for long
+  frame->kind = FrameKind::kFree;
   return frame;
 }
 

@@ -24,7 +24,7 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
       limits_(config.limits),
       mmap_top_(config.mmap_top == VirtAddr(0) ? default_mmap_top(memory.geometry()) : config.mmap_top),
       mmap_floor_(config.mmap_floor) {
-  fork_mode_.store(config.fork_mode);
+  set_fork_mode(config.fork_mode);
   tlb_.id = memory.next_id();
 }
 
@@ -152,8 +152,8 @@ Limits AddressSpace::limits() {
   SharedGuard guard(lock_);
   return limits_;
 }
-void AddressSpace::set_fork_mode(ForkMode mode) { fork_mode_.store(mode); }
-ForkMode AddressSpace::fork_mode() { return fork_mode_.load(); }
+void AddressSpace::set_fork_mode(ForkMode mode) { fork_mode_.store(static_cast<std::uint8_t>(mode)); }
+ForkMode AddressSpace::fork_mode() { return static_cast<ForkMode>(fork_mode_.load()); }
 void AddressSpace::set_layout(const Layout& layout) {
   ExclusiveGuard guard(lock_);
   layout_ = layout;
@@ -181,8 +181,8 @@ void AddressSpace::account(const Vma& vma, int sign) {
 
 void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
   if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
-  map_.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), -1); });
-  changed.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), 1); });
+  for (const Vma& vma : map_.overlapping(range)) account(vma.clipped(range), -1);
+  for (const Vma& vma : changed.overlapping(range)) account(vma.clipped(range), 1);
   map_ = std::move(changed);
   if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
 }

@@ -89,7 +89,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
 
   // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
   PageCount replaced(0);
-  map_.for_each_in(range, [&](const Vma& old) { replaced += old.clipped(range).range.pages(); });
+  for (const Vma& old : map_.overlapping(range)) replaced += old.clipped(range).range.pages();
   const PageCount added = range.pages() - (replaced < range.pages() ? replaced : range.pages());
   if (!may_expand(added, vma.prot, vma.flags)) return fail(Errno::kNoMem);
   VmaMap changed = map_;

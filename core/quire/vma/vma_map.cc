@@ -175,6 +175,13 @@ const Vma* VmaMap::last_beginning_below(VirtAddr address) const {
 
 namespace {
 
+const Vma* first_with_in(const VmaNode* node, VmaFlags flags, VirtAddr address) {
+  if (node == nullptr || !node->flags_below.has_any(flags) || node->last <= address) return nullptr;
+  if (const Vma* found = first_with_in(node->left, flags, address); found != nullptr) return found;
+  if (address < node->vma.range.end() && node->vma.flags.has_any(flags)) return &node->vma;
+  return first_with_in(node->right, flags, address);
+}
+
 VirtAddr later(VirtAddr a, VirtAddr b) { return a < b ? b : a; }
 VirtAddr earlier(VirtAddr a, VirtAddr b) { return a < b ? a : b; }
 
@@ -225,6 +232,8 @@ std::optional<VirtAddr> VmaMap::highest_gap(ByteCount length, VirtAddr floor, Vi
 std::optional<VirtAddr> VmaMap::lowest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const {
   return lowest_in(root_, length, floor, top, VirtAddr(0), kEverything);
 }
+
+const Vma* VmaMap::first_with(VmaFlags flags, VirtAddr address) const { return first_with_in(root_, flags, address); }
 
 Result<void> VmaMap::insert(const Vma& vma) {
   Editor editor(*memory_);
