@@ -28,6 +28,10 @@ using SyscallHandler = SyscallResult (*)(const SyscallArgs&);
 inline constexpr Errno kRestartSys{512};
 /// Restarted unless a handler runs (Linux ERESTARTNOHAND): pause, sigsuspend, poll, select.
 inline constexpr Errno kRestartNoHand{514};
+/// Restarted always, also after a handler (Linux ERESTARTNOINTR): fork.
+inline constexpr Errno kRestartNoInterrupt{513};
+/// Goes on through restart_syscall(2) unless a handler runs (Linux ERESTART_RESTARTBLOCK); returned by set_restart() only.
+inline constexpr Errno kRestartBlock{516};
 
 struct SyscallEntry {
   int number;
@@ -38,7 +42,8 @@ struct SyscallEntry {
 /// The areas' arrays.
 std::span<const SyscallEntry> process_syscalls();  ///< task/: fork … futex, signals, time, ids, limits
 std::span<const SyscallEntry> memory_syscalls();   ///< mm/: mmap … madvise
-std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … poll, pipes, ioctl
+std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … ioctl
+std::span<const SyscallEntry> ipc_syscalls();      ///< ipc/: pipes, eventfd, poll, select
 
 /// Called by the entry code with interrupts on; stores the result in frame.rax. Afterwards the entry code calls return_to_user_work().
 void dispatch_syscall(TrapFrame& frame);

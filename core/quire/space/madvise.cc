@@ -57,6 +57,7 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
     const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
     for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+      if (!find(at)) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;
