@@ -200,6 +200,10 @@ class AddressSpace {
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
   void account(const Vma& vma, int sign) TA_REQ(lock_);
+  /// What RLIMIT_DATA counts (Linux v6.12 mm/vma.h:is_data_mapping()).
+  [[nodiscard]] static constexpr bool is_data(Prot prot, VmaFlags flags) {
+    return prot.write() && !flags.has_any(VmaFlag::kShared | VmaFlag::kGrowsDown);
+  }
   /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
   [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
   void note_peak();
