@@ -135,7 +135,7 @@ Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std
   const VirtAddr floor = mmap_floor_.raw() == 0 ? VirtAddr(kPageSize) : mmap_floor_;
   if (const auto found = map_.highest_gap(length, floor, mmap_top_)) return *found;
   // The space below mmap_top is full: try from a third of user space upward, as Linux falls back to.
-  const VirtAddr third = VirtAddr(top.raw() / 3).page_floor();
+  const VirtAddr third = VirtAddr(top.raw() / 3 + kPageSize - 1).page_floor();
   if (const auto found = map_.lowest_gap(length, third, top)) return *found;
   return fail(Errno::kNoMem);
 }
