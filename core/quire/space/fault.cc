@@ -391,6 +391,7 @@ FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Reques
       case StackGrowth::kGrown: break;
       case StackGrowth::kNotAStack:
       case StackGrowth::kRefused: return FaultOutcome::kMapError;
+      case StackGrowth::kOutOfMemory: return FaultOutcome::kOutOfMemory;
     }
   }
 }
@@ -415,7 +416,7 @@ AddressSpace::StackGrowth AddressSpace::grow_stack(VirtAddr address) {
   grown.range = VirtRange(begin, above->range.end());
   grown.offset = PageIndex(above->offset.raw() - growth.raw());
   VmaMap changed = map_;
-  if (!changed.replace(above->range.begin(), grown)) return StackGrowth::kRefused;
+  if (!changed.replace(above->range.begin(), grown)) return StackGrowth::kOutOfMemory;
   commit_map(std::move(changed), grown.range);
   return StackGrowth::kGrown;
 }
