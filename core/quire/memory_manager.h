@@ -1,7 +1,7 @@
-// The memory manager of one machine: frames, the pools cut from them, the zero objects, the counters.
+// The memory manager of one machine: frames, the pools cut from them, the zero objects, the counters, the list of address spaces.
 //
-// Life cycle: the platform places one over its physical memory (init), and lets it go when every address space is gone.
-// Everything that core allocates comes from `pool()`; there is no other heap.
+// Life cycle: the platform places one over its physical memory, calls init() and add_range(), and lets it go when every address space
+// is gone. Everything that core allocates comes from `pool()`; there is no other heap. Does not know CPUs: that is the platform's.
 #pragma once
 
 #include <cstdint>
@@ -18,19 +18,102 @@
 
 namespace quire {
 
+class AddressSpace;
+class AnonObject;
+class ShmObject;
+struct Attachment;
+struct VmaNode;
+
 /// What the platform hands over.
 struct MemoryConfig {
   Geometry geometry = Geometry::x86_64();
   platform::Machine* machine = nullptr;
-  /// Where frame 0's contents are seen; frame n is at window + n × 4096. Only usable frames are ever touched.
+  /// Where frame 0's contents are seen; frame n is at window + n × 4096. Only frames in added ranges are touched.
   std::byte* window = nullptr;
   /// Descriptors of frames 0 … frames−1, zero-filled; the platform provides the memory (64 bytes each).
   Frame* descriptors = nullptr;
   PageCount frames;
-  /// Frames kept for the kernel's own needs: user allocations fail while fewer are free.
+  /// Frames kept for the kernel's own needs: user allocations fail while no more than these are free.
   PageCount kernel_reserve{0};
-  /// Hosted measuring only: contents of data frames are neither cleared nor copied, so that terabytes can be mapped.
+  /// Measuring only: contents of data frames are neither cleared nor copied, so that terabytes can be mapped.
   bool metadata_only = false;
-  /// S3.10: read faults give private frames instead of the zero page and zero tables.
+  /// S3.10: off, read faults give private frames instead of the zero page and zero tables.
   bool zero_page = true;
+  /// Freed frames are filled with a pattern, so that whoever still reads one is seen (tests).
+  bool poison_freed = false;
 };
+
+class MemoryManager {
+ public:
+  MemoryManager() = default;
+  MemoryManager(const MemoryManager&) = delete;
+  MemoryManager& operator=(const MemoryManager&) = delete;
+
+  /// Takes over the memory: call once; add at least a few frames by `ranges` first. Errors: ENOMEM, EINVAL (no usable geometry).
+  struct Range {
+    Pfn first;
+    PageCount count;
+  };
+  Result<void> init(const MemoryConfig& config, const Range* ranges, unsigned range_count);
+
+  [[nodiscard]] const MemoryConfig& config() const { return config_; }
+  [[nodiscard]] const Geometry& geometry() const { return config_.geometry; }
+  [[nodiscard]] platform::Machine* machine() const { return config_.machine; }
+  [[nodiscard]] FramePool& pool() { return pool_; }
+  [[nodiscard]] Counters& counters() { return counters_; }
+  [[nodiscard]] const ZeroObjects& zero() const { return zero_; }
+
+  [[nodiscard]] std::byte* window(Pfn pfn) const { return config_.window + (pfn.raw() << kPageShift); }
+  [[nodiscard]] Frame& frame(Pfn pfn) const { return config_.descriptors[pfn.raw()]; }
+  [[nodiscard]] Pfn pfn_of(const Frame& frame) const { return Pfn(static_cast<std::uint64_t>(&frame - config_.descriptors)); }
+  [[nodiscard]] std::byte* contents(const Frame& frame) const { return window(pfn_of(frame)); }
+
+  /// Fills a data frame with zeros (not when measuring with metadata only).
+  void clear_data(const Frame& frame) const {
+    if (!config_.metadata_only) fill_zero(contents(frame));
+  }
+  /// Copies a data frame.
+  void copy_data(const Frame& to, const Frame& from) const;
+  static void fill_zero(std::byte* page);
+
+  [[nodiscard]] ObjectPool<AddressSpace>& spaces() { return spaces_; }
+  [[nodiscard]] ObjectPool<AnonObject>& anon_objects() { return anon_objects_; }
+  [[nodiscard]] ObjectPool<ShmObject>& shm_objects() { return shm_objects_; }
+  [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
+  [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
+
+  /// A number never given before.
+  [[nodiscard]] std::uint64_t next_id() { return next_id_.fetch_add(1); }
+
+  /// All address spaces, for audits and statistics; in no order.
+  void add_space(AddressSpace& space);
+  void remove_space(AddressSpace& space);
+  /// Calls `visit(space)` for each. Nothing may be created or destroyed meanwhile by `visit`.
+  template <typename Visit>
+  void for_each_space(Visit visit) {
+    SpinGuard guard(spaces_lock_, LockRank::kSpaces);
+    for (AddressSpace* space = first_space_; space != nullptr; space = next_space(*space)) visit(*space);
+  }
+  /// Physical tables in use, each once (/proc/meminfo PageTables).
+  [[nodiscard]] PageCount tables_in_use() const {
+    return PageCount(counters_.sum(Counter::kTableAlloc) - counters_.sum(Counter::kTableFree));
+  }
+
+ private:
+  static AddressSpace* next_space(AddressSpace& space);
+
+  MemoryConfig config_;
+  FramePool pool_;
+  Counters counters_;
+  ZeroObjects zero_;
+  ObjectPool<AddressSpace> spaces_;
+  ObjectPool<AnonObject> anon_objects_;
+  ObjectPool<ShmObject> shm_objects_;
+  ObjectPool<Attachment> attachments_;
+  ObjectPool<VmaNode> vma_nodes_;
+  Atomic<std::uint64_t> next_id_{1};
+  SpinLock spaces_lock_;
+  AddressSpace* first_space_ TA_GUARDED(spaces_lock_) = nullptr;
+};
+
+}  // namespace quire

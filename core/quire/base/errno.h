@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <utility>
 
 namespace quire {
 
@@ -64,7 +65,10 @@ enum class Errno : std::int32_t {
 
 /// A value or a Linux error.
 template <typename T>
-using Result [[nodiscard]] = std::expected<T, Errno>;
+class [[nodiscard]] Result : public std::expected<T, Errno> {
+ public:
+  using std::expected<T, Errno>::expected;
+};
 
 /// Shorthand for returning an error from a function that returns a Result.
 [[nodiscard]] constexpr std::unexpected<Errno> fail(Errno error) { return std::unexpected(error); }

@@ -9,22 +9,27 @@
 // without any core lock held. All may sleep (platform::wait).
 #pragma once
 
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
+#include "quire/base/atomic.h"
 #include "quire/base/errno.h"
 #include "quire/base/geometry.h"
 #include "quire/base/lock.h"
 #include "quire/base/types.h"
 #include "quire/object/memory_object.h"
 #include "quire/stats/counters.h"
+#include "quire/table/writer.h"
 #include "quire/tlb/tlb_context.h"
 #include "quire/vma/vma.h"
 #include "quire/vma/vma_map.h"
 
 namespace quire {
 
+class FrameReservation;
+class Gather;
 class MemoryManager;
 
 /// How fork treats tables (design.md section 5). Visible behaviour is the same in all three.
@@ -87,9 +92,7 @@ struct Usage {
   PageCount mapped_peak;    ///< VmPeak
   PageCount data, stack, exec;  ///< VmData, VmStk, VmExe+VmLib
   PageCount tables;         ///< tables reachable from the root, the root included, zero tables not (VmPTE = tables × 4 KiB)
-  PageCount tables_shared;  ///< of those, with share > 1 on the table or above it
   std::uint64_t mappings = 0;
-  std::uint64_t minor_faults = 0, major_faults = 0;
   [[nodiscard]] PageCount rss() const { return rss_anon + rss_file + rss_shmem; }
 };
 
@@ -139,6 +142,8 @@ class AddressSpace {
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();
   Usage usage();
+  /// Tables reachable that other address spaces reach too: share above 1 on the table or above it. O(tables).
+  PageCount shared_tables();
   /// The mapping that covers `address`, if any.
   std::optional<Vma> find(VirtAddr address);
 
@@ -153,3 +158,110 @@ class AddressSpace {
   [[nodiscard]] MemoryManager& memory() const { return memory_; }
   [[nodiscard]] TlbContext& tlb() { return tlb_; }
   [[nodiscard]] std::uint64_t id() const { return tlb_.id; }
+
+ private:
+  friend class MemoryManager;
+  friend class Audit;
+  friend class ExclusivePath;
+  friend class FaultResolver;
+  friend class Gather;
+  friend class Zap;
+  friend class ForkCopy;
+  template <typename T>
+  friend class ObjectPool;
+
+  /// Whether whoever asks is one of the space's own actors: then, if it is the only one, no other CPU uses the space now.
+  enum class Requester : std::uint8_t { kActor, kOther };
+  enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused };
+
+  AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
+  ~AddressSpace() = default;
+
+  Result<void> make_root();
+  void destroy();
+
+  FaultOutcome resolve_fault(VirtAddr address, Access access, Requester requester);
+  StackGrowth grow_stack(VirtAddr address);
+  Result<AnonObject*> anon_object();
+
+  Result<VirtAddr> mmap_locked(const MmapRequest& request, MemoryObject* object) TA_REQ(lock_);
+  Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
+  Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
+  Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
+  Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
+  Result<void> set_flags_locked(VirtRange range, VmaFlags set, VmaFlags cleared) TA_REQ(lock_);
+  void populate(VirtRange range, Access access);
+  Result<void> take_over_from(AddressSpace& parent, ForkMode mode) TA_REQ(parent.lock_);
+  void copy_state_from(AddressSpace& parent) TA_REQ(parent.lock_) TA_ATTRIBUTE(no_thread_safety_analysis);
+  Result<void> drop_fork_special();
+  template <typename Copy>
+  Result<ByteCount> transfer(VirtAddr address, std::size_t size, Access access, Copy copy);
+
+  /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
+  void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
+  void account(const Vma& vma, int sign) TA_REQ(lock_);
+  /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
+  [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
+  void note_peak() TA_REQ_SHARED(lock_);
+  void add_rss(LeafClass leaf_class, std::int64_t pages) { rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages)); }
+  [[nodiscard]] PageCount rss_now() const;
+  [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }
+  [[nodiscard]] Frame& root_frame() const;
+
+  MemoryManager& memory_;
+  TlbContext tlb_;
+  Atomic<std::uint32_t> users_{1};
+  Atomic<std::uint32_t> actors_{0};
+  /// Leaves replaced by others of the same contents whose flush is not over: W may be set only after a flush of one's own.
+  Atomic<std::uint32_t> replacing_{0};
+  Atomic<AnonObject*> anon_object_{nullptr};
+  Atomic<std::uint64_t> rss_[kLeafClasses] = {};
+  Atomic<std::uint64_t> tables_{0};
+  Atomic<std::uint64_t> rss_peak_{0};
+
+  RwLock lock_;
+  VmaMap map_ TA_GUARDED(lock_);
+  Limits limits_ TA_GUARDED(lock_);
+  Layout layout_ TA_GUARDED(lock_);
+  VirtAddr brk_ TA_GUARDED(lock_);
+  VirtAddr mmap_top_, mmap_floor_;
+  Atomic<ForkMode> fork_mode_{ForkMode::kTree};
+  PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
+      exec_ TA_GUARDED(lock_);
+
+  AddressSpace* next_space_ = nullptr;  ///< guarded by the manager's list lock
+  AddressSpace* previous_space_ = nullptr;
+};
+
+/// The only way to an ExclusiveTable of a published table: from a space's root, which is always its own, down through entries whose W
+/// bit or share count proves the child exclusive (I3).
+class ExclusivePath {
+ public:
+  /// Pre: the space's lock is held, shared or exclusive, so that nobody forks it.
+  [[nodiscard]] static ExclusiveTable root(AddressSpace& space);
+  /// The child under a writable entry of an exclusive table.
+  [[nodiscard]] static ExclusiveTable child(const MemoryManager& memory, const ExclusiveTable& table, Entry entry) {
+    QUIRE_DEBUG_ASSERT(entry.writable(), "I3: a child without W may be shared");
+    (void)table;
+    return ExclusiveTable(memory, memory.frame(entry.pfn()));
+  }
+
+  /// What unshare() needs more of before it can be called again, or the exclusive child.
+  struct Unshared {
+    enum class State : std::uint8_t { kExclusive, kNeedsFrame, kNeedsAttachments, kChanged } state;
+    std::uint32_t attachments = 0;
+    std::optional<ExclusiveTable> child;
+  };
+  /// Gives the space its own copy of the table under `slot`, or takes the table over if nobody else names it any more. A zero table gives a
+  /// private table full of zeros.
+  ///
+  /// Locks:  the space's, shared or exclusive. Takes `table`'s and, inside it, the child's.
+  /// Pre:    the entry at `slot` names a table or zero table.
+  /// Post:   the path down to the child is exclusive; every W below it is honest (I3, R9). The old table's share is dropped by the
+  ///         gather, after its flush (I7). The entry went from old to new in one store (S1.25).
+  /// Errors: none; what could fail is reserved: if too little is, the state says what is wanted. kChanged: the entry is no table any more.
+  [[nodiscard]] static Unshared unshare(AddressSpace& space, ExclusiveTable& table, Slot slot, VirtRange span, FrameReservation& frames,
+                                        class AttachmentReservation& attachments, Gather& gather, Counter reason);
+};
+
+}  // namespace quire

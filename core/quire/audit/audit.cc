@@ -1,0 +1,235 @@
+#include "quire/audit/audit.h"
+
+#include "quire/memory_manager.h"
+#include "quire/object/memory_object.h"
+#include "quire/space/address_space.h"
+#include "quire/table/writer.h"
+
+namespace quire {
+
+void Audit::find(const char* invariant, const char* message, std::uint64_t subject, std::uint64_t stored, std::uint64_t counted) {
+  ++total_;
+  if (kept_ < kMaxFindings) findings_[kept_++] = AuditFinding{invariant, message, subject, stored, counted};
+}
+
+void Audit::run() {
+  const std::uint64_t end = memory_.pool().touched_end().raw();
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    Frame& frame = memory_.frame(Pfn(pfn));
+    frame.audit_leaves = frame.audit_shares = 0;
+  }
+  memory_.for_each_space([this](AddressSpace& space) { check_space(space); });
+  check_frames();
+  check_zero();
+}
+
+// The machine stands still: no lock of the space is needed.
+void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analysis) {
+  SpaceSums sums;
+  Frame& root = space.root_frame();
+  if (root.audit_shares != 0) find("I1", "root named by two spaces; space id", space.id(), 1, root.audit_shares);
+  ++root.audit_shares;
+  visit_table(space, root, VirtAddr(0), true, sums);
+
+  if (!space.map_.is_well_formed()) find("map", "map is not well formed; space id", space.id(), 0, 0);
+  std::uint64_t mapped = 0;
+  space.map_.for_each([&](const Vma& vma) { mapped += vma.range.pages().raw(); });
+  if (mapped != space.mapped_.raw()) find("I10", "pages mapped; space id", space.id(), space.mapped_.raw(), mapped);
+  for (unsigned c = 1; c < kLeafClasses; ++c) {
+    if (space.rss_[c].load() != sums.leaves[c]) find("I10", "RSS of a class; space id", space.id(), space.rss_[c].load(), sums.leaves[c]);
+  }
+  if (space.tables_.load() != sums.tables) find("I10", "tables reachable; space id", space.id(), space.tables_.load(), sums.tables);
+  if (space.replacing_.load() != 0) find("I7", "a replacement never ended; space id", space.id(), space.replacing_.load(), 0);
+}
+
+void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool writable, SpaceSums& sums) {
+  const Geometry& geometry = memory_.geometry();
+  const bool is_root = table.level == geometry.root_level();
+  const unsigned slots = is_root ? geometry.user_root_slots() : geometry.slots();
+  const bool first_time = table.audit_leaves == 0;
+  table.audit_leaves = 1;  // of a table: visited
+  ++sums.tables;
+  if (first_time) {
+    ++tables_seen_;
+    count_table(table, slots);
+  }
+  const TableView view(memory_, table);
+  for (unsigned n = 0; n < slots; ++n) {
+    const Entry entry = view.entry(static_cast<Slot>(n));
+    if (entry.is_absent()) continue;
+    const VirtAddr address = base + ByteCount(n * geometry.span(table.level).raw());
+    if (table.level == kLeafLevel) {
+      if (entry.names_frame()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
+      if (first_time && memory_.zero().kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
+        ++memory_.frame(entry.pfn()).audit_leaves;
+        ++leaves_seen_;
+      }
+      check_leaf(space, entry, address, writable && entry.writable());
+      continue;
+    }
+    const Pfn pfn = entry.pfn();
+    if (!entry.present() || pfn.raw() >= memory_.config().frames.raw()) {
+      find("I1", "malformed upper entry; address", address.raw(), entry.encoded(), 0);
+      continue;
+    }
+    Frame& child = memory_.frame(pfn);
+    if (memory_.zero().is_zero(pfn)) {
+      if (entry.writable()) find("I13", "W above a zero table; address", address.raw(), entry.encoded(), 0);
+      if (pfn != memory_.zero().table(table.level.below())) find("I13", "zero table of another level; address", address.raw(), pfn.raw(), 0);
+      continue;
+    }
+    if (child.kind != FrameKind::kTable || child.level != table.level.below()) {
+      find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(child.kind), pfn.raw());
+      continue;
+    }
+    if (entry.writable() && child.table.share.load() > 1) {
+      find("I3", "W above a table with share > 1; address", address.raw(), child.table.share.load(), 1);
+    }
+    if (first_time) ++child.audit_shares;
+    visit_table(space, child, address, writable && entry.writable(), sums);
+  }
+}
+
+// `writable`: hardware may store here.
+void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable) TA_ATTRIBUTE(no_thread_safety_analysis) {
+  const Vma* vma = space.map_.find(address);
+  if (vma == nullptr) {
+    find("S0.32", "leaf outside every mapping; address", address.raw(), entry.encoded(), space.id());
+    return;
+  }
+  if (writable && !vma->prot.write()) find("I3", "writable leaf in a read-only mapping; address", address.raw(), entry.encoded(), vma->prot.bits());
+  if (entry.present() && vma->prot.none()) find("I3", "present leaf in a PROT_NONE mapping; address", address.raw(), entry.encoded(), 0);
+  if (entry.executable() && !vma->prot.exec()) find("I3", "executable leaf in a mapping without exec; address", address.raw(), entry.encoded(), 0);
+  const EntryKind kind = memory_.zero().kind_of(entry, kLeafLevel);
+  if (kind == EntryKind::kZeroFrame) {
+    if (entry.writable()) find("I13", "W on the zero frame; address", address.raw(), entry.encoded(), 0);
+    if (vma->is_shared()) find("S3.3", "zero frame in a shared mapping; address", address.raw(), entry.encoded(), 0);
+    return;
+  }
+  if (kind != EntryKind::kFrame) return;
+  Frame& frame = memory_.frame(entry.pfn());
+  const bool anon = entry.leaf_class() == LeafClass::kAnon;
+  if (anon != (frame.kind == FrameKind::kAnon) || (!anon && frame.kind != FrameKind::kShmem)) {
+    find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(frame.kind), static_cast<std::uint64_t>(entry.leaf_class()));
+    return;
+  }
+  if (anon && entry.writable() && frame.counts.load() != Frame::kOneLeaf) {
+    find("I3", "W on a private frame that is not exclusive; address", address.raw(), frame.counts.load(), Frame::kOneLeaf);
+  }
+  if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index)) {
+    find("I8", "shared leaf is not the object's page; address", address.raw(), frame.page.index, vma->index_of(address).raw());
+  }
+}
+
+void Audit::count_table(Frame& table, unsigned slots) {
+  const TableView view(memory_, table);
+  unsigned live = 0;
+  unsigned leaves[kLeafClasses] = {};
+  for (unsigned n = 0; n < slots; ++n) {
+    const Entry entry = view.entry(static_cast<Slot>(n));
+    if (entry.is_absent()) continue;
+    ++live;
+    if (table.level == kLeafLevel && entry.names_frame()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
+  }
+  const std::uint64_t pfn = memory_.pfn_of(table).raw();
+  if (live != table.table.live) find("I10", "live entries of table; frame", pfn, table.table.live, live);
+  for (unsigned c = 0; c < kLeafClasses; ++c) {
+    if (leaves[c] != table.table.leaves[c]) find("I10", "leaves of a class in table; frame", pfn, table.table.leaves[c], leaves[c]);
+  }
+  check_attachments(table);
+}
+
+// Every leaf that names an object's page is found through that object: its attachment exists, is indexed, and counts right (I11).
+void Audit::check_attachments(Frame& table) {
+  const std::uint64_t pfn = memory_.pfn_of(table).raw();
+  std::uint64_t attached = 0, number = 0;
+  for (const Attachment* a = table.table.attachments; a != nullptr; a = a->next_in_table) {
+    ++number;
+    attached += a->entries;
+    if (a->table != &table) find("I11", "attachment of another table; frame", pfn, 0, 0);
+    if (a->object->find_attachment_for_audit(table, a->first_index) == nullptr) find("I11", "attachment not in its object's index; frame", pfn, 0, 0);
+    if (a->entries == 0) find("I11", "attachment without entries; frame", pfn, 0, 0);
+  }
+  if (number != table.table.attachment_count) find("I11", "attachments of table; frame", pfn, table.table.attachment_count, number);
+  if (table.level != kLeafLevel) return;
+  const TableView view(memory_, table);
+  std::uint64_t found = 0;
+  for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
+    const Entry entry = view.entry(static_cast<Slot>(n));
+    if (memory_.zero().kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
+    const Frame& frame = memory_.frame(entry.pfn());
+    const std::int64_t first_index = static_cast<std::int64_t>(frame.page.index) - static_cast<std::int64_t>(n);
+    const Attachment* a = table.table.attachments;
+    while (a != nullptr && (a->object != frame.page.object || a->first_index != first_index)) a = a->next_in_table;
+    if (a == nullptr) {
+      find("I11", "leaf without attachment; frame", memory_.pfn_of(frame).raw(), n, pfn);
+    } else {
+      ++found;
+    }
+  }
+  if (found != attached) find("I11", "entries counted by attachments; frame", pfn, attached, found);
+}
+
+void Audit::check_frames() {
+  const std::uint64_t end = memory_.pool().touched_end().raw();
+  std::uint64_t free = 0;
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    Frame& frame = memory_.frame(Pfn(pfn));
+    switch (frame.kind) {
+      case FrameKind::kFree: ++free; break;
+      case FrameKind::kHeld: find("I6", "frame held by nobody's operation; frame", pfn, 0, 0); break;
+      case FrameKind::kTable:
+        if (frame.table.share.load() != frame.audit_shares) find("I1", "share count; frame", pfn, frame.table.share.load(), frame.audit_shares);
+        break;
+      case FrameKind::kAnon:
+        if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a private frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.references() < frame.leaf_entries() || frame.references() == 0) find("I4", "references of a private frame; frame", pfn, frame.references(), frame.leaf_entries());
+        break;
+      case FrameKind::kShmem:
+        if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a shared frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.references() < frame.leaf_entries() + 1) find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
+        break;
+      case FrameKind::kUntouched:
+      case FrameKind::kZero:
+      case FrameKind::kSlab:
+      case FrameKind::kRadix:
+      case FrameKind::kKernel: break;
+    }
+  }
+  const std::uint64_t stored = memory_.pool().free_frames().raw() - memory_.pool().untouched_frames().raw();
+  if (stored != free) find("pool", "free frames", 0, stored, free);
+}
+
+void Audit::check_zero() {
+  const ZeroObjects& zero = memory_.zero();
+  const auto* words = reinterpret_cast<const std::uint64_t*>(memory_.window(zero.frame()));
+  for (unsigned n = 0; n < kPageSize / sizeof *words; ++n) {
+    if (words[n] != 0) find("I13", "the zero frame is not zero; byte", n * sizeof *words, words[n], 0);
+  }
+  for (std::uint8_t level = 1; level < memory_.geometry().levels(); ++level) {
+    const TableView view(memory_, memory_.frame(zero.table(Level(level))));
+    for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
+      const Entry entry = view.entry(static_cast<Slot>(n));
+      if (entry.writable() || !zero.is_zero(entry.pfn()) || !entry.accessed()) find("I13", "entry of a zero table; level", level, entry.encoded(), n);
+    }
+  }
+}
+
+void Audit::check_empty() {
+  unsigned spaces = 0;
+  memory_.for_each_space([&spaces](AddressSpace&) { ++spaces; });
+  if (spaces != 0) find("I6", "address spaces left over", 0, spaces, 0);
+  const std::uint64_t end = memory_.pool().touched_end().raw();
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    const FrameKind kind = memory_.frame(Pfn(pfn)).kind;
+    if (kind == FrameKind::kTable || kind == FrameKind::kAnon || kind == FrameKind::kShmem || kind == FrameKind::kRadix) {
+      find("I6", "frame left over; frame", pfn, static_cast<std::uint64_t>(kind), 0);
+    }
+  }
+  for (SlabPool* pool : {&memory_.spaces().slab(), &memory_.anon_objects().slab(), &memory_.shm_objects().slab(),
+                         &memory_.attachments().slab(), &memory_.vma_nodes().slab()}) {
+    if (pool->in_use() != 0) find("I6", pool->name(), 0, pool->in_use(), 0);
+  }
+}
+
+}  // namespace quire

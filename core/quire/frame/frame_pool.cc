@@ -1,0 +1,163 @@
+#include "quire/frame/frame_pool.h"
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+
+namespace quire {
+
+void FramePool::init(const MemoryConfig& config, Counters& counters) {
+  config_ = &config;
+  counters_ = &counters;
+}
+
+void FramePool::add_range(Pfn first, PageCount count) {
+  SpinGuard guard(lock_, LockRank::kPool);
+  QUIRE_ASSERT(range_count_ < kMaxRanges, "too many ranges of memory");
+  QUIRE_ASSERT((first + count).raw() <= config_->frames.raw(), "a range beyond the descriptors");
+  ranges_[range_count_++] = Range{first, first + count};
+  free_count_ += count.raw();
+  total_ += count;
+}
+
+bool FramePool::count_down() {
+  if (countdown_.fetch_sub(1) != 1) return false;
+  injected_.store(1);
+  return true;
+}
+
+Frame* FramePool::take_or_null(FrameUse use) {
+  if (should_fail()) return nullptr;
+  const unsigned cpu = platform::current_cpu();
+  Cache& cache = caches_[cpu];
+  Frame* frame = nullptr;
+  {
+    SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
+    frame = cache.count != 0 ? cache.frames[--cache.count] : refill(cache, cpu, use);
+  }
+  if (frame == nullptr && (use == FrameUse::kKernel || config_->kernel_reserve < free_frames())) frame = steal();
+  if (frame == nullptr) return nullptr;
+  frame->kind = FrameKind::kHeld;
+  frame->counts.store_relaxed(0);
+  counters_->add(Counter::kFrameAlloc);
+  return frame;
+}
+
+Frame* FramePool::refill(Cache& cache, unsigned, FrameUse use) {
+  SpinGuard guard(lock_, LockRank::kPool);
+  const std::uint64_t reserve = use == FrameUse::kUser ? config_->kernel_reserve.raw() : 0;
+  if (free_count_ <= reserve) return nullptr;
+  // Small machines are not drained into one CPU's cache.
+  const std::uint64_t spare = (free_count_ - reserve) / 8;
+  const std::uint64_t batch = spare < kBatch ? spare : kBatch;
+  for (std::uint64_t i = 1; i < batch; ++i) cache.frames[cache.count++] = take_global();
+  return take_global();
+}
+
+Frame* FramePool::take_global() {
+  --free_count_;
+  if (Frame* frame = free_; frame != nullptr) {
+    free_ = frame->free.next;
+    return frame;
+  }
+  while (ranges_[range_now_].next == ranges_[range_now_].end) ++range_now_;
+  Range& range = ranges_[range_now_];
+  Frame* frame = &config_->descriptors[range.next.raw()];
+  range.next = range.next + PageCount(1);
+  return frame;
+}
+
+// Another CPU's cache may hold the last frames.
+Frame* FramePool::steal() {
+  for (unsigned cpu = 0; cpu < platform::kMaxCpus; ++cpu) {
+    SpinGuard guard(caches_[cpu].lock, LockRank::kCpuCache, cpu);
+    if (caches_[cpu].count != 0) return caches_[cpu].frames[--caches_[cpu].count];
+  }
+  return nullptr;
+}
+
+void FramePool::give(Frame* frame) {
+  QUIRE_ASSERT(frame->kind != FrameKind::kFree && frame->kind != FrameKind::kZero, "I6: freed twice, or immortal");
+  frame->kind = FrameKind::kFree;
+  ++frame->generation;
+  if (config_->poison_freed) {
+    __builtin_memset(config_->window + (static_cast<std::uint64_t>(frame - config_->descriptors) << kPageShift), 0x6b, kPageSize);
+  }
+  counters_->add(Counter::kFrameFree);
+  const unsigned cpu = platform::current_cpu();
+  Cache& cache = caches_[cpu];
+  SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
+  if (cache.count == kCacheSize) {
+    SpinGuard global(lock_, LockRank::kPool);
+    for (unsigned i = 0; i < kBatch; ++i) {
+      Frame* moved = cache.frames[--cache.count];
+      moved->free.next = free_;
+      free_ = moved;
+    }
+    free_count_ += kBatch;
+  }
+  cache.frames[cache.count++] = frame;
+}
+
+PageCount FramePool::free_frames() {
+  std::uint64_t total = 0;
+  for (unsigned cpu = 0; cpu < platform::kMaxCpus; ++cpu) {
+    SpinGuard guard(caches_[cpu].lock, LockRank::kCpuCache, cpu);
+    total += caches_[cpu].count;
+  }
+  SpinGuard guard(lock_, LockRank::kPool);
+  return PageCount(total + free_count_);
+}
+
+Frame* FramePool::take_contiguous_or_null(PageCount count) {
+  SpinGuard guard(lock_, LockRank::kPool);
+  for (unsigned i = 0; i < range_count_; ++i) {
+    Range& range = ranges_[i];
+    if (range.end - range.next < count) continue;
+    Frame* first = &config_->descriptors[range.next.raw()];
+    range.next = range.next + count;
+    free_count_ -= count.raw();
+    for (std::uint64_t n = 0; n < count.raw(); ++n) first[n].kind = FrameKind::kKernel;
+    return first;
+  }
+  return nullptr;
+}
+
+Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  // Read by audits, which run with the machine stopped.
+  Pfn end(0);
+  for (unsigned i = 0; i < range_count_; ++i) {
+    if (end < ranges_[i].next) end = ranges_[i].next;
+  }
+  return end;
+}
+
+PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  PageCount count(0);
+  for (unsigned i = 0; i < range_count_; ++i) count += ranges_[i].end - ranges_[i].next;
+  return count;
+}
+
+FrameReservation::~FrameReservation() {
+  while (held_ != 0) pool_.give(take());
+}
+
+Result<void> FrameReservation::ensure(std::uint64_t count, FrameUse use) {
+  while (held_ < count) {
+    Frame* frame = pool_.take_or_null(use);
+    if (frame == nullptr) return fail(Errno::kNoMem);
+    frame->free.next = first_;
+    first_ = frame;
+    ++held_;
+  }
+  return {};
+}
+
+Frame* FrameReservation::take() {
+  QUIRE_ASSERT(held_ != 0, "I12: an operation reserved too few frames");
+  Frame* frame = first_;
+  first_ = frame->free.next;
+  --held_;
+  return frame;
+}
+
+}  // namespace quire

@@ -1,0 +1,108 @@
+// Free frames of a machine: a global list, ranges never touched, and a cache per CPU.
+//
+// Life cycle: the platform adds ranges once; frames are taken and given back for ever. Frames never touched keep zero-filled descriptors,
+// so that booting costs nothing per frame. Nothing here waits; out of frames is a null or ENOMEM, never more.
+// Operations that need several frames take a FrameReservation before they lock anything, and then cannot fail (I12).
+#pragma once
+
+#include <cstdint>
+
+#include "quire/base/errno.h"
+#include "quire/base/lock.h"
+#include "quire/base/types.h"
+#include "quire/frame/frame.h"
+#include "quire/platform.h"
+
+namespace quire {
+
+struct MemoryConfig;
+class Counters;
+
+/// Whose needs a frame serves. User memory may not take the last frames (MemoryConfig::kernel_reserve).
+enum class FrameUse : std::uint8_t { kUser, kKernel };
+
+class FramePool {
+ public:
+  void init(const MemoryConfig& config, Counters& counters);
+  /// Adds frames that nobody has touched. At most kMaxRanges ranges. Before the machine runs.
+  void add_range(Pfn first, PageCount count);
+
+  /// A frame of kind kHeld with counts 0 and undefined contents, or null.
+  [[nodiscard]] Frame* take_or_null(FrameUse use);
+  /// Takes a frame back, whatever it was; nobody names or touches it any more.
+  void give(Frame* frame);
+
+  /// Frames free now, everywhere; exact at rest.
+  [[nodiscard]] PageCount free_frames();
+  [[nodiscard]] PageCount total_frames() const { return total_; }
+  /// Contiguous frames from the untouched ranges, for the platform's big tables; null when there are none. Never given back.
+  [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
+
+  /// Test hook (FI): the n-th allocation from now on fails (1 = the next), once. 0 turns it off. Counts frames and small objects.
+  void fail_after(std::uint64_t n) {
+    injected_.store_relaxed(0);
+    countdown_.store_relaxed(n);
+  }
+  /// Whether fail_after()'s failure has happened since it was set.
+  [[nodiscard]] bool failure_injected() const { return injected_.load_relaxed() != 0; }
+  /// For SlabPool: whether this allocation is the one to fail.
+  [[nodiscard]] bool should_fail() { return countdown_.load_relaxed() != 0 && count_down(); }
+
+  /// Frames in ranges that nobody ever took; for audits.
+  [[nodiscard]] PageCount untouched_frames() const;
+  /// First frame number that no frame of this pool was ever taken from at or above; bounds audits.
+  [[nodiscard]] Pfn touched_end() const;
+
+ private:
+  static constexpr unsigned kMaxRanges = 64, kCacheSize = 64, kBatch = 32;
+  struct Range {
+    Pfn next, end;
+  };
+  struct alignas(64) Cache {
+    SpinLock lock;
+    std::uint32_t count;
+    Frame* frames[kCacheSize];
+  };
+
+  bool count_down();
+  Frame* refill(Cache& cache, unsigned cpu, FrameUse use) TA_REQ(cache.lock);
+  Frame* take_global() TA_REQ(lock_);
+  Frame* steal();
+
+  const MemoryConfig* config_ = nullptr;
+  Counters* counters_ = nullptr;
+  PageCount total_{0};
+  Atomic<std::uint64_t> countdown_{0};
+  Atomic<std::uint32_t> injected_{0};
+  SpinLock lock_;
+  Frame* free_ TA_GUARDED(lock_) = nullptr;
+  std::uint64_t free_count_ TA_GUARDED(lock_) = 0;  ///< on the list and in ranges
+  Range ranges_[kMaxRanges] TA_GUARDED(lock_);
+  unsigned range_count_ TA_GUARDED(lock_) = 0;
+  unsigned range_now_ TA_GUARDED(lock_) = 0;
+  Cache caches_[platform::kMaxCpus];
+};
+
+/// Frames promised to an operation: taken before it locks, returned with what it did not use.
+class FrameReservation {
+ public:
+  explicit FrameReservation(FramePool& pool) : pool_(pool) {}
+  ~FrameReservation();
+  FrameReservation(const FrameReservation&) = delete;
+  FrameReservation& operator=(const FrameReservation&) = delete;
+
+  /// Makes sure that `count` frames are held. Errors: ENOMEM (those held stay held).
+  Result<void> ensure(std::uint64_t count, FrameUse use);
+  /// One of the held frames. Pre: there is one.
+  [[nodiscard]] Frame* take();
+  /// The frame that take() gives next. Pre: there is one.
+  [[nodiscard]] Frame& first() { return *first_; }
+  [[nodiscard]] std::uint64_t held() const { return held_; }
+
+ private:
+  FramePool& pool_;
+  Frame* first_ = nullptr;
+  std::uint64_t held_ = 0;
+};
+
+}  // namespace quire

@@ -1,0 +1,155 @@
+// What pages belong to, and where their tables are found: memory objects and attachments (design.md rule 10).
+//
+// A frame names its object and its index there. An object indexes the level-1 tables that hold entries of its pages: from a frame one
+// asks the object for the tables attached around that index, looks at the slot, and compares. No process or mapping is walked, nothing is
+// inserted by fork; copying a table attaches the copy behind the original (a higher sequence number), so a walk in order meets it (R13).
+//
+// Life cycle: an object lives while it has users (mappings' nodes, address spaces) or attachments; two numbers, one atomic, whose result
+// tells the last one out (S4.14, S4.30). It does not own its pages' lives unless it says so (ShmObject does; S4.15).
+// Locks: `attachment lock` (rank kAttachment), inside table locks. ShmObject's page index: rank kObject, outside them.
+#pragma once
+
+#include <boost/intrusive/set.hpp>
+#include <cstdint>
+
+#include "quire/base/atomic.h"
+#include "quire/base/errno.h"
+#include "quire/base/lock.h"
+#include "quire/base/types.h"
+#include "quire/frame/frame.h"
+
+namespace quire {
+
+class FrameReservation;
+class MemoryManager;
+class MemoryObject;
+
+/// "This level-1 table holds `entries` entries of that object; slot 0 would be the object's page `first_index`."
+struct Attachment : boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
+  MemoryObject* object = nullptr;
+  Frame* table = nullptr;
+  std::int64_t first_index = 0;    ///< may be negative: the table begins before the object does
+  std::uint64_t sequence = 0;      ///< order of attaching
+  std::uint32_t entries = 0;       ///< guarded by the table's lock
+  Attachment* next_in_table = nullptr;  ///< guarded by the table's lock
+};
+
+/// Index order: by position, then by age.
+struct AttachmentOrder {
+  bool operator()(const Attachment& a, const Attachment& b) const {
+    return a.first_index != b.first_index ? a.first_index < b.first_index : a.sequence < b.sequence;
+  }
+};
+
+/// Base of all objects. The kinds are the subclasses; what the fault path needs of them is virtual.
+class MemoryObject {
+ public:
+  MemoryObject(const MemoryObject&) = delete;
+  MemoryObject& operator=(const MemoryObject&) = delete;
+
+  void add_user() { holds_.fetch_add(kUser); }
+  void drop_user() { drop(kUser); }
+  [[nodiscard]] std::uint32_t users() const { return static_cast<std::uint32_t>(holds_.load_relaxed()); }
+  [[nodiscard]] std::uint32_t attachment_count() const { return static_cast<std::uint32_t>(holds_.load_relaxed() >> 32); }
+
+  /// Puts an attachment into the index and counts it. Locks: its table's, or the table is not published yet.
+  void attach(Attachment& attachment);
+  /// Takes it out. The object may be gone afterwards. Locks: its table's.
+  void detach(Attachment& attachment);
+
+  /// Visits the tables that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's lock is
+  /// taken around each visit and the attachment revalidated under it. Locks: none held.
+  template <typename Visit>
+  void for_each_table(PageIndex index, Visit visit);
+
+  /// For audits: the first attachment at or after a position, or null. The machine stands still.
+  [[nodiscard]] const Attachment* find_attachment_for_audit(const Frame& table, std::int64_t first_index);
+
+  /// The class its pages count as.
+  [[nodiscard]] virtual LeafClass leaf_class() const = 0;
+  /// The frame of page `index` with one reference for the caller, made if absent. Errors: ENOMEM; EFAULT beyond the object's end.
+  virtual Result<Frame*> get_page(PageIndex index) = 0;
+
+ protected:
+  explicit MemoryObject(MemoryManager& memory) : memory_(memory) {}
+  ~MemoryObject() = default;
+  /// Called once, when the last hold is gone.
+  virtual void destroy() = 0;
+
+  MemoryManager& memory_;
+
+ private:
+  static constexpr std::uint64_t kUser = 1, kAttachment = std::uint64_t{1} << 32;
+  using Index = boost::intrusive::multiset<Attachment, boost::intrusive::compare<AttachmentOrder>,
+                                           boost::intrusive::constant_time_size<false>>;
+
+  void drop(std::uint64_t hold) {
+    if (holds_.fetch_sub(hold) == hold) destroy();
+  }
+  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence) that covers `index`.
+  struct Step {
+    Frame* table;
+    std::int64_t first_index;
+    std::uint64_t sequence;
+  };
+  bool next_step(PageIndex index, Step& step);
+
+  Atomic<std::uint64_t> holds_{kUser};
+  SpinLock lock_;
+  Index index_ TA_GUARDED(lock_);
+};
+
+/// The private pages of one address space: index = virtual page number at birth.
+class AnonObject final : public MemoryObject {
+ public:
+  explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) {}
+  [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kAnon; }
+  Result<Frame*> get_page(PageIndex) override { return fail(Errno::kFault); }
+
+ private:
+  void destroy() override;
+};
+
+/// Shared anonymous memory: owns its pages, found by index in a radix tree of frames.
+class ShmObject final : public MemoryObject {
+ public:
+  /// An object of `pages` pages with one user. Errors: ENOMEM.
+  static Result<ShmObject*> create(MemoryManager& memory, PageCount pages);
+  ShmObject(MemoryManager& memory, PageCount pages) : MemoryObject(memory), pages_(pages) {}
+
+  [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kShmem; }
+  Result<Frame*> get_page(PageIndex index) override;
+  /// Pages it owns now.
+  [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
+  [[nodiscard]] PageCount size() const { return pages_; }
+
+ private:
+  static constexpr unsigned kRadixBits = 9;
+  void destroy() override;
+  static constexpr unsigned kMaxHeight = 6;  ///< 54 index bits: all of user space
+  Frame** slot_locked(PageIndex index, FrameReservation& nodes) TA_REQ(lock_);
+  void free_node(Frame* node, unsigned height);
+
+  PageCount pages_;
+  SpinLock lock_;
+  Frame* root_ TA_GUARDED(lock_) = nullptr;  ///< height 0: the page itself; else a node of 512 pointers
+  unsigned height_ TA_GUARDED(lock_) = 0;
+  Atomic<std::uint64_t> resident_{0};
+};
+
+template <typename Visit>
+void MemoryObject::for_each_table(PageIndex index, Visit visit) {
+  Step step{nullptr, static_cast<std::int64_t>(index.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
+  while (next_step(index, step)) {
+    SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
+    bool valid = false;
+    if (step.table->kind == FrameKind::kTable) {
+      for (const Attachment* a = step.table->table.attachments; a != nullptr && !valid; a = a->next_in_table) {
+        valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
+      }
+    }
+    if (valid && !visit(*step.table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - step.first_index))) return;
+  }
+}
+
+}  // namespace quire

@@ -1,0 +1,76 @@
+// Reading and writing a space's memory from outside, as its program would: through faults, with copy-on-write.
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/table/tree.h"
+
+namespace quire {
+
+namespace {
+
+/// The leaf for `address` in the tree under `root`, or an absent entry; W only if every entry above has it.
+Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
+  Frame* table = &root;
+  bool writable = true;
+  for (;;) {
+    const Level level = table->level;
+    const Entry entry = TableView(memory, *table).entry(memory.geometry().slot_of(address, level));
+    if (!entry.present()) return Entry();
+    writable = writable && entry.writable();
+    if (level == kLeafLevel) return writable ? entry : entry.without_write();
+    table = &memory.frame(entry.pfn());
+    if (memory.zero().kind_of(entry, level) == EntryKind::kZeroTable) {
+      return Entry::leaf(memory.zero().frame(), LeafClass::kNone, kProtRead, Writable::kNo);
+    }
+  }
+}
+
+}  // namespace
+
+// The exclusive lock keeps siblings from replacing tables between the look-up and the copy; CPUs that run the space's program go on.
+template <typename Copy>
+Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Access access, Copy copy) {
+  std::size_t done = 0;
+  while (done < size) {
+    const auto at = checked_add(address, ByteCount(done));
+    if (!at || memory_.geometry().user_top() <= *at) break;
+    const std::size_t offset = at->raw() & (kPageSize - 1);
+    const std::size_t part = size - done < kPageSize - offset ? size - done : kPageSize - offset;
+    bool copied = false;
+    {
+      ExclusiveGuard guard(lock_);
+      const Vma* vma = map_.find(*at);
+      const Entry entry = look_up(memory_, root_frame(), *at);
+      if (vma != nullptr && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
+        copy(memory_.window(entry.pfn()) + offset, done, part);
+        copied = true;
+      }
+    }
+    if (copied) {
+      done += part;
+      continue;
+    }
+    const FaultOutcome outcome = resolve_fault(*at, access, Requester::kOther);
+    if (outcome != FaultOutcome::kMinor && outcome != FaultOutcome::kMajor) {
+      if (done == 0) return fail(outcome == FaultOutcome::kOutOfMemory ? Errno::kNoMem : Errno::kFault);
+      break;
+    }
+  }
+  if (done == 0 && size != 0) return fail(Errno::kFault);
+  return ByteCount(done);
+}
+
+Result<ByteCount> AddressSpace::read(VirtAddr address, std::span<std::byte> to) {
+  return transfer(address, to.size(), Access::kRead, [&](const std::byte* from, std::size_t at, std::size_t size) {
+    __builtin_memcpy(to.data() + at, from, size);
+  });
+}
+
+Result<ByteCount> AddressSpace::write(VirtAddr address, std::span<const std::byte> from) {
+  return transfer(address, from.size(), Access::kWrite, [&](std::byte* to, std::size_t at, std::size_t size) {
+    __builtin_memcpy(to, from.data() + at, size);
+  });
+}
+
+}  // namespace quire

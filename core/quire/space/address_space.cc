@@ -1,0 +1,197 @@
+#include "quire/space/address_space.h"
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/table/tree.h"
+#include "quire/tlb/gather.h"
+
+namespace quire {
+
+namespace {
+
+// Linux leaves at least 128 MiB between the stack's top and the mappings (mm/util.c:mmap_base()); small test spaces leave an eighth.
+VirtAddr default_mmap_top(const Geometry& geometry) {
+  const std::uint64_t top = geometry.user_top().raw();
+  const std::uint64_t gap = std::uint64_t{128} << 20;
+  return VirtAddr(top / 8 < gap ? top - top / 8 / kPageSize * kPageSize : top - gap);
+}
+
+}  // namespace
+
+AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config)
+    : memory_(memory),
+      map_(memory),
+      limits_(config.limits),
+      mmap_top_(config.mmap_top == VirtAddr(0) ? default_mmap_top(memory.geometry()) : config.mmap_top),
+      mmap_floor_(config.mmap_floor) {
+  fork_mode_.store(config.fork_mode);
+  tlb_.id = memory.next_id();
+}
+
+Result<AddressSpace*> AddressSpace::create(MemoryManager& memory, const AddressSpaceConfig& config) {
+  AddressSpace* space = memory.spaces().make_or_null(memory, config);
+  if (space == nullptr) return fail(Errno::kNoMem);
+  if (auto made = space->make_root(); !made) {
+    memory.spaces().destroy(space);
+    return fail(made.error());
+  }
+  memory.add_space(*space);
+  return space;
+}
+
+Result<void> AddressSpace::make_root() {
+  Frame* frame = memory_.pool().take_or_null(FrameUse::kUser);
+  if (frame == nullptr) return fail(Errno::kNoMem);
+  const NewTable root(memory_, *frame, memory_.geometry().root_level());
+  platform::prepare_root(memory_.machine(), reinterpret_cast<std::uint64_t*>(memory_.contents(*frame)));
+  tlb_.root = memory_.pfn_of(*frame);
+  tables_.store(1);
+  return {};
+}
+
+Frame& AddressSpace::root_frame() const { return memory_.frame(tlb_.root); }
+
+void AddressSpace::release() {
+  if (users_.fetch_sub(1) == 1) destroy();
+}
+
+// Exit: drop what the root names. Nothing is unshared, nothing allocated (S0.55); what only this space named is released.
+void AddressSpace::destroy() {
+  memory_.remove_space(*this);
+  platform::retire(memory_.machine(), tlb_);
+  release_table(memory_, root_frame());
+  if (AnonObject* object = anon_object_.load(); object != nullptr) object->drop_user();
+  memory_.spaces().destroy(this);
+}
+
+void AddressSpace::add_actor() { actors_.fetch_add(1); }
+
+void AddressSpace::remove_actor() {
+  const std::uint32_t before = actors_.fetch_sub(1);
+  QUIRE_ASSERT(before != 0, "more actors removed than added");
+}
+
+VmaMap AddressSpace::map() {
+  SharedGuard guard(lock_);
+  return map_;
+}
+
+std::optional<Vma> AddressSpace::find(VirtAddr address) {
+  SharedGuard guard(lock_);
+  const Vma* vma = map_.find(address);
+  if (vma == nullptr) return std::nullopt;
+  return *vma;
+}
+
+PageCount AddressSpace::rss_now() const {
+  std::uint64_t total = 0;
+  for (unsigned c = 1; c < kLeafClasses; ++c) total += rss_[c].load_relaxed();
+  return PageCount(total);
+}
+
+// As Linux's hiwater_rss: noted before the figure may fall, so that faults need not compare (mm.h:update_hiwater_rss()).
+void AddressSpace::note_peak() {
+  const std::uint64_t now = rss_now().raw();
+  std::uint64_t peak = rss_peak_.load();
+  while (peak < now && !rss_peak_.compare_exchange(peak, now)) {
+  }
+  if (now != 0 && peak == 0) rss_peak_.store(now);
+}
+
+Usage AddressSpace::usage() {
+  SharedGuard guard(lock_);
+  note_peak();
+  Usage usage;
+  usage.rss_anon = PageCount(rss_[static_cast<unsigned>(LeafClass::kAnon)].load());
+  usage.rss_file = PageCount(rss_[static_cast<unsigned>(LeafClass::kFile)].load());
+  usage.rss_shmem = PageCount(rss_[static_cast<unsigned>(LeafClass::kShmem)].load());
+  usage.rss_peak = PageCount(rss_peak_.load());
+  usage.mapped = mapped_;
+  usage.mapped_peak = mapped_peak_ < mapped_ ? mapped_ : mapped_peak_;
+  usage.data = data_;
+  usage.stack = stack_;
+  usage.exec = exec_;
+  usage.tables = PageCount(tables_.load());
+  usage.mappings = map_.size();
+  return usage;
+}
+
+namespace {
+
+std::uint64_t count_shared(const MemoryManager& memory, Frame& table) {
+  const TableView view(memory, table);
+  std::uint64_t shared = 0;
+  for (unsigned n = 0; n < memory.geometry().slots(); ++n) {
+    const Entry entry = view.entry(static_cast<Slot>(n));
+    if (memory.zero().kind_of(entry, table.level) != EntryKind::kTable) continue;
+    if (memory.geometry().root_level() == table.level && n >= memory.geometry().user_root_slots()) break;
+    Frame& child = memory.frame(entry.pfn());
+    if (child.table.share.load() > 1) {
+      SubtreeCount count;
+      count_subtree(memory, child, count);
+      shared += count.tables;
+    } else if (child.level != kLeafLevel) {
+      shared += count_shared(memory, child);
+    }
+  }
+  return shared;
+}
+
+}  // namespace
+
+PageCount AddressSpace::shared_tables() {
+  ExclusiveGuard guard(lock_);
+  return PageCount(count_shared(memory_, root_frame()));
+}
+
+void AddressSpace::set_limits(const Limits& limits) {
+  ExclusiveGuard guard(lock_);
+  limits_ = limits;
+}
+Limits AddressSpace::limits() {
+  SharedGuard guard(lock_);
+  return limits_;
+}
+void AddressSpace::set_fork_mode(ForkMode mode) { fork_mode_.store(mode); }
+ForkMode AddressSpace::fork_mode() { return fork_mode_.load(); }
+void AddressSpace::set_layout(const Layout& layout) {
+  ExclusiveGuard guard(lock_);
+  layout_ = layout;
+  brk_ = layout.brk_begin;
+}
+Layout AddressSpace::layout() {
+  SharedGuard guard(lock_);
+  return layout_;
+}
+
+// Linux v6.12 mm/vma.h:vm_stat_account(), is_data_mapping() and friends.
+void AddressSpace::account(const Vma& vma, int sign) {
+  const std::uint64_t pages = vma.range.pages().raw();
+  auto move = [&](PageCount& total) { total = PageCount(sign > 0 ? total.raw() + pages : total.raw() - pages); };
+  move(mapped_);
+  const bool stack = vma.flags.has(VmaFlag::kGrowsDown);
+  if (vma.prot.exec() && !vma.prot.write() && !stack) {
+    move(exec_);
+  } else if (stack) {
+    move(stack_);
+  } else if (vma.prot.write() && !vma.is_shared()) {
+    move(data_);
+  }
+}
+
+void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
+  if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
+  map_.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), -1); });
+  changed.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), 1); });
+  map_ = std::move(changed);
+  if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
+}
+
+bool AddressSpace::may_expand(PageCount pages, Prot prot, VmaFlags flags) {
+  const PageCount total = mapped_ + pages;
+  if (total.raw() > limits_.address_space.raw() >> kPageShift) return false;
+  const bool data = prot.write() && !flags.has(VmaFlag::kShared) && !flags.has(VmaFlag::kGrowsDown);
+  return !data || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
+}
+
+}  // namespace quire

@@ -1,0 +1,125 @@
+// madvise (Linux v6.12 mm/madvise.c:do_madvise(), man7 madvise(2)).
+
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/space/zap.h"
+#include "quire/tlb/gather.h"
+#include "quire/uapi.h"
+
+namespace quire {
+
+namespace {
+
+/// How a known advice is carried out.
+enum class Advice : std::uint8_t { kInvalid, kNothing, kDontNeed, kFlags, kPopulateRead, kPopulateWrite };
+
+struct AdviceRule {
+  Advice what = Advice::kInvalid;
+  VmaFlags set, cleared;
+};
+
+AdviceRule rule_of(int advice) {
+  switch (advice) {
+    case uapi::kMadvNormal: return {Advice::kFlags, {}, VmaFlag::kRandom | VmaFlag::kSequential};
+    case uapi::kMadvRandom: return {Advice::kFlags, VmaFlag::kRandom, VmaFlag::kSequential};
+    case uapi::kMadvSequential: return {Advice::kFlags, VmaFlag::kSequential, VmaFlag::kRandom};
+    case uapi::kMadvDontFork: return {Advice::kFlags, VmaFlag::kDontFork, {}};
+    case uapi::kMadvDoFork: return {Advice::kFlags, {}, VmaFlag::kDontFork};
+    case uapi::kMadvWipeOnFork: return {Advice::kFlags, VmaFlag::kWipeOnFork, {}};
+    case uapi::kMadvKeepOnFork: return {Advice::kFlags, {}, VmaFlag::kWipeOnFork};
+    case uapi::kMadvDontDump: return {Advice::kFlags, VmaFlag::kDontDump, {}};
+    case uapi::kMadvDoDump: return {Advice::kFlags, {}, VmaFlag::kDontDump};
+    case uapi::kMadvDontNeed: return {Advice::kDontNeed, {}, {}};
+    case uapi::kMadvWillNeed:   // nothing to read ahead in memory that is not a file
+    case uapi::kMadvHugePage:   // hints that Linux, too, may ignore
+    case uapi::kMadvNoHugePage:
+    case uapi::kMadvCold:
+    case uapi::kMadvPageOut: return {Advice::kNothing, {}, {}};
+    case uapi::kMadvPopulateRead: return {Advice::kPopulateRead, {}, {}};
+    case uapi::kMadvPopulateWrite: return {Advice::kPopulateWrite, {}, {}};
+    default: return {};
+  }
+}
+
+}  // namespace
+
+Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advice) {
+  const AdviceRule rule = rule_of(advice);
+  if (rule.what == Advice::kInvalid) return fail(Errno::kInval);
+  if (!address.is_page_aligned()) return fail(Errno::kInval);
+  const auto rounded = checked_page_ceil(length);
+  if (!rounded || (length.raw() != 0 && rounded->raw() == 0)) return fail(Errno::kInval);
+  const auto end = checked_add(address, *rounded);
+  if (!end) return fail(Errno::kInval);
+  const VirtRange range(address, *end);
+  if (range.empty()) return {};
+
+  if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
+    const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
+    for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+      switch (resolve_fault(at, access, Requester::kOther)) {
+        case FaultOutcome::kMinor:
+        case FaultOutcome::kMajor: break;
+        case FaultOutcome::kMapError: return fail(Errno::kNoMem);
+        case FaultOutcome::kAccessError: return fail(Errno::kInval);
+        case FaultOutcome::kBusError: return fail(Errno::kFault);
+        case FaultOutcome::kOutOfMemory: return fail(Errno::kNoMem);
+      }
+    }
+    return {};
+  }
+
+  ExclusiveGuard guard(lock_);
+  // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there.
+  bool hole = false;
+  Result<void> result{};
+  VirtAddr done = range.begin();
+  const VmaMap map = map_;
+  map.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) {
+    if (!result) return;
+    const VirtRange part = vma.range.intersection(range);
+    if (done < part.begin()) hole = true;
+    done = part.end();
+    if (rule.what == Advice::kDontNeed) {
+      if (vma.flags.has(VmaFlag::kLocked)) {
+        result = fail(Errno::kInval);
+        return;
+      }
+      Gather gather(*this);
+      result = dont_need_locked(part, gather);
+    } else if (rule.what == Advice::kFlags) {
+      // Only private anonymous memory can be wiped (Linux: EINVAL).
+      if (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) {
+        result = fail(Errno::kInval);
+        return;
+      }
+      result = set_flags_locked(part, rule.set, rule.cleared);
+    }
+  });
+  if (!result) return result;
+  if (hole || done < range.end()) return fail(Errno::kNoMem);
+  return {};
+}
+
+// Whole spans are detached; the range itself bounds what goes, since the mapping stays.
+Result<void> AddressSpace::dont_need_locked(VirtRange range, Gather& gather) {
+  Zap zap(*this, range, range, Counter::kUnshareMadvise);
+  if (!zap.reserve()) return fail(Errno::kAgain);
+  zap.run(gather);
+  gather.finish();
+  return {};
+}
+
+Result<void> AddressSpace::set_flags_locked(VirtRange range, VmaFlags set, VmaFlags cleared) {
+  const Vma* vma = map_.find(range.begin());
+  Vma part = vma->clipped(range);
+  part.flags = part.flags.with(set).without(cleared);
+  if (part.flags == vma->flags) return {};
+  VmaMap changed = map_;
+  if (!changed.erase_range(part.range) || !changed.insert_merging(part)) return fail(Errno::kNoMem);
+  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
+  commit_map(std::move(changed), range);
+  return {};
+}
+
+}  // namespace quire

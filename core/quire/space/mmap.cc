@@ -1,0 +1,149 @@
+// mmap: Linux's placement, checks and merging (Linux v6.12 mm/mmap.c:do_mmap(), mm/vma.c:__mmap_region(), man7 mmap(2)).
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/space/zap.h"
+#include "quire/tlb/gather.h"
+#include "quire/uapi.h"
+
+namespace quire {
+
+namespace {
+
+Prot prot_of(std::uint32_t raw) { return Prot(static_cast<std::uint8_t>(raw & 7)); }
+
+VmaFlags flags_of(const MmapRequest& request, bool shared) {
+  VmaFlags flags = VmaFlag::kMayWrite;
+  if (shared) flags = flags | VmaFlag::kShared;
+  if ((request.flags & uapi::kMapGrowsDown) != 0) flags = flags | VmaFlag::kGrowsDown;
+  if ((request.flags & uapi::kMapNoReserve) != 0) flags = flags | VmaFlag::kNoReserve;
+  return flags;
+}
+
+}  // namespace
+
+Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
+  if (request.length.raw() == 0) return fail(Errno::kInval);
+  MmapRequest checked = request;
+  if ((checked.flags & uapi::kMapFixedNoReplace) != 0) checked.flags |= uapi::kMapFixed;
+  const auto length = checked_page_ceil(checked.length);
+  if (!length) return fail(Errno::kNoMem);
+  checked.length = *length;
+  if (checked.offset.raw() + pages_of(*length).raw() < checked.offset.raw()) return fail(Errno::kOverflow);
+  const bool anonymous = (checked.flags & uapi::kMapAnonymous) != 0;
+  if (anonymous && (checked.flags & uapi::kMapHugeTlb) != 0) return fail(Errno::kNoMem);  // a pool of no huge pages
+  if (!anonymous && checked.object == nullptr) return fail(Errno::kNoDev);
+
+  // Shared anonymous memory belongs to an object of its own (S4.38), made before anything is locked.
+  MemoryObject* object = anonymous ? nullptr : checked.object;
+  MemoryObject* own = nullptr;
+  const std::uint32_t type = checked.flags & uapi::kMapType;
+  if (anonymous && type == uapi::kMapShared) {
+    auto made = ShmObject::create(memory_, pages_of(*length));
+    if (!made) return fail(made.error());
+    own = object = *made;
+    checked.offset = PageIndex(0);
+  }
+  Result<VirtAddr> result = fail(Errno::kInval);
+  {
+    ExclusiveGuard guard(lock_);
+    result = mmap_locked(checked, object);
+  }
+  if (own != nullptr) own->drop_user();
+  if (result && (checked.flags & (uapi::kMapPopulate | uapi::kMapLocked)) != 0 && (checked.flags & uapi::kMapNonBlock) == 0) {
+    populate(VirtRange(*result, checked.length), (checked.prot & uapi::kProtWrite) != 0 ? Access::kWrite : Access::kRead);
+  }
+  return result;
+}
+
+Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObject* object) {
+  if (map_.size() > limits_.max_map_count) return fail(Errno::kNoMem);
+  QUIRE_TRY(const VirtAddr address, place_locked(request.address, request.length, request.flags));
+  const VirtRange range(address, request.length);
+  if ((request.flags & uapi::kMapFixedNoReplace) != 0) {
+    const Vma* there = map_.first_ending_above(address);
+    if (there != nullptr && there->range.overlaps(range)) return fail(Errno::kExist);
+  }
+  Vma vma;
+  vma.range = range;
+  vma.prot = prot_of(request.prot);
+  vma.object = object;
+  switch (request.flags & uapi::kMapType) {
+    case uapi::kMapShared:
+    case uapi::kMapSharedValidate:
+      if ((request.flags & uapi::kMapType) == uapi::kMapSharedValidate && (request.flags & uapi::kMapAnonymous) != 0) {
+        return fail(Errno::kInval);
+      }
+      if ((request.flags & uapi::kMapGrowsDown) != 0) return fail(Errno::kInval);
+      vma.flags = flags_of(request, true);
+      vma.offset = request.offset;
+      break;
+    case uapi::kMapPrivate:
+      if (object != nullptr) return fail(Errno::kNoDev);
+      vma.flags = flags_of(request, false);
+      vma.offset = page_index(address);
+      break;
+    default: return fail(Errno::kInval);
+  }
+
+  // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
+  PageCount replaced(0);
+  map_.for_each_in(range, [&](const Vma& old) { replaced += old.clipped(range).range.pages(); });
+  const PageCount added = range.pages() - (replaced < range.pages() ? replaced : range.pages());
+  if (!may_expand(added, vma.prot, vma.flags)) return fail(Errno::kNoMem);
+  VmaMap changed = map_;
+  Gather gather(*this);
+  if (replaced.raw() != 0) {
+    // The map with the new mapping is complete before the first entry goes: then nothing can fail any more.
+    QUIRE_CHECK(changed.erase_range(range));
+    VmaMap with_new = changed;
+    QUIRE_CHECK(with_new.insert_merging(vma));
+    if (with_new.size() > limits_.max_map_count + 1) return fail(Errno::kNoMem);
+    QUIRE_CHECK(unmap_locked(range, changed, gather));
+    commit_map(std::move(with_new), range);
+  } else {
+    QUIRE_CHECK(changed.insert_merging(vma));
+    commit_map(std::move(changed), range);
+  }
+  return address;
+}
+
+// Linux v6.12 mm/mmap.c:__get_unmapped_area(), arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown().
+Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) {
+  const VirtAddr top = memory_.geometry().user_top();
+  if (length.raw() > top.raw()) return fail(Errno::kNoMem);
+  if ((flags & uapi::kMapFixed) != 0) {
+    if (hint.raw() > top.raw() - length.raw()) return fail(Errno::kNoMem);
+    if (!hint.is_page_aligned()) return fail(Errno::kInval);
+    if (hint < mmap_floor_) return fail(Errno::kPerm);
+    return hint;
+  }
+  VirtAddr wanted = hint.page_floor();
+  if (wanted.raw() != 0 && wanted < mmap_floor_) wanted = mmap_floor_;
+  if ((flags & uapi::kMap32Bit) != 0) {
+    // Linux searches [1 GiB, 2 GiB) from below.
+    const VirtAddr low(0x40000000), high(0x80000000);
+    if (const auto found = map_.lowest_gap(length, low, high < top ? high : top)) return *found;
+    return fail(Errno::kNoMem);
+  }
+  if (wanted.raw() != 0 && wanted.raw() <= top.raw() - length.raw()) {
+    const VirtRange range(wanted, length);
+    const Vma* next = map_.first_ending_above(wanted);
+    if (next == nullptr || range.end() <= begin_with_gap(*next)) return wanted;
+  }
+  const VirtAddr floor = mmap_floor_.raw() == 0 ? VirtAddr(kPageSize) : mmap_floor_;
+  if (const auto found = map_.highest_gap(length, floor, mmap_top_)) return *found;
+  // The space below mmap_top is full: try from a third of user space upward, as Linux falls back to.
+  const VirtAddr third = VirtAddr(top.raw() / 3).page_floor();
+  if (const auto found = map_.lowest_gap(length, third, top)) return *found;
+  return fail(Errno::kNoMem);
+}
+
+void AddressSpace::populate(VirtRange range, Access access) {
+  for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+    if (resolve_fault(at, access, Requester::kOther) != FaultOutcome::kMinor) return;
+  }
+}
+
+}  // namespace quire

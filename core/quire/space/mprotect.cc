@@ -1,0 +1,186 @@
+// mprotect (Linux v6.12 mm/mprotect.c:do_mprotect_pkey(), man7 mprotect(2)).
+//
+// Rights that are added cost nothing: faults give them. Rights that are taken away change entries, so every shared table in the range is
+// unshared first, with all that needs reserved before the first change (P1, S1.24).
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/table/tree.h"
+#include "quire/tlb/gather.h"
+#include "quire/uapi.h"
+
+namespace quire {
+
+namespace {
+
+/// One pass over the entries of a range whose rights shrink.
+class Protect {
+ public:
+  Protect(AddressSpace& space, MemoryManager& memory) : space_(space), memory_(memory), frames_(memory.pool()), attachments_(memory) {}
+
+  // Counts the tables that must be copied: all in the range that are shared, or below a shared one.
+  void count(const TableView& table, VirtRange range, bool shared_above) {
+    if (table.level() == kLeafLevel) return;
+    for_each_slot(table, range, [&](Slot slot, VirtRange, VirtRange part) {
+      const Entry entry = table.entry(slot);
+      if (memory_.zero().kind_of(entry, table.level()) != EntryKind::kTable) return;
+      Frame& child = memory_.frame(entry.pfn());
+      const bool shared = shared_above || child.table.share.load() > 1;
+      if (shared) {
+        ++need_frames_;
+        if (child.level == kLeafLevel) need_attachments_ += child.table.attachment_count;
+      }
+      count(TableView(memory_, child), part, shared);
+    });
+  }
+  Result<void> reserve() {
+    QUIRE_CHECK(frames_.ensure(need_frames_, FrameUse::kUser));
+    return attachments_.ensure(need_attachments_);
+  }
+
+  // `old` and `now` are the rights of the mapping before and after.
+  void run(ExclusiveTable table, VirtRange range, Prot old, Prot now, Gather& gather) {
+    const bool loses_more_than_write = (old.bits() & ~now.bits() & ~Prot::kWriteBit) != 0 || now.none();
+    if (table.level() == kLeafLevel) {
+      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+      for_each_slot(table, range, [&](Slot slot, VirtRange span, VirtRange) { limit_leaf(table, slot, span, now, gather); });
+      return;
+    }
+    for_each_slot(table, range, [&](Slot slot, VirtRange span, VirtRange part) {
+      const Entry entry = table.entry(slot);
+      const EntryKind kind = memory_.zero().kind_of(entry, table.level());
+      if (kind == EntryKind::kZeroTable) {
+        if (!loses_more_than_write) return;
+        SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+        table.clear(slot);
+        gather.flush_range(span, FlushRequest::Depth::kTablesToo);
+      } else if (kind == EntryKind::kTable) {
+        if (gather.is_full()) gather.finish();
+        auto mine = ExclusivePath::unshare(space_, table, slot, span, frames_, attachments_, gather, Counter::kUnshareMprotect);
+        QUIRE_ASSERT(mine.state == ExclusivePath::Unshared::State::kExclusive, "I12: mprotect reserved too little");
+        run(*mine.child, part, old, now, gather);
+      }
+    });
+  }
+
+ private:
+  template <typename Visit>
+  void for_each_slot(const TableView& table, VirtRange range, Visit visit) {
+    for (VirtAddr at = range.begin(); at < range.end();) {
+      const VirtRange span = memory_.geometry().entry_range(at, table.level());
+      visit(memory_.geometry().slot_of(at, table.level()), span, range.intersection(span));
+      at = span.end();
+    }
+  }
+
+  void limit_leaf(ExclusiveTable& table, Slot slot, VirtRange page, Prot now, Gather& gather) {
+    for (;;) {
+      const Entry entry = table.entry(slot);
+      if (!entry.names_frame()) return;
+      // Only what the entry already grants may stay granted.
+      std::uint8_t bits = now.bits();
+      if (!entry.present()) return;
+      if (!entry.executable()) bits = static_cast<std::uint8_t>(bits & ~Prot::kExecBit);
+      const Entry limited = entry.with_prot(now.none() ? now : Prot(static_cast<std::uint8_t>(bits | Prot::kReadBit)),
+                                            entry.writable() ? Writable::kYes : Writable::kNo);
+      if (limited == entry) return;
+      if (!table.replace_if(slot, entry, limited)) continue;  // hardware set A or D: look again (I14)
+      gather.flush_range(page, FlushRequest::Depth::kLeavesOnly);
+      return;
+    }
+  }
+
+  AddressSpace& space_;
+  MemoryManager& memory_;
+  std::uint32_t need_frames_ = 0, need_attachments_ = 0;
+  FrameReservation frames_;
+  AttachmentReservation attachments_;
+};
+
+}  // namespace
+
+Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uint32_t raw_prot) {
+  const std::uint32_t grows = raw_prot & (uapi::kProtGrowsDown | uapi::kProtGrowsUp);
+  const std::uint32_t prot_bits = raw_prot & ~(uapi::kProtGrowsDown | uapi::kProtGrowsUp);
+  if (grows == (uapi::kProtGrowsDown | uapi::kProtGrowsUp)) return fail(Errno::kInval);
+  if (!address.is_page_aligned()) return fail(Errno::kInval);
+  if (length.raw() == 0) return {};
+  const auto rounded = checked_page_ceil(length);
+  const auto end = rounded ? checked_add(address, *rounded) : std::nullopt;
+  if (!end || rounded->raw() == 0) return fail(Errno::kNoMem);
+  if ((prot_bits & ~(uapi::kProtRead | uapi::kProtWrite | uapi::kProtExec | uapi::kProtSem)) != 0) return fail(Errno::kInval);
+  const Prot prot(static_cast<std::uint8_t>(prot_bits & 7));
+
+  ExclusiveGuard guard(lock_);
+  VirtAddr begin = address;
+  const Vma* first = map_.first_ending_above(begin);
+  if (first == nullptr) return fail(Errno::kNoMem);
+  if ((grows & uapi::kProtGrowsDown) != 0) {
+    if (*end <= first->range.begin()) return fail(Errno::kNoMem);
+    begin = first->range.begin();
+    if (!first->flags.has(VmaFlag::kGrowsDown)) return fail(Errno::kInval);
+  } else {
+    if (begin < first->range.begin()) return fail(Errno::kNoMem);
+    if ((grows & uapi::kProtGrowsUp) != 0) return fail(Errno::kInval);  // no mapping grows up on x86
+  }
+
+  // As far as Linux gets: up to the first hole or the first mapping that may not have these rights; that part is changed.
+  VirtAddr stop = begin;
+  Errno error{0};
+  map_.for_each_in(VirtRange(begin, *end), [&](const Vma& vma) {
+    if (error != Errno{0}) return;
+    if (stop < vma.range.begin()) {
+      error = Errno::kNoMem;
+    } else if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
+      error = Errno::kAcces;
+    } else {
+      stop = vma.range.end() < *end ? vma.range.end() : *end;
+    }
+  });
+  if (error == Errno{0} && stop < *end) error = Errno::kNoMem;
+
+  const VirtRange range(begin, stop);
+  VmaMap changed = map_;
+  Result<void> built{};
+  map_.for_each_in(range, [&](const Vma& vma) {
+    if (!built || vma.prot == prot) return;
+    Vma part = vma.clipped(range);
+    part.prot = prot;
+    built = changed.erase_range(part.range);
+    if (built) built = changed.insert_merging(part);
+  });
+  if (!built) return fail(Errno::kNoMem);
+  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
+  const bool new_data = prot.write();
+  if (new_data) {
+    // Private memory that becomes writable counts as data (Linux v6.12 mm/mprotect.c:mprotect_fixup()).
+    PageCount more(0);
+    map_.for_each_in(range, [&](const Vma& vma) {
+      if (!vma.prot.write() && !vma.is_shared()) more += vma.clipped(range).range.pages();
+    });
+    if ((data_ + more).raw() > limits_.data.raw() >> kPageShift) return fail(Errno::kNoMem);
+  }
+  {
+    Gather gather(*this);
+    QUIRE_CHECK(protect_locked(map_, range, prot, gather));
+    commit_map(std::move(changed), range);
+  }
+  if (error != Errno{0}) return fail(error);
+  return {};
+}
+
+Result<void> AddressSpace::protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) {
+  Protect protect(*this, memory_);
+  auto shrinks = [&](const Vma& vma) { return (vma.prot.bits() & ~prot.bits()) != 0; };
+  map.for_each_in(range, [&](const Vma& vma) {
+    if (shrinks(vma)) protect.count(TableView(memory_, root_frame()), vma.range.intersection(range), false);
+  });
+  QUIRE_CHECK(protect.reserve());
+  map.for_each_in(range, [&](const Vma& vma) {
+    if (shrinks(vma)) protect.run(ExclusivePath::root(*this), vma.range.intersection(range), vma.prot, prot, gather);
+  });
+  return {};
+}
+
+}  // namespace quire

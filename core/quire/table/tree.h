@@ -1,0 +1,62 @@
+// Operations on tables as objects: copy, share, release, count. One routine per primitive (S2.12), the same at every level (S2.9).
+//
+// Share counts: the number of upper entries (and holders of roots) that name a table. The decrement that reaches zero releases what the
+// table names, exactly once (I6). A fork-shared table has W=0 in every entry that names it, and copying clears W in both copies (R9), so
+// whatever W bits lie below a shared table are inert until the path above is exclusive again (I3).
+#pragma once
+
+#include <cstdint>
+
+#include "quire/frame/frame_pool.h"
+#include "quire/object/memory_object.h"
+#include "quire/table/writer.h"
+
+namespace quire {
+
+/// Attachments promised to the copy of a level-1 table: one for each object the original is attached to.
+class AttachmentReservation {
+ public:
+  explicit AttachmentReservation(MemoryManager& memory) : memory_(memory) {}
+  ~AttachmentReservation();
+  AttachmentReservation(const AttachmentReservation&) = delete;
+  AttachmentReservation& operator=(const AttachmentReservation&) = delete;
+  Result<void> ensure(std::uint32_t count);
+  [[nodiscard]] Attachment& take();
+  [[nodiscard]] std::uint32_t held() const { return held_; }
+
+ private:
+  MemoryManager& memory_;
+  Attachment* first_ = nullptr;
+  std::uint32_t held_ = 0;
+};
+
+/// Copies every entry of `from` into `to`, an empty new table of its level: child tables become shared, frames get a leaf entry more,
+/// zero objects and special entries are copied bare (S0.41); W is cleared in both for tables and private leaves. Attaches the copy behind
+/// the original. Post: both tables' counters agree.
+/// Locks: `from`'s held.
+void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentReservation& attachments);
+
+/// One more upper entry will name `table`. The caller keeps a share alive meanwhile (S0.5).
+void add_share(Frame& table);
+/// One upper entry less names it; true if the caller was the last and must release_contents() (S2.42).
+[[nodiscard]] bool drop_share(Frame& table);
+/// Drops a share and, if it was the last, releases what the table names and gives back its frame. Never allocates.
+/// Pre: flushed (I7). Locks: no table's.
+void release_table(MemoryManager& memory, Frame& table);
+
+/// What a subtree holds: leaves by class and tables, itself included.
+struct SubtreeCount {
+  std::uint64_t leaves[kLeafClasses] = {};
+  std::uint64_t tables = 0;
+};
+/// Counts below and including `table` from the tables' counters: O(tables). The subtree is stable: the caller holds its space's lock
+/// exclusively.
+void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count);
+
+/// Adds or removes one entry of `object`'s at `first_index` to the table's attachments. Locks: the table's.
+void add_attached_entry(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments);
+void drop_attached_entry(MemoryManager& memory, Frame& table, const Frame& page, Slot slot);
+/// Whether the table already has that attachment, so that adding an entry needs none. Locks: the table's, or a stable table.
+[[nodiscard]] Attachment* find_attachment(Frame& table, const MemoryObject& object, std::int64_t first_index);
+
+}  // namespace quire

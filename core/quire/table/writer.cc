@@ -1,0 +1,41 @@
+#include "quire/table/writer.h"
+
+namespace quire {
+
+namespace {
+
+void store_raw(std::uint64_t* entries, Slot slot, Entry entry) {
+  __atomic_store_n(&entries[slot], entry.encoded(), __ATOMIC_RELAXED);
+}
+
+}  // namespace
+
+NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveTable(memory, held) {
+  MemoryManager::fill_zero(memory.contents(held));
+  held.kind = FrameKind::kTable;
+  held.level = level;
+  held.table = Frame::Table{};
+  held.table.share.store_relaxed(1);
+  memory.counters().add(Counter::kTableAlloc);
+}
+
+void NewTable::fill(const MemoryManager& memory, Entry entry) {
+  QUIRE_ASSERT(memory.zero().is_zero(entry.pfn()), "only zero entries may repeat: they are not counted");
+  const unsigned slots = memory.geometry().slots();
+  for (unsigned slot = 0; slot < slots; ++slot) store_raw(entries_, static_cast<Slot>(slot), entry);
+  frame_->table.live = static_cast<std::uint16_t>(slots);
+  if (frame_->level == kLeafLevel) frame_->table.leaves[static_cast<unsigned>(LeafClass::kNone)] = frame_->table.live;
+}
+
+bool clear_write_in_place(const TableView& table, Slot slot) {
+  std::uint64_t* raw = &table.entries_[slot];
+  hooks::yield_point("clear_write", raw);
+  return (__atomic_fetch_and(raw, ~Entry::write_mask(), __ATOMIC_SEQ_CST) & Entry::write_mask()) != 0;
+}
+
+void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry) {
+  auto* entries = reinterpret_cast<std::uint64_t*>(memory.window(table));
+  for (unsigned slot = 0; slot < memory.geometry().slots(); ++slot) store_raw(entries, static_cast<Slot>(slot), entry);
+}
+
+}  // namespace quire

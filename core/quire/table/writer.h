@@ -1,0 +1,115 @@
+// The one writer: the only module that stores into table memory (S1.23), and the typed views through which tables are read.
+//
+// A TableView reads. An ExclusiveTable also writes; it exists only for tables that a walk has proven exclusive to one address space (or
+// that are not published yet), and nothing converts a view into one (S0.33). Each store keeps the table's counters: live entries, leaves
+// by class. The in-place edits that are allowed on shared tables (S1.6) are functions of their own below, and few.
+// Locks: whoever stores holds the table's lock, unless the table is not published. Reads of one entry are atomic.
+#pragma once
+
+#include <cstdint>
+
+#include "quire/arch/entry.h"
+#include "quire/base/assert.h"
+#include "quire/base/geometry.h"
+#include "quire/frame/frame.h"
+#include "quire/memory_manager.h"
+
+namespace quire {
+
+/// Read access to a table. A value: frame and window.
+class TableView {
+ public:
+  TableView(const MemoryManager& memory, Frame& frame)
+      : frame_(&frame), entries_(reinterpret_cast<std::uint64_t*>(memory.contents(frame))) {}
+
+  [[nodiscard]] Entry entry(Slot slot) const {
+    hooks::yield_point("entry", &entries_[slot]);
+    return Entry::decoded(__atomic_load_n(&entries_[slot], __ATOMIC_ACQUIRE));
+  }
+  [[nodiscard]] Frame& frame() const { return *frame_; }
+  [[nodiscard]] Level level() const { return frame_->level; }
+  [[nodiscard]] SpinLock& lock() const { return frame_->lock; }
+  [[nodiscard]] std::uint64_t lock_key() const { return table_lock_key(*frame_); }
+
+ protected:
+  friend bool clear_write_in_place(const TableView& table, Slot slot);
+  Frame* frame_;
+  std::uint64_t* entries_;
+};
+
+/// Write access. Made by the walk (ExclusivePath) and by make_table().
+class ExclusiveTable : public TableView {
+ public:
+  /// Stores into an absent slot. Hardware never writes an absent entry, so this is a plain release store (P2: none → …).
+  void install(Slot slot, Entry entry) {
+    QUIRE_DEBUG_ASSERT(this->entry(slot).is_absent(), "install over an entry");
+    count(entry, 1);
+    put(slot, entry);
+  }
+  /// Replaces an entry in one store (S1.25) and returns the old one with the bits hardware set up to then.
+  Entry replace(Slot slot, Entry entry) {
+    hooks::yield_point("replace", &entries_[slot]);
+    const Entry old = Entry::decoded(__atomic_exchange_n(&entries_[slot], entry.encoded(), __ATOMIC_SEQ_CST));
+    count(old, -1);
+    count(entry, 1);
+    return old;
+  }
+  Entry clear(Slot slot) { return replace(slot, Entry()); }
+  /// Replaces `expected` by `entry`, or does nothing if hardware has set a bit meanwhile: then the caller looks again.
+  [[nodiscard]] bool replace_if(Slot slot, Entry expected, Entry entry) {
+    hooks::yield_point("replace_if", &entries_[slot]);
+    std::uint64_t raw = expected.encoded();
+    if (!__atomic_compare_exchange_n(&entries_[slot], &raw, entry.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)) {
+      return false;
+    }
+    count(expected, -1);
+    count(entry, 1);
+    return true;
+  }
+  /// Sets W on a present entry whose path and target are exclusive (I3).
+  void allow_write(Slot slot, const ZeroObjects& zero) {
+    QUIRE_ASSERT(!zero.is_zero(entry(slot).pfn()), "I13: write permission on zero");
+    hooks::yield_point("allow_write", &entries_[slot]);
+    __atomic_fetch_or(&entries_[slot], Entry::write_mask(), __ATOMIC_SEQ_CST);
+  }
+
+ private:
+  friend class ExclusivePath;
+  friend class NewTable;
+  using TableView::TableView;
+  explicit ExclusiveTable(const TableView& view) : TableView(view) {}
+
+  void put(Slot slot, Entry entry) {
+    hooks::yield_point("put", &entries_[slot]);
+    __atomic_store_n(&entries_[slot], entry.encoded(), __ATOMIC_RELEASE);
+  }
+  void count(Entry entry, int sign) {
+    if (entry.is_absent()) return;
+    Frame::Table& t = frame_->table;
+    t.live = static_cast<std::uint16_t>(t.live + sign);
+    if (frame_->level == kLeafLevel && entry.names_frame()) {
+      std::uint16_t& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
+      leaves = static_cast<std::uint16_t>(leaves + sign);
+    }
+  }
+};
+
+/// A table being built: exclusive because nobody knows it yet.
+class NewTable : public ExclusiveTable {
+ public:
+  /// Makes an empty table of `level` with share count 1 from a held frame.
+  NewTable(MemoryManager& memory, Frame& held, Level level);
+  /// Fills all of an empty table with one zero entry (a private copy of a zero table).
+  void fill(const MemoryManager& memory, Entry entry);
+  NewTable(const NewTable&) = delete;
+  NewTable& operator=(const NewTable&) = delete;
+};
+
+/// Clears W of an entry of any table, shared or not, keeping what hardware sets meanwhile (S0.13). Taking away is always allowed in
+/// place: fork does it at the top, copying in both copies (R9). Returns whether it was set. Locks: the table's.
+bool clear_write_in_place(const TableView& table, Slot slot);
+
+/// Fills a zero table at start-up (ZeroObjects).
+void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry);
+
+}  // namespace quire

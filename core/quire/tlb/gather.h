@@ -1,0 +1,46 @@
+// What an operation has taken out of the tables, to be released only after a flush (I7, P2).
+//
+// Life cycle: on the stack of one operation, for one address space. Entries are cleared or replaced under table locks and noted here; then,
+// without table locks, finish() flushes once and drops what was noted: shares of tables, leaf entries of frames. Records are typed (S0.30).
+#pragma once
+
+#include <cstdint>
+
+#include "quire/base/types.h"
+#include "quire/frame/frame.h"
+#include "quire/tlb/tlb_context.h"
+
+namespace quire {
+
+class AddressSpace;
+
+class Gather {
+ public:
+  explicit Gather(AddressSpace& space) : space_(space) {}
+  ~Gather() { finish(); }
+  Gather(const Gather&) = delete;
+  Gather& operator=(const Gather&) = delete;
+
+  /// Translations in `range` have changed.
+  void flush_range(VirtRange range, FlushRequest::Depth depth);
+  /// An upper entry that covered `span` no longer names `table`: its share is dropped after the flush.
+  void drop_table(Frame& table, VirtRange span);
+  /// A leaf entry no longer names `frame`.
+  void drop_frame(Frame& frame, VirtAddr page);
+  /// Room for one more frame or table; if not, the caller finishes first, without table locks.
+  [[nodiscard]] bool is_full() const { return frames_ == kFrames || tables_ == kTables; }
+  /// Flushes if anything changed, then releases. May be called again.
+  void finish();
+
+ private:
+  static constexpr unsigned kFrames = 128, kTables = 16;
+  AddressSpace& space_;
+  VirtRange range_;
+  bool flush_ = false;
+  FlushRequest::Depth depth_ = FlushRequest::Depth::kLeavesOnly;
+  unsigned frames_ = 0, tables_ = 0;
+  Frame* frame_[kFrames];
+  Frame* table_[kTables];
+};
+
+}  // namespace quire

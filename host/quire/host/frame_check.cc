@@ -1,0 +1,40 @@
+#include "quire/host/frame_check.h"
+
+#include "quire/memory_manager.h"
+
+namespace quire::mmu {
+
+// Descriptors are written without atomics by whoever owns the frame. What is read here is stable unless core released a frame too early,
+// which is what these functions are to find; ThreadSanitizer would report the read instead, with less to say.
+#define QUIRE_UNCHECKED_READ __attribute__((no_sanitize("thread")))
+
+QUIRE_UNCHECKED_READ bool is_table(const MemoryManager& memory, Pfn pfn, Level level) {
+  if (memory.zero().is_zero(pfn)) return pfn == memory.zero().table(level);
+  const Frame& frame = memory.frame(pfn);
+  return frame.kind == FrameKind::kTable && frame.level == level;
+}
+
+QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
+  if (memory.zero().is_zero(pfn)) return pfn == memory.zero().frame();
+  switch (memory.frame(pfn).kind) {
+    case FrameKind::kAnon:
+    case FrameKind::kShmem: return true;
+    case FrameKind::kUntouched:
+    case FrameKind::kFree:
+    case FrameKind::kHeld:
+    case FrameKind::kTable:
+    case FrameKind::kZero:
+    case FrameKind::kSlab:
+    case FrameKind::kRadix:
+    case FrameKind::kKernel: return false;
+  }
+  return false;
+}
+
+bool is_zero_object(const MemoryManager& memory, Pfn pfn) { return memory.zero().is_zero(pfn); }
+
+QUIRE_UNCHECKED_READ std::uint64_t frame_generation(const MemoryManager& memory, Pfn pfn) {
+  return memory.frame(pfn).generation;
+}
+
+}  // namespace quire::mmu

@@ -1,0 +1,124 @@
+// The flat oracle: what a program sees of memory, modelled with nothing shared at all.
+//
+// One record per page of each space: attributes and contents, by value; fork copies them all. Shared objects are maps from index to
+// contents. Written from Linux's manual pages and sources, independently of core: no table, no count, no tree of mappings.
+// Contents are kept for three windows of each page (its beginning, middle and end), which is where the tests write; all other bytes stay 0.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quire::model {
+
+inline constexpr std::uint64_t kPage = 4096;
+
+/// What a page's mapping says. Two neighbours with equal attributes and continuous index are one mapping.
+struct Attributes {
+  std::uint8_t prot = 0;  ///< PROT_*
+  bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false, dont_dump = false, random = false,
+       sequential = false, heap = false;
+  std::uint64_t object = 0;  ///< number of the shared object; 0: private
+  friend bool operator==(const Attributes&, const Attributes&) = default;
+};
+
+/// The bytes of a page that tests write.
+class PageBytes {
+ public:
+  /// Where in the record the byte at `offset` of a page is kept; none: always zero.
+  static std::optional<std::size_t> place(std::uint64_t offset);
+  [[nodiscard]] std::byte get(std::uint64_t offset) const;
+  /// Pre: the offset lies in a window.
+  void set(std::uint64_t offset, std::byte value) { bytes_[place(offset).value()] = value; }
+
+ private:
+  std::array<std::byte, 64> bytes_{};
+};
+
+struct OraclePage {
+  Attributes attributes;
+  std::uint64_t index = 0;  ///< in the object; of private memory: the page's number
+  bool resident = false;    ///< counted in RSS
+  PageBytes bytes;          ///< of private memory
+};
+
+/// What became of an access.
+enum class Outcome : std::uint8_t { kDone, kMapError, kAccessError };
+
+/// A mapping as /proc/PID/maps would show it.
+struct OracleMapping {
+  std::uint64_t begin = 0, end = 0, index = 0;
+  Attributes attributes;
+  friend bool operator==(const OracleMapping&, const OracleMapping&) = default;
+};
+
+struct OracleLimits {
+  std::uint64_t address_space = ~std::uint64_t{0};
+  std::uint64_t data = ~std::uint64_t{0};
+  std::uint64_t stack = 8U << 20;
+};
+
+/// Addresses of the machine under test.
+struct OracleShape {
+  std::uint64_t user_top = 0, mmap_top = 0, mmap_floor = 0, stack_gap = 256 * kPage;
+};
+
+/// Shared objects of all spaces.
+using Objects = std::map<std::uint64_t, std::map<std::uint64_t, PageBytes>>;
+
+/// Linux errno value, or success.
+template <typename T>
+using Outcomes = std::expected<T, int>;
+
+class OracleSpace {
+ public:
+  OracleSpace(const OracleShape& shape, Objects& objects) : shape_(shape), objects_(&objects) {}
+
+  /// `next_object` numbers a new shared object; it is used up only on success.
+  Outcomes<std::uint64_t> mmap(std::uint64_t address, std::uint64_t length, std::uint32_t prot, std::uint32_t flags,
+                               std::uint64_t next_object);
+  Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
+  Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
+  Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);
+  std::uint64_t brk(std::uint64_t wanted);
+  void set_break(std::uint64_t begin) { brk_begin_ = brk_ = begin; }
+  [[nodiscard]] OracleSpace fork() const;
+
+  /// Whether one byte may be accessed (`need`: a PROT_ bit); faults the page in.
+  Outcome probe(std::uint64_t address, std::uint8_t need);
+  /// Access of one byte; a write stores `value`, a read gives it.
+  Outcome access(std::uint64_t address, std::uint8_t need, std::byte& value);
+
+  [[nodiscard]] std::vector<OracleMapping> mappings() const;
+  [[nodiscard]] const std::map<std::uint64_t, OraclePage>& pages() const { return pages_; }
+  [[nodiscard]] std::uint64_t resident_anon() const;
+  [[nodiscard]] std::uint64_t resident_shared() const;
+  [[nodiscard]] std::uint64_t brk_end() const { return brk_; }
+  OracleLimits limits;
+
+ private:
+  using Pages = std::map<std::uint64_t, OraclePage>;
+  [[nodiscard]] bool overlaps(std::uint64_t first, std::uint64_t end) const;
+  [[nodiscard]] std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;
+  [[nodiscard]] bool may_expand(const Attributes& attributes, std::uint64_t pages, std::uint64_t replaced) const;
+  [[nodiscard]] static bool is_data(const Attributes& attributes);
+  [[nodiscard]] bool begins_mapping(std::uint64_t page) const;
+  void place(std::uint64_t first, std::uint64_t count, const Attributes& attributes);
+  void touch(OraclePage& page, bool write);
+  bool grow_stack(std::uint64_t address);
+
+  OracleShape shape_;
+  Objects* objects_;
+  Pages pages_;
+  std::uint64_t brk_begin_ = 0, brk_ = 0;
+};
+
+/// One line per mapping, for failure messages.
+[[nodiscard]] std::string describe(const std::vector<OracleMapping>& mappings);
+
+}  // namespace quire::model

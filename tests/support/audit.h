@@ -1,0 +1,12 @@
+// The audit's findings as text for tests; empty when all is well.
+#pragma once
+
+#include <string>
+
+#include "quire/quire.h"
+
+namespace quire::test {
+
+[[nodiscard]] std::string audit_findings(Machine& machine);
+
+}  // namespace quire::test
