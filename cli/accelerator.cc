@@ -80,6 +80,7 @@ KvmVerdict run_self_test() {
               fmt::format("/dev/kvm opens, but a guest did not finish its self-test in {} s",
                           kProbeDeadline.count())};
     case Outcome::Kind::kFailed:
+    case Outcome::Kind::kHostFailed:
     case Outcome::Kind::kKilled:
     case Outcome::Kind::kNotFound:
     case Outcome::Kind::kNotExecutable:

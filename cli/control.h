@@ -31,7 +31,8 @@ struct Outcome {
     kKilled,         ///< number: the signal that ended the program
     kNotFound,       ///< no such program
     kNotExecutable,  ///< not a program
-    kFailed,         ///< Quire failed; text says why
+    kFailed,         ///< the guest failed; text says why, and the kernel's log may say more
+    kHostFailed,     ///< its output could not be written; text says why
     kTimedOut,       ///< --timeout passed
     kStopped,        ///< number: a signal of the caller that ended the guest at once
   };

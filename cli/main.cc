@@ -10,6 +10,7 @@
 
 #include "doctor.h"
 #include "message.h"
+#include "program_words.h"
 #include "run.h"
 #include "text.h"
 
@@ -17,6 +18,15 @@ namespace quire::cli {
 namespace {
 
 constexpr const char* kCommands = "run, doctor";
+
+/// CLI11 knows no way to say that a subcommand takes a program.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    if (!app->get_prefix_command()) return Formatter::make_usage(app, name);
+    return fmt::format("Usage: {} [OPTIONS] [--] PROGRAM [ARGS...]\n", name);
+  }
+};
 
 /// A closed fd 0-2 would be taken by the first thing opened.
 void open_missing_standard_files() {
@@ -59,6 +69,7 @@ int dispatch(int argc, char** argv) {
       "write at every level.",
       "quire");
   app.set_version_flag("--version", "quire " QUIRE_VERSION);
+  app.formatter(std::make_shared<HelpFormatter>());
   app.require_subcommand(1);
   app.footer("./quire test, at the root of the source tree, runs the project's tests.");
 
@@ -73,13 +84,16 @@ int dispatch(int argc, char** argv) {
       app.add_subcommand("doctor", "say what is here, what is missing, and what that costs");
 
   try {
-    app.parse(argc, argv);
+    app.parse(words_to_parse(argc, argv, run->get_name()));
   } catch (const CLI::Success& request) {
     return app.exit(request);
   } catch (const CLI::ParseError& error) {
     throw explain(error, app, argc, argv);
   }
-  if (*run) return run_command(run_options);
+  if (*run) {
+    run_options.program = program_words(run->remaining(), run->get_name());
+    return run_command(run_options);
+  }
   if (*doctor) return doctor_command();
   return 0;
 }

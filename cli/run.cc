@@ -67,11 +67,16 @@ int conclude(const SessionResult& result, const RunOptions& options) {
       if (options.verbosity() > Verbosity::kQuiet)
         say(fmt::format("{}: ended by --timeout", program));
       return kExitTimeout;
+    case Outcome::Kind::kHostFailed:
+      say(outcome.text);
+      return kExitFailure;
     case Outcome::Kind::kFailed:
       break;
   }
-  say(outcome.text);
-  if (options.verbosity() < Verbosity::kVerbose) show_log(result.log);
+  const bool show = options.verbosity() < Verbosity::kVerbose &&
+                    !result.log.empty();  // with -v it was shown as it came
+  say(fmt::format("{}{}", outcome.text, show ? "; its kernel's log ends with:" : ""));
+  if (show) show_log(result.log);
   return kExitFailure;
 }
 

@@ -76,7 +76,7 @@ Verbosity RunOptions::verbosity() const {
 }
 
 void add_run_options(CLI::App& app, RunOptions& options) {
-  app.positionals_at_end();
+  app.prefix_command();
   const auto with_text = [&app, &options](const std::string& names,
                                           void (*set)(RunOptions&, const std::string&),
                                           const char* value, const std::string& description) {
@@ -111,9 +111,6 @@ void add_run_options(CLI::App& app, RunOptions& options) {
   app.add_flag("-v,--verbose", options.verbose, "more on stderr; may be repeated");
   app.add_flag("-q,--quiet", options.quiet, "failures only on stderr");
   app.add_flag("--dry-run", options.dry_run, "print the QEMU command line and exit");
-  app.add_option("PROGRAM", options.program,
-                 "what to run, and its arguments: everything from here on is the program's")
-      ->type_name("");
 }
 
 void check(const RunOptions& options) {

@@ -92,7 +92,7 @@ class Session {
       kill_guest({Outcome::Kind::kStopped, SIGPIPE, {}});
       drain_deadline_ = Clock::now();
     } else {
-      kill_guest({Outcome::Kind::kFailed, 0,
+      kill_guest({Outcome::Kind::kHostFailed, 0,
                   fmt::format("writing to {}: {}", name, std::strerror(errno))});
     }
   }
@@ -188,8 +188,7 @@ class Session {
     read_available(guest_.diagnostics.get(), diagnostics_);
     if (killed_) return;
     if (WIFEXITED(*status) && WEXITSTATUS(*status) == kQemuPanicked) {
-      outcome_ =
-          Outcome{Outcome::Kind::kFailed, 0, "the guest's kernel panicked; its log ends with:"};
+      outcome_ = Outcome{Outcome::Kind::kFailed, 0, "the guest's kernel panicked"};
     } else if (!outcome_) {
       outcome_ = Outcome{Outcome::Kind::kFailed, 0, describe_end(*status)};
     }
@@ -240,11 +239,9 @@ class Session {
     if (config_.timeout && now >= begin_ + *config_.timeout) {
       kill_guest({Outcome::Kind::kTimedOut, 0, {}});
     } else if (!started_ && !outcome_ && now >= begin_ + config_.start_deadline) {
-      kill_guest(
-          {Outcome::Kind::kFailed, 0,
-           fmt::format(
-               "the guest did not start the program within {:.1f} s; its kernel's log ends with:",
-               std::chrono::duration<double>(config_.start_deadline).count())});
+      kill_guest({Outcome::Kind::kFailed, 0,
+                  fmt::format("the guest did not start the program within {:.1f} s",
+                              std::chrono::duration<double>(config_.start_deadline).count())});
     } else if (outcome_ && !qemu_ended_ && now >= goodbye_deadline_) {
       // A reader that has not taken everything yet holds the guest up; that is not the guest's
       // fault.
