@@ -71,24 +71,11 @@ KvmVerdict run_self_test() {
   config.signals = SignalPolicy::kLeave;
   config.timeout = kProbeDeadline;
   const Outcome outcome = run_session(guest, config).outcome;
-  switch (outcome.kind) {
-    case Outcome::Kind::kExited:
-      if (outcome.number == 0) return {KvmVerdict::State::kUsable, "the self-test passed"};
-      return {KvmVerdict::State::kUnusable, "the self-test failed"};
-    case Outcome::Kind::kTimedOut:
-      return {KvmVerdict::State::kUnusable,
-              fmt::format("/dev/kvm opens, but a guest did not finish its self-test in {} s",
-                          kProbeDeadline.count())};
-    case Outcome::Kind::kFailed:
-    case Outcome::Kind::kHostFailed:
-    case Outcome::Kind::kKilled:
-    case Outcome::Kind::kNotFound:
-    case Outcome::Kind::kNotExecutable:
-    case Outcome::Kind::kStopped:
-      break;
-  }
+  if (outcome.kind == Outcome::Kind::kExited && outcome.number == 0)
+    return {KvmVerdict::State::kUsable, "the self-test passed"};
+  const std::string reason = describe(outcome);
   return {KvmVerdict::State::kUnusable,
-          "the self-test did not run: " + outcome.text.substr(0, outcome.text.find('\n'))};
+          "/dev/kvm opens, but the self-test of a guest " + reason.substr(0, reason.find('\n'))};
 }
 
 }  // namespace

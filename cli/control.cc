@@ -1,5 +1,7 @@
 #include "control.h"
 
+#include <fmt/format.h>
+
 #include "text.h"
 
 namespace quire::cli {
@@ -11,6 +13,27 @@ std::optional<std::string> LineSplitter::next() {
   pending_.erase(0, end + 1);
   if (line.ends_with('\r')) line.pop_back();
   return line;
+}
+
+std::string describe(const Outcome& outcome) {
+  switch (outcome.kind) {
+    case Outcome::Kind::kExited:
+      return fmt::format("exited with status {}", outcome.number);
+    case Outcome::Kind::kKilled:
+      return fmt::format("killed by signal {}", outcome.number);
+    case Outcome::Kind::kNotFound:
+      return "program not found";
+    case Outcome::Kind::kNotExecutable:
+      return "program not executable";
+    case Outcome::Kind::kFailed:
+    case Outcome::Kind::kHostFailed:
+      return outcome.text;
+    case Outcome::Kind::kTimedOut:
+      return "did not end in time";
+    case Outcome::Kind::kStopped:
+      return fmt::format("ended by signal {}", outcome.number);
+  }
+  return outcome.text;
 }
 
 ControlMessage parse_control(std::string_view line) {

@@ -41,6 +41,9 @@ struct Outcome {
   std::string text;
 };
 
+/// An outcome in a few words.
+std::string describe(const Outcome& outcome);
+
 /// One message of the guest.
 struct ControlMessage {
   enum class Kind : std::uint8_t { kStarted, kOutcome, kNote, kOverlay, kStats, kUnknown };

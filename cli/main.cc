@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include "bench/bench.h"
 #include "doctor.h"
 #include "message.h"
 #include "program_words.h"
@@ -17,7 +18,7 @@
 namespace quire::cli {
 namespace {
 
-constexpr const char* kCommands = "run, doctor";
+constexpr const char* kCommands = "run, bench, doctor";
 
 /// CLI11 knows no way to say that a subcommand takes a program.
 class HelpFormatter : public CLI::Formatter {
@@ -80,6 +81,9 @@ int dispatch(int argc, char** argv) {
       "Quire failed; 126 if PROGRAM cannot be\n"
       "executed; 127 if it is not found; 2 for a wrong command line.");
   add_run_options(*run, run_options);
+  BenchOptions bench_options;
+  CLI::App* bench = app.add_subcommand("bench", "measure, in instructions of an exact guest");
+  add_bench_options(*bench, bench_options);
   CLI::App* doctor =
       app.add_subcommand("doctor", "say what is here, what is missing, and what that costs");
 
@@ -94,6 +98,7 @@ int dispatch(int argc, char** argv) {
     run_options.program = program_words(run->remaining(), run->get_name());
     return run_command(run_options);
   }
+  if (*bench) return bench_command(bench_options);
   if (*doctor) return doctor_command();
   return 0;
 }

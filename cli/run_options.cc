@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "options.h"
 #include "text.h"
 
 namespace quire::cli {
@@ -39,19 +40,6 @@ void set_timeout(RunOptions& options, const std::string& text) {
   }
   options.timeout =
       std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
-}
-
-/// An option that takes one of a few words.
-void add_choice(CLI::App& app, const std::string& names, std::string& target,
-                std::vector<std::string> choices, const std::string& description) {
-  const std::string list = fmt::format("{}", fmt::join(choices, ", "));
-  const auto set = [&target, choices = std::move(choices), names, list](const std::string& text) {
-    if (std::ranges::find(choices, text) == choices.end())
-      throw UsageError(fmt::format("{}: '{}' is not one of {}", names, text, list));
-    target = text;
-  };
-  app.add_option_function<std::string>(names, set, fmt::format("{} ({})", description, list))
-      ->type_name("WORD");
 }
 
 void add_list(CLI::App& app, const std::string& names, std::vector<std::string>& target,
