@@ -60,7 +60,7 @@ class FramePool {
   };
   struct alignas(64) Cache {
     SpinLock lock;
-    std::uint32_t count;
+    std::uint32_t count = 0;
     Frame* frames[kCacheSize];
   };
 
