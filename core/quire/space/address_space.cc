@@ -174,7 +174,7 @@ void AddressSpace::account(const Vma& vma, int sign) {
     move(exec_);
   } else if (stack) {
     move(stack_);
-  } else if (vma.prot.write() && !vma.is_shared()) {
+  } else if (is_data(vma.prot, vma.flags)) {
     move(data_);
   }
 }
@@ -190,8 +190,7 @@ void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
 bool AddressSpace::may_expand(PageCount pages, Prot prot, VmaFlags flags) {
   const PageCount total = mapped_ + pages;
   if (total.raw() > limits_.address_space.raw() >> kPageShift) return false;
-  const bool data = prot.write() && !flags.has(VmaFlag::kShared) && !flags.has(VmaFlag::kGrowsDown);
-  return !data || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
+  return !is_data(prot, flags) || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
 }
 
 }  // namespace quire

@@ -125,16 +125,27 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     if ((grows & uapi::kProtGrowsUp) != 0) return fail(Errno::kInval);  // no mapping grows up on x86
   }
 
-  // As far as Linux gets: up to the first hole or the first mapping that may not have these rights; that part is changed.
+  // As far as Linux gets: up to the first hole, the first mapping that may not have these rights, or the first that RLIMIT_DATA forbids to
+  // become data (mm/mprotect.c:mprotect_fixup()); the part before is changed.
   VirtAddr stop = begin;
   Errno error{0};
+  PageCount new_data;
   for (const Vma& vma : map_.overlapping(VirtRange(begin, *end))) {
     if (stop < vma.range.begin()) break;
+    const VirtAddr part_end = vma.range.end() < *end ? vma.range.end() : *end;
     if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
       error = Errno::kAcces;
       break;
     }
-    stop = vma.range.end() < *end ? vma.range.end() : *end;
+    if (is_data(prot, vma.flags) && !is_data(vma.prot, vma.flags)) {
+      const PageCount pages = VirtRange(stop, part_end).pages();
+      new_data += pages;
+      if ((data_ + new_data).raw() > limits_.data.raw() >> kPageShift && may_expand(pages, vma.prot, vma.flags)) {
+        error = Errno::kNoMem;
+        break;
+      }
+    }
+    stop = part_end;
   }
   if (error == Errno{0} && stop < *end) error = Errno::kNoMem;
 
@@ -148,15 +159,6 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     QUIRE_CHECK(changed.insert_merging(part));
   }
   if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
-  const bool new_data = prot.write();
-  if (new_data) {
-    // Private memory that becomes writable counts as data (Linux v6.12 mm/mprotect.c:mprotect_fixup()).
-    PageCount more(0);
-    for (const Vma& vma : map_.overlapping(range)) {
-      if (!vma.prot.write() && !vma.is_shared()) more += vma.clipped(range).range.pages();
-    }
-    if ((data_ + more).raw() > limits_.data.raw() >> kPageShift) return fail(Errno::kNoMem);
-  }
   {
     Gather gather(*this);
     QUIRE_CHECK(protect_locked(map_, range, prot, gather));
