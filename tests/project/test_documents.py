@@ -38,3 +38,8 @@ def test_lock_analysis_is_not_suppressed():
              for line in (ROOT / path).read_text(encoding="utf-8").splitlines()
              if re.search(r"NO_THREAD_SAFETY_ANALYSIS|TA_NO_", line) and "#define" not in line]
     assert len(found) <= allowed, found
+
+
+def test_lock_order_document_is_up_to_date():
+    result = subprocess.run([ROOT / "scripts/locks.py", "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
