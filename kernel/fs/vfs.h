@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -79,6 +80,10 @@ class File : public RefCounted {
   virtual Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset);  // EINVAL
   virtual Result<std::int64_t> seek(std::int64_t offset, int whence);         // ESPIPE
   virtual Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);  // ENOTTY
+  /// fcntl(2) commands that only some files have: F_GETPIPE_SZ, F_SETPIPE_SZ.
+  virtual Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument);  // EBADF
+  /// What /proc/PID/fd/N shows for a file opened without a name: "pipe:[7]", "anon_inode:[eventfd]".
+  [[nodiscard]] virtual std::string anonymous_name() const;                           // "anon_inode:[file]"
   /// Ready events now; if `sleeper` is given, first enqueues it wherever a change will be announced.
   virtual PollMask poll(Sleeper* sleeper);  // always readable and writable
   virtual Result<void> truncate(std::uint64_t size);                          // EINVAL

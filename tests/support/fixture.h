@@ -81,11 +81,11 @@ class EveryMode : public MachineTest, public ::testing::WithParamInterface<ForkM
   EveryMode() { space_config_.fork_mode = GetParam(); }
 };
 [[nodiscard]] std::string mode_name(ForkMode mode);
+[[nodiscard]] inline std::string mode_of(const ::testing::TestParamInfo<ForkMode>& parameter) { return mode_name(parameter.param); }
 
-#define QUIRE_IN_EVERY_MODE(suite)                                                                              \
-  INSTANTIATE_TEST_SUITE_P(Modes, suite,                                                                        \
-                           ::testing::Values(::quire::ForkMode::kTree, ::quire::ForkMode::kLeaf,                \
-                                             ::quire::ForkMode::kCopy),                                         \
-                           [](const auto& info) { return ::quire::test::mode_name(info.param); })
+#define QUIRE_IN_EVERY_MODE(suite)                                                                                       \
+  INSTANTIATE_TEST_SUITE_P(Modes, suite,                                                                                 \
+                           ::testing::Values(::quire::ForkMode::kTree, ::quire::ForkMode::kLeaf, ::quire::ForkMode::kCopy), \
+                           ::quire::test::mode_of)
 
 }  // namespace quire::test

@@ -1,0 +1,84 @@
+// Random operations over eight address spaces against the flat oracle, in every fork mode and at two to five levels.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "model/runner.h"
+#include "support/fixture.h"
+
+namespace quire::model {
+namespace {
+
+struct Shape {
+  const char* name;
+  Geometry geometry;
+};
+
+/// Tables as wide as x86-64's at four and five levels, and narrow ones at two to five, where every address is near an edge.
+const Shape kShapes[] = {
+    {"x86", Geometry::x86_64()},
+    {"five", Geometry(5, 9, VirtAddr((std::uint64_t{1} << 56) - kPageSize))},
+    {"two", Geometry::tiny(2, 5)},
+    {"three", Geometry::tiny(3, 3)},
+    {"four", Geometry::tiny(4, 2)},
+    {"five_narrow", Geometry::tiny(5, 2)},
+};
+
+/// Steps of one combination; QUIRE_MODEL_STEPS asks for more or fewer.
+std::uint64_t steps() {
+  const char* const asked = std::getenv("QUIRE_MODEL_STEPS");
+  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : 60'000;
+}
+std::uint64_t first_seed() {
+  const char* const asked = std::getenv("QUIRE_MODEL_SEED");
+  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : 1;
+}
+
+/// Steps between audits; QUIRE_MODEL_AUDIT=1 finds the operation that did it.
+unsigned audit_every() {
+  const char* const asked = std::getenv("QUIRE_MODEL_AUDIT");
+  return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : 256;
+}
+
+using Combination = std::tuple<int, int>;  ///< mode (3: any), shape
+
+class Model : public ::testing::TestWithParam<Combination> {
+ protected:
+  static Counts total_;
+  static void TearDownTestSuite() {
+    std::printf("model: %llu operations, %llu audits, %llu errors, %llu faults delivered\n",
+                static_cast<unsigned long long>(total_.steps), static_cast<unsigned long long>(total_.audits),
+                static_cast<unsigned long long>(total_.errors), static_cast<unsigned long long>(total_.faults));
+  }
+};
+Counts Model::total_;
+
+// Rows: S0.2 S0.12 S1.1 S2.53
+TEST_P(Model, AgreesWithTheFlatOracle) {
+  const auto [mode, shape] = GetParam();
+  RunnerConfig config;
+  config.geometry = kShapes[shape].geometry;
+  config.mode = mode == 3 ? ForkMode::kTree : static_cast<ForkMode>(mode);
+  config.any_mode = mode == 3;
+  config.audit_every = audit_every();
+  // Short runs with seeds of their own say more than one long one: states differ more, and a failure replays sooner.
+  constexpr std::uint64_t kRun = 3000;
+  for (std::uint64_t done = 0; done < steps(); done += kRun) {
+    const std::uint64_t seed = first_seed() + done / kRun + static_cast<std::uint64_t>(shape) * 1000 + static_cast<std::uint64_t>(mode) * 10'000;
+    std::string report;
+    if (!run_random(config, seed, kRun, total_, report)) {
+      FAIL() << report;
+    }
+  }
+}
+
+std::string name_of(const ::testing::TestParamInfo<Combination>& parameter) {
+  const auto [mode, shape] = parameter.param;
+  return (mode == 3 ? std::string("any") : test::mode_name(static_cast<ForkMode>(mode))) + "_" + kShapes[shape].name;
+}
+INSTANTIATE_TEST_SUITE_P(Modes, Model, ::testing::Combine(::testing::Range(0, 4), ::testing::Range(0, 6)), name_of);
+
+}  // namespace
+}  // namespace quire::model
