@@ -78,7 +78,8 @@ class LineDiscipline {
   bool receive_flow_control(unsigned char c);
   bool receive_signal(unsigned char c);
   bool receive_canonical(unsigned char c);
-  void receive_literal(unsigned char c);
+  enum class NewlineEcho : std::uint8_t { kRaw, kVisible };
+  void receive_data(unsigned char c, NewlineEcho newline_echo);
   void put(unsigned char c);
   void end_line(unsigned char c);
 

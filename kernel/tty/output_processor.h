@@ -21,6 +21,10 @@ class OutputProcessor {
   /// Moves the cursor back over a tab that stands `characters` columns after the line's start, or after another tab.
   enum class TabOrigin : unsigned char { kLineStart, kTab };
   void erase_tab(unsigned characters, TabOrigin origin, std::string& out);
+  /// One column less, with nothing sent.
+  void step_back() {
+    if (column_ > 0) --column_;
+  }
   /// The line being edited starts in the present column.
   void mark_line_start() { line_start_column_ = column_; }
 

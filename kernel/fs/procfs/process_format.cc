@@ -129,16 +129,6 @@ void format_signal_block(const ProcessView& view, std::string& out) {
 
 }  // namespace
 
-MemoryView view_memory(AddressSpace* space) {
-  MemoryView view;
-  if (space == nullptr) return view;
-  view.present = true;
-  view.usage = space->usage();
-  view.layout = space->layout();
-  space->map().for_each_with(VmaFlag::kLocked, [&view](const Vma& vma) { view.locked += vma.range.pages(); });
-  return view;
-}
-
 void format_process_stat(const ProcessView& view, std::string& out) {
   const ProcessSnapshot& p = view.process;
   const Usage& u = view.memory.usage;

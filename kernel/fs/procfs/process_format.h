@@ -18,7 +18,6 @@ struct MemoryView {
   Layout layout;
   PageCount locked;
 };
-MemoryView view_memory(AddressSpace* space);
 
 /// One thread, or a process as a whole, and the machine around it.
 struct ProcessView {

@@ -13,6 +13,16 @@ namespace {
 
 constexpr std::size_t kPieceSize = 2048;
 
+MemoryView view_memory(AddressSpace* space) {
+  MemoryView view;
+  if (space == nullptr) return view;
+  view.present = true;
+  view.usage = space->usage();
+  view.layout = space->layout();
+  space->map().for_each_with(VmaFlag::kLocked, [&view](const Vma& vma) { view.locked += vma.range.pages(); });
+  return view;
+}
+
 class WholeText final : public TextSource {
  public:
   WholeText(const ProcessIdentity& identity, ProcessTextFunction format) : identity_(identity), format_(format) {}
