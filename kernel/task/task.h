@@ -56,6 +56,14 @@ void signal_current(int signal);
 void set_temporary_signal_mask(SignalSet mask);
 void restore_signal_mask();
 
+/// How an interrupted system call goes on if no handler runs: the call fills it in and returns fail(kRestartBlock). `function` gets the
+/// same block and may fill it in again. For sleeps with a relative timeout, which must not start afresh.
+struct RestartBlock {
+  Result<std::int64_t> (*function)(RestartBlock&) = nullptr;
+  std::uint64_t argument[5] = {};
+};
+RestartBlock& current_restart();
+
 /// Job control, for terminals.
 Pid current_group();
 Pid current_session();

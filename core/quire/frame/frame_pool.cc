@@ -63,6 +63,7 @@ Frame* FramePool::take_global() {
   Range& range = ranges_[range_now_];
   Frame* frame = &config_->descriptors[range.next.raw()];
   range.next = range.next + PageCount(1);
+  frame->kind = FrameKind::kFree;
   return frame;
 }
 

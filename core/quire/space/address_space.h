@@ -200,9 +200,13 @@ class AddressSpace {
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
   void account(const Vma& vma, int sign) TA_REQ(lock_);
+  /// What RLIMIT_DATA counts (Linux v6.12 mm/vma.h:is_data_mapping()).
+  [[nodiscard]] static constexpr bool is_data(Prot prot, VmaFlags flags) {
+    return prot.write() && !flags.has_any(VmaFlag::kShared | VmaFlag::kGrowsDown);
+  }
   /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
   [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
-  void note_peak() TA_REQ_SHARED(lock_);
+  void note_peak();
   void add_rss(LeafClass leaf_class, std::int64_t pages) { rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages)); }
   [[nodiscard]] PageCount rss_now() const;
   [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }
@@ -225,7 +229,7 @@ class AddressSpace {
   Layout layout_ TA_GUARDED(lock_);
   VirtAddr brk_ TA_GUARDED(lock_);
   VirtAddr mmap_top_, mmap_floor_;
-  Atomic<ForkMode> fork_mode_{ForkMode::kTree};
+  Atomic<std::uint8_t> fork_mode_{0};  ///< a ForkMode
   PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
       exec_ TA_GUARDED(lock_);
 

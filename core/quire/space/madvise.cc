@@ -57,6 +57,7 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
     const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
     for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+      if (!find(at)) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;
@@ -72,31 +73,22 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   ExclusiveGuard guard(lock_);
   // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there.
   bool hole = false;
-  Result<void> result{};
   VirtAddr done = range.begin();
   const VmaMap map = map_;
-  map.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) {
-    if (!result) return;
+  for (const Vma& vma : map.overlapping(range)) {
     const VirtRange part = vma.range.intersection(range);
     if (done < part.begin()) hole = true;
     done = part.end();
     if (rule.what == Advice::kDontNeed) {
-      if (vma.flags.has(VmaFlag::kLocked)) {
-        result = fail(Errno::kInval);
-        return;
-      }
+      if (vma.flags.has(VmaFlag::kLocked)) return fail(Errno::kInval);
       Gather gather(*this);
-      result = dont_need_locked(part, gather);
+      QUIRE_CHECK(dont_need_locked(part, gather));
     } else if (rule.what == Advice::kFlags) {
       // Only private anonymous memory can be wiped (Linux: EINVAL).
-      if (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) {
-        result = fail(Errno::kInval);
-        return;
-      }
-      result = set_flags_locked(part, rule.set, rule.cleared);
+      if (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) return fail(Errno::kInval);
+      QUIRE_CHECK(set_flags_locked(part, rule.set, rule.cleared));
     }
-  });
-  if (!result) return result;
+  }
   if (hole || done < range.end()) return fail(Errno::kNoMem);
   return {};
 }
