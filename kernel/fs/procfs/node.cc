@@ -7,25 +7,23 @@
 #include <charconv>
 
 #include "fs/dentry.h"
+#include "fs/directory_file.h"
 #include "time/clock.h"
 
 namespace quire::kernel {
 
 namespace {
 
-/// An open directory of procfs.
-class DirectoryFile final : public File {
+class OpenDirectory final : public DirectoryFile {
  public:
-  DirectoryFile(ProcDirectory& directory, std::uint32_t open_flags) : directory_(&directory) {
+  OpenDirectory(ProcDirectory& directory, std::uint32_t open_flags) : directory_(&directory) {
     inode = directory_;
     flags = open_flags;
   }
-  Result<std::size_t> read(IoBuffer&, std::uint64_t) override { return fail(Errno::kIsDir); }
-  Result<void> read_directory(std::uint64_t& offset, EntryVisitor::Sink sink, void* context) override {
+  Result<void> read_directory(std::uint64_t& offset, DirectorySink sink, void* context) override {
     EntryVisitor visitor(offset, sink, context);
     return directory_->list(visitor);
   }
-  [[nodiscard]] bool has_position() const override { return true; }
 
  private:
   RefPtr<ProcDirectory> directory_;
@@ -102,8 +100,7 @@ Result<RefPtr<File>> ProcNode::open(std::uint32_t) { return fail(Errno::kLoop); 
 
 void EntryVisitor::give(std::uint64_t position, std::string name, std::uint64_t inode, std::uint32_t mode) {
   if (!wants(position)) return;
-  // DT_* are the file type bits of st_mode, shifted.
-  const DirectoryEntry entry{std::move(name), inode, static_cast<std::uint8_t>((mode & S_IFMT) >> 12)};
+  const DirectoryEntry entry{std::move(name), inode, directory_entry_type(mode)};
   full_ = !sink_(context_, entry, position + 1);
   if (!full_) offset_ = position + 1;
 }
@@ -113,7 +110,7 @@ ProcDirectory::ProcDirectory(std::uint64_t number, Owner owner, std::uint32_t pe
 
 Result<RefPtr<File>> ProcDirectory::open(std::uint32_t flags) {
   if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kIsDir);
-  return RefPtr<File>(make_ref<DirectoryFile>(*this, flags));
+  return RefPtr<File>(make_ref<OpenDirectory>(*this, flags));
 }
 
 ProcLink::ProcLink(std::uint64_t number, Owner owner, std::string target)

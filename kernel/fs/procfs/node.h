@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "fs/directory_file.h"
 #include "fs/vfs.h"
 #include "task/task.h"
 
@@ -45,8 +47,7 @@ class ProcNode : public Inode {
 /// Takes a directory's entries one by one until whoever asked has enough. Positions of entries ascend within a directory.
 class EntryVisitor {
  public:
-  using Sink = bool (*)(void*, const DirectoryEntry&, std::uint64_t next);
-  EntryVisitor(std::uint64_t& offset, Sink sink, void* context) : offset_(offset), sink_(sink), context_(context) {}
+  EntryVisitor(std::uint64_t& offset, DirectorySink sink, void* context) : offset_(offset), sink_(sink), context_(context) {}
   /// Whether the entry at `position` is still to be given out.
   [[nodiscard]] bool wants(std::uint64_t position) const { return !full_ && position >= offset_; }
   [[nodiscard]] bool full() const { return full_; }
@@ -54,7 +55,7 @@ class EntryVisitor {
 
  private:
   std::uint64_t& offset_;
-  Sink sink_;
+  DirectorySink sink_;
   void* context_;
   bool full_ = false;
 };
