@@ -33,7 +33,8 @@ LineEffects LineDiscipline::receive(std::string_view bytes) {
 }
 
 bool LineDiscipline::has_room() const {
-  // A full buffer without a line would never drain: then the last byte is replaced until the line ends.
+  // A full buffer without a line would never drain: then the last byte is replaced until the line
+  // ends.
   return head_ - tail_ < kBufferSize - 1 || (canonical() && line_end_ == tail_);
 }
 
@@ -45,10 +46,12 @@ void LineDiscipline::receive_byte(unsigned char c) {
     receive_data(c, NewlineEcho::kVisible);
     return;
   }
-  if (stopped_ && termios_.input(IXON) && termios_.input(IXANY) && !termios_.is_control(c, VSTOP)) stopped_ = false;
+  if (stopped_ && termios_.input(IXON) && termios_.input(IXANY) && !termios_.is_control(c, VSTOP))
+    stopped_ = false;
   if (termios_.input(IXON) && receive_flow_control(c)) return;
   if (termios_.local(ISIG) && receive_signal(c)) return;
-  // Linux moves the cursor for a newline that was a return, and shows as ^J one that was typed, in raw mode.
+  // Linux moves the cursor for a newline that was a return, and shows as ^J one that was typed, in
+  // raw mode.
   auto newline_echo = NewlineEcho::kVisible;
   if (c == '\r') {
     if (termios_.input(IGNCR)) return;
@@ -75,10 +78,14 @@ bool LineDiscipline::receive_flow_control(unsigned char c) {
 
 bool LineDiscipline::receive_signal(unsigned char c) {
   int signal = 0;
-  if (termios_.is_control(c, VINTR)) signal = SIGINT;
-  else if (termios_.is_control(c, VQUIT)) signal = SIGQUIT;
-  else if (termios_.is_control(c, VSUSP)) signal = SIGTSTP;
-  else return false;
+  if (termios_.is_control(c, VINTR))
+    signal = SIGINT;
+  else if (termios_.is_control(c, VQUIT))
+    signal = SIGQUIT;
+  else if (termios_.is_control(c, VSUSP))
+    signal = SIGTSTP;
+  else
+    return false;
   if (!termios_.local(NOFLSH)) {
     effects_.echo.clear();
     effects_.discard_output = true;

@@ -17,7 +17,8 @@ void OutputProcessor::echo(const Termios& termios, unsigned char c, std::string&
     process_byte(termios, c, out);
   } else {
     out.push_back(static_cast<char>(c));
-    // 0xff is the escape of Linux's echo buffer, and counted wherever it is taken out (n_tty.c:__process_echoes()).
+    // 0xff is the escape of Linux's echo buffer, and counted wherever it is taken out
+    // (n_tty.c:__process_echoes()).
     if (c == 0xff) ++column_;
   }
 }

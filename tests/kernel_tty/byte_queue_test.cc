@@ -18,10 +18,11 @@ Result<std::size_t> put(ByteQueue& queue, std::string_view bytes) {
 
 std::string get(ByteQueue& queue, std::size_t n) {
   std::string bytes;
-  const auto taken = queue.take(n, [&bytes](const std::byte* from, std::size_t part) -> Result<void> {
-    bytes.append(reinterpret_cast<const char*>(from), part);
-    return {};
-  });
+  const auto taken =
+      queue.take(n, [&bytes](const std::byte* from, std::size_t part) -> Result<void> {
+        bytes.append(reinterpret_cast<const char*>(from), part);
+        return {};
+      });
   EXPECT_EQ(taken.value_or(0), bytes.size());
   return bytes;
 }
@@ -63,7 +64,8 @@ TEST(ByteQueue, KeepsWhatWasCopiedBeforeAFault) {
 TEST(ByteQueue, AFaultingReaderLosesNothing) {
   ByteQueue queue;
   ASSERT_TRUE(put(queue, "abc"));
-  const auto failed = queue.take(3, [](const std::byte*, std::size_t) -> Result<void> { return fail(Errno::kFault); });
+  const auto failed = queue.take(
+      3, [](const std::byte*, std::size_t) -> Result<void> { return fail(Errno::kFault); });
   EXPECT_EQ(failed.error(), Errno::kFault);
   EXPECT_EQ(get(queue, 3), "abc");
 }

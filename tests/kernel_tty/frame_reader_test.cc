@@ -19,7 +19,8 @@ std::string frame(std::string_view payload) {
 /// A port that gives its bytes in portions of a given size.
 class ScriptedPort final : public ConsolePort {
  public:
-  ScriptedPort(std::string bytes, std::size_t portion) : bytes_(std::move(bytes)), portion_(portion) {}
+  ScriptedPort(std::string bytes, std::size_t portion)
+      : bytes_(std::move(bytes)), portion_(portion) {}
   void write(const void*, std::size_t) override {}
   std::size_t read_some(void* to, std::size_t size) override {
     const std::size_t n = std::min({size, portion_, bytes_.size()});
@@ -38,7 +39,8 @@ class InputStreamTest : public ::testing::TestWithParam<std::size_t> {};
 
 TEST_P(InputStreamTest, GivesThePayloadAndTheEnd) {
   const std::string big(40000, 'z');
-  ScriptedPort port(frame("a") + frame(std::string_view("\0\xff", 2)) + frame(big) + frame(""), GetParam());
+  ScriptedPort port(frame("a") + frame(std::string_view("\0\xff", 2)) + frame(big) + frame(""),
+                    GetParam());
   InputStream stream(port);
   std::string all;
   for (;;) {
@@ -52,7 +54,8 @@ TEST_P(InputStreamTest, GivesThePayloadAndTheEnd) {
   EXPECT_EQ(all, std::string("a\0\xff", 3) + big);
 }
 
-INSTANTIATE_TEST_SUITE_P(PortionSizes, InputStreamTest, ::testing::Values(1, 2, 3, 5, 4096, 100000));
+INSTANTIATE_TEST_SUITE_P(PortionSizes, InputStreamTest,
+                         ::testing::Values(1, 2, 3, 5, 4096, 100000));
 
 TEST(FrameReader, WaitsInTheMiddleOfAHeader) {
   FrameReader reader;

@@ -1,4 +1,5 @@
-// Lines, raw mode, signals, flow control, translation. Expectations: man7 termios(3), and what Linux's own pty does.
+// Lines, raw mode, signals, flow control, translation. Expectations: man7 termios(3), and what
+// Linux's own pty does.
 #include <csignal>
 
 #include "terminal_fixture.h"
@@ -102,7 +103,9 @@ TEST_F(Canonical, FullOfLinesItTakesNoMore) {
 }
 
 TEST_F(Canonical, CountsReadableBytesWithoutEndOfFileMarks) {
-  type("ab\ncd\x04" "e");
+  type(
+      "ab\ncd\x04"
+      "e");
   EXPECT_EQ(discipline_.readable_bytes(), 5U);
 }
 

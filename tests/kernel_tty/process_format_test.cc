@@ -63,14 +63,17 @@ TEST_F(ProcessFormat, StatHasLinuxsFiftyTwoFields) {
   EXPECT_NE(stat.find(" 4096 0 0 0 0 17 "), std::string::npos) << stat;
 }
 
-TEST_F(ProcessFormat, StatmCountsPages) { EXPECT_EQ(text(format_process_statm), "100 25 5 3 0 93 0\n"); }
+TEST_F(ProcessFormat, StatmCountsPages) {
+  EXPECT_EQ(text(format_process_statm), "100 25 5 3 0 93 0\n");
+}
 
 TEST_F(ProcessFormat, StatusHasTheMemoryBlockInKilobytes) {
   const std::string status = text(format_process_status);
-  for (const char* line : {"Name:\tsh\n", "Umask:\t0022\n", "State:\tS (sleeping)\n", "Pid:\t42\n", "Uid:\t1000\t1000\t0\t0\n",
-                           "Groups:\t4 24 \n", "VmSize:\t     400 kB\n", "VmRSS:\t     100 kB\n", "VmExe:\t      12 kB\n",
-                           "VmLib:\t      28 kB\n", "VmPTE:\t      24 kB\n", "Threads:\t2\n", "SigIgn:\t0000000000001000\n",
-                           "Cpus_allowed_list:\t0-1\n"}) {
+  for (const char* line : {"Name:\tsh\n", "Umask:\t0022\n", "State:\tS (sleeping)\n", "Pid:\t42\n",
+                           "Uid:\t1000\t1000\t0\t0\n", "Groups:\t4 24 \n", "VmSize:\t     400 kB\n",
+                           "VmRSS:\t     100 kB\n", "VmExe:\t      12 kB\n",
+                           "VmLib:\t      28 kB\n", "VmPTE:\t      24 kB\n", "Threads:\t2\n",
+                           "SigIgn:\t0000000000001000\n", "Cpus_allowed_list:\t0-1\n"}) {
     EXPECT_NE(status.find(line), std::string::npos) << line << "in\n" << status;
   }
 }
@@ -85,8 +88,12 @@ TEST_F(ProcessFormat, LimitsStandInColumns) {
   const std::string limits = text(format_process_limits);
   EXPECT_EQ(limits.substr(0, limits.find('\n') + 1),
             "Limit                     Soft Limit           Hard Limit           Units     \n");
-  EXPECT_NE(limits.find("\nMax open files            1024                 unlimited            files     \n"), std::string::npos);
-  EXPECT_NE(limits.find("\nMax nice priority         0                    0                    \n"), std::string::npos);
+  EXPECT_NE(
+      limits.find(
+          "\nMax open files            1024                 unlimited            files     \n"),
+      std::string::npos);
+  EXPECT_NE(limits.find("\nMax nice priority         0                    0                    \n"),
+            std::string::npos);
 }
 
 TEST_F(ProcessFormat, MapsPadTheNameToItsColumn) {
@@ -96,7 +103,8 @@ TEST_F(ProcessFormat, MapsPadTheNameToItsColumn) {
   vma.flags = VmaFlag::kStack;
   std::string out;
   format_mapping(vma, out);
-  EXPECT_EQ(out, "7ffc1b2f3000-7ffc1b314000 rw-p 00000000 00:00 0                          [stack]\n");
+  EXPECT_EQ(out,
+            "7ffc1b2f3000-7ffc1b314000 rw-p 00000000 00:00 0                          [stack]\n");
   vma.flags = {};
   vma.range = VirtRange(VirtAddr(0x400000), VirtAddr(0x401000));
   vma.prot = kProtReadExec;

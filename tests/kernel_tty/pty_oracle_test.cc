@@ -1,5 +1,6 @@
-// Linux as oracle: the same keys, typed one by one into a pseudo-terminal of the host and into our line discipline, give the same echo,
-// the same number of readable bytes and the same reads, under random settings.
+// Linux as oracle: the same keys, typed one by one into a pseudo-terminal of the host and into our
+// line discipline, give the same echo, the same number of readable bytes and the same reads, under
+// random settings.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ class HostTerminal {
   HostTerminal& operator=(const HostTerminal&) = delete;
 
   [[nodiscard]] bool is_there() const { return slave_ >= 0; }
-  bool set(const Termios& termios) { return ::ioctl(slave_, TCSETS2, static_cast<const termios2*>(&termios)) == 0; }
+  bool set(const Termios& termios) {
+    return ::ioctl(slave_, TCSETS2, static_cast<const termios2*>(&termios)) == 0;
+  }
   bool type(char key) { return ::write(master_, &key, 1) == 1; }
 
   /// The echo, once it is as long as expected; the host echoes in its own time.
@@ -85,7 +88,9 @@ class HostTerminal {
 class PtyOracle : public LineTest {
  protected:
   template <std::size_t N>
-  char pick(const std::array<char, N>& from) { return from[random_() % N]; }
+  char pick(const std::array<char, N>& from) {
+    return from[random_() % N];
+  }
   bool chance(unsigned one_in) { return random_() % one_in == 0; }
 
   Termios random_settings() {
@@ -94,18 +99,22 @@ class PtyOracle : public LineTest {
     t.c_iflag &= ~tcflag_t{IXON};
     for (const tcflag_t mode : {IUTF8, ICRNL}) t.c_iflag ^= chance(3) ? mode : 0;
     for (const tcflag_t mode : {INLCR, IGNCR, ISTRIP, PARMRK}) t.c_iflag ^= chance(8) ? mode : 0;
-    for (const tcflag_t mode : {ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN, ISIG}) t.c_lflag ^= chance(5) ? mode : 0;
+    for (const tcflag_t mode : {ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN, ISIG})
+      t.c_lflag ^= chance(5) ? mode : 0;
     for (const tcflag_t mode : {ECHOPRT, ECHONL, NOFLSH}) t.c_lflag ^= chance(4) ? mode : 0;
     if (chance(6)) t.c_lflag &= ~tcflag_t{ICANON};
-    for (const tcflag_t mode : {OPOST, ONLCR, OCRNL, ONOCR, ONLRET}) t.c_oflag ^= chance(6) ? mode : 0;
+    for (const tcflag_t mode : {OPOST, ONLCR, OCRNL, ONOCR, ONLRET})
+      t.c_oflag ^= chance(6) ? mode : 0;
     if (chance(4)) t.c_oflag |= XTABS;
     if (chance(4)) t.c_cc[VEOL] = ';';
     return t;
   }
   char random_key() {
-    static constexpr std::array kLetters = {'a', 'b', 'Z', '_', '7', ' ', ' ', '/', ';', '\xc3', '\xa4', '\xff', '\t', '\t'};
-    static constexpr std::array kSpecial = {'\x7f', '\x7f', '\x15', '\x17', '\x12', '\x16', '\x04', '\r',
-                                            '\n',   '\x03', '\x1c', '\x1a', '\x01', '\0',   '\x1b', '\b'};
+    static constexpr std::array kLetters = {'a', 'b', 'Z',    '_',    '7',    ' ',  ' ',
+                                            '/', ';', '\xc3', '\xa4', '\xff', '\t', '\t'};
+    static constexpr std::array kSpecial = {'\x7f', '\x7f', '\x15', '\x17', '\x12', '\x16',
+                                            '\x04', '\r',   '\n',   '\x03', '\x1c', '\x1a',
+                                            '\x01', '\0',   '\x1b', '\b'};
     return chance(3) ? pick(kSpecial) : pick(kLetters);
   }
   /// Types a key on both; what they did must agree.
@@ -117,8 +126,8 @@ class PtyOracle : public LineTest {
   }
   static std::string describe(unsigned round, const Termios& t, const std::string& typed) {
     std::ostringstream text;
-    text << "round " << round << std::oct << ", iflag " << t.c_iflag << " oflag " << t.c_oflag << " lflag " << t.c_lflag << ", after "
-         << ::testing::PrintToString(typed);
+    text << "round " << round << std::oct << ", iflag " << t.c_iflag << " oflag " << t.c_oflag
+         << " lflag " << t.c_lflag << ", after " << ::testing::PrintToString(typed);
     return text.str();
   }
 

@@ -10,8 +10,9 @@ namespace {
 TEST(SystemFormat, MeminfoIsInKilobytes) {
   std::string out;
   format_meminfo({.total = 1000, .free = 600, .reserve = 100, .tables = 3}, out);
-  EXPECT_EQ(out.substr(0, out.find("Buffers")),
-            "MemTotal:           4000 kB\nMemFree:            2400 kB\nMemAvailable:       2000 kB\n");
+  EXPECT_EQ(
+      out.substr(0, out.find("Buffers")),
+      "MemTotal:           4000 kB\nMemFree:            2400 kB\nMemAvailable:       2000 kB\n");
   EXPECT_NE(out.find("PageTables:           12 kB\n"), std::string::npos) << out;
 }
 

@@ -35,11 +35,14 @@ SystemFigures system_figures() {
 
 void write_memory_statistics(std::string& out) {
   TextBuilder text(out);
-  const auto line = [&text](std::string_view name, std::uint64_t value) { text.text(name).text(" ").number(value).text("\n"); };
+  const auto line = [&text](std::string_view name, std::uint64_t value) {
+    text.text(name).text(" ").number(value).text("\n");
+  };
   const MemoryFigures figures = memory_figures();
   line("nr_free_pages", figures.free);
   line("nr_page_table_pages", figures.tables);
-  for (unsigned i = 0; i < kCounterCount; ++i) line(kCounterNames[i], memory().counters().sum(static_cast<Counter>(i)));
+  for (unsigned i = 0; i < kCounterCount; ++i)
+    line(kCounterNames[i], memory().counters().sum(static_cast<Counter>(i)));
 }
 
 }  // namespace quire::kernel
