@@ -50,6 +50,10 @@ Result<std::int64_t> File::seek(std::int64_t offset, int whence) {
 
 Result<std::int64_t> File::ioctl(std::uint32_t, std::uint64_t) { return fail(Errno::kNotTty); }
 
+Result<std::int64_t> File::fcntl(std::uint32_t, std::uint64_t) { return fail(Errno::kBadF); }
+
+std::string File::anonymous_name() const { return "anon_inode:[file]"; }
+
 PollMask File::poll(Sleeper*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
 
 Result<void> File::truncate(std::uint64_t) { return fail(Errno::kInval); }
