@@ -38,6 +38,7 @@ Result<void> MemoryNode::ensure_loaded() {
   Guard guard(attributes_lock_);
   if (!is_loaded_.load(std::memory_order_relaxed)) {
     attributes_ = loaded;
+    on_loaded(loaded);
     is_loaded_.store(true, std::memory_order_release);
   }
   return {};
