@@ -1,7 +1,10 @@
 // Registers saved at every entry to the kernel (interrupt, exception, system call), in the order the entry code pushes them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "arch/offsets.h"
 
 namespace quire::kernel {
 
@@ -12,5 +15,12 @@ struct TrapFrame {
   std::uint64_t rip, cs, rflags, rsp, ss;  ///< as the CPU pushes them
   [[nodiscard]] bool from_user() const { return (cs & 3) == 3; }
 };
+static_assert(offsetof(TrapFrame, r11) == QUIRE_FRAME_R11 && offsetof(TrapFrame, rcx) == QUIRE_FRAME_RCX);
+static_assert(offsetof(TrapFrame, rip) == QUIRE_FRAME_RIP && offsetof(TrapFrame, cs) == QUIRE_FRAME_CS);
+static_assert(offsetof(TrapFrame, rflags) == QUIRE_FRAME_RFLAGS && offsetof(TrapFrame, rsp) == QUIRE_FRAME_RSP);
+static_assert(offsetof(TrapFrame, ss) == QUIRE_FRAME_SS && sizeof(TrapFrame) == QUIRE_FRAME_SIZE);
+
+/// Selectors of user mode, Linux's: what a new context starts with. The return path enforces them.
+inline constexpr std::uint64_t kUserCodeSelector = QUIRE_USER_CODE, kUserDataSelector = QUIRE_USER_DATA;
 
 }  // namespace quire::kernel

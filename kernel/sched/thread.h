@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "quire/space/address_space.h"
@@ -31,15 +32,23 @@ class Thread {
   AddressSpace* space = nullptr;
   /// FS base (thread pointer) and GS base of user mode; loaded at switch-in.
   std::uint64_t fs_base = 0, gs_base = 0;
+  /// Loads both now. Current thread only, after changing them (arch_prctl, exec).
+  void load_bases();
   /// Nanoseconds spent in user and kernel mode.
   std::atomic<std::uint64_t> user_ns{0}, kernel_ns{0};
   std::atomic<std::uint64_t> voluntary_switches{0}, involuntary_switches{0};
 
-  /// Copies the FPU state of the running thread into this one (fork).
+  /// Copies the FPU state of the running thread into this one (fork). Pre: this one is prepared.
   void copy_fpu_from_current();
   /// FPU state as the 512-byte FXSAVE image, for signal frames. Current thread only.
   void save_fpu(void* fxsave_image);
   void restore_fpu(const void* fxsave_image);
+  /// The whole state as Linux lays it out in a signal frame (uapi asm/sigcontext.h struct _xstate: FXSAVE image with
+  /// software bytes, XSAVE area, closing magic), so that a handler may use AVX. Buffers of fpu_frame_size() bytes; aligned to 64
+  /// in user memory. restore takes any bytes a program may have put there. Current thread only.
+  static std::size_t fpu_frame_size();
+  void save_fpu_frame(std::byte* to);
+  void restore_fpu_frame(const std::byte* from);
   /// Initial FPU state (exec).
   void reset_fpu();
 
@@ -55,9 +64,9 @@ class Thread {
 
 /// The thread running on this CPU.
 Thread& current_thread();
-/// Puts a prepared thread on a run queue.
+/// Puts a prepared thread on a run queue. Declares it an actor of its address space, if it has one.
 void start_thread(Thread& thread);
-/// Ends the current thread; its on_dead() runs later, elsewhere.
+/// Ends the current thread; its on_dead() runs later, in a thread that may sleep. Pre: it has left its address space: switch_space(nullptr).
 [[noreturn]] void exit_thread();
 /// Gives up the CPU, staying runnable.
 void yield_cpu();

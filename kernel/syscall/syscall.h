@@ -8,6 +8,7 @@
 #include <span>
 
 #include "quire/base/errno.h"
+#include "quire/space/address_space.h"
 
 namespace quire::kernel {
 
@@ -27,6 +28,10 @@ using SyscallHandler = SyscallResult (*)(const SyscallArgs&);
 inline constexpr Errno kRestartSys{512};
 /// Restarted unless a handler runs (Linux ERESTARTNOHAND): pause, sigsuspend, poll, select.
 inline constexpr Errno kRestartNoHand{514};
+/// Restarted always, also after a handler (Linux ERESTARTNOINTR): fork.
+inline constexpr Errno kRestartNoInterrupt{513};
+/// Goes on through restart_syscall(2) unless a handler runs (Linux ERESTART_RESTARTBLOCK); returned by set_restart() only.
+inline constexpr Errno kRestartBlock{516};
 
 struct SyscallEntry {
   int number;
@@ -37,13 +42,20 @@ struct SyscallEntry {
 /// The areas' arrays.
 std::span<const SyscallEntry> process_syscalls();  ///< task/: fork … futex, signals, time, ids, limits
 std::span<const SyscallEntry> memory_syscalls();   ///< mm/: mmap … madvise
-std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … poll, pipes, ioctl
+std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … ioctl
+std::span<const SyscallEntry> ipc_syscalls();      ///< ipc/: pipes, eventfd, poll, select
 
 /// Called by the entry code with interrupts on; stores the result in frame.rax. Afterwards the entry code calls return_to_user_work().
 void dispatch_syscall(TrapFrame& frame);
-/// Before every return to user mode: signals, reschedule. Implemented in task/.
+/// Before every return to user mode, with interrupts on: signals. Implemented in task/. The entry code has rescheduled before, and
+/// calls this again if interrupt_thread() came in between. It sees to it that what the frame says is fit for user mode: selectors
+/// are set, system flags cleared, and a RIP that is not canonical faults in user mode.
 void return_to_user_work(TrapFrame& frame);
 /// Exceptions from user mode that are not resolved faults become signals (task/). `address` is CR2 for page faults.
 void user_exception(TrapFrame& frame, std::uint64_t address);
+/// Within user_exception() for a page fault (vector 14): why it was not resolved (SEGV_MAPERR, SEGV_ACCERR, SIGBUS, out of memory).
+FaultOutcome last_fault_outcome();
+/// How often a number that has no entry was called.
+std::uint64_t missing_syscall_count(int number);
 
 }  // namespace quire::kernel

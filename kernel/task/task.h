@@ -51,6 +51,18 @@ bool signal_pending();
 Result<void> signal_group(Pid group, int signal);
 /// Sends to the calling task (SIGPIPE, SIGTTOU).
 void signal_current(int signal);
+/// Blocks `mask` for one system call (ppoll, pselect6). restore_signal_mask() ends it; if the call ends with kRestartNoHand, the delivery
+/// of the signal, or the return to user mode without one, does instead.
+void set_temporary_signal_mask(SignalSet mask);
+void restore_signal_mask();
+
+/// How an interrupted system call goes on if no handler runs: the call fills it in and returns fail(kRestartBlock). `function` gets the
+/// same block and may fill it in again. For sleeps with a relative timeout, which must not start afresh.
+struct RestartBlock {
+  Result<std::int64_t> (*function)(RestartBlock&) = nullptr;
+  std::uint64_t argument[5] = {};
+};
+RestartBlock& current_restart();
 
 /// Job control, for terminals.
 Pid current_group();

@@ -36,6 +36,12 @@ std::uint64_t first_seed() {
   return asked != nullptr ? std::strtoull(asked, nullptr, 10) : 1;
 }
 
+/// Steps between audits; QUIRE_MODEL_AUDIT=1 finds the operation that did it.
+unsigned audit_every() {
+  const char* const asked = std::getenv("QUIRE_MODEL_AUDIT");
+  return asked != nullptr ? static_cast<unsigned>(std::strtoul(asked, nullptr, 10)) : 256;
+}
+
 using Combination = std::tuple<int, int>;  ///< mode (3: any), shape
 
 class Model : public ::testing::TestWithParam<Combination> {
@@ -56,6 +62,7 @@ TEST_P(Model, AgreesWithTheFlatOracle) {
   config.geometry = kShapes[shape].geometry;
   config.mode = mode == 3 ? ForkMode::kTree : static_cast<ForkMode>(mode);
   config.any_mode = mode == 3;
+  config.audit_every = audit_every();
   // Short runs with seeds of their own say more than one long one: states differ more, and a failure replays sooner.
   constexpr std::uint64_t kRun = 3000;
   for (std::uint64_t done = 0; done < steps(); done += kRun) {

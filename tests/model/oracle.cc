@@ -42,17 +42,32 @@ bool OracleSpace::overlaps(std::uint64_t first, std::uint64_t end) const {
   return next != pages_.end() && next->first < end;
 }
 
-// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; a stack keeps its gap below it.
+// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; the mapping that follows keeps its guard gap if it is a
+// stack. (Linux also passes over further places within that gap when the one next to the stack would have been large enough.)
 std::optional<std::uint64_t> OracleSpace::highest_gap(std::uint64_t length) const {
   const std::vector<OracleMapping> all = mappings();
   std::uint64_t ceiling = shape_.mmap_top;
   for (auto mapping = all.rbegin(); mapping != all.rend(); ++mapping) {
-    const std::uint64_t end = std::min(mapping->end, shape_.mmap_top);
-    if (ceiling > end && ceiling - end >= length && ceiling - length >= shape_.mmap_floor) return ceiling - length;
+    const std::uint64_t bottom = std::max(mapping->end, shape_.mmap_floor);
+    if (ceiling >= bottom && ceiling - bottom >= length) return ceiling - length;
     const std::uint64_t gap = mapping->attributes.grows_down ? shape_.stack_gap : 0;
-    ceiling = std::min(ceiling, mapping->begin < gap ? 0 : mapping->begin - gap);
+    ceiling = std::min(shape_.mmap_top, mapping->begin < gap ? 0 : mapping->begin - gap);
   }
-  if (ceiling >= length && ceiling - length >= shape_.mmap_floor) return ceiling - length;
+  if (ceiling >= shape_.mmap_floor && ceiling - shape_.mmap_floor >= length) return ceiling - length;
+  return std::nullopt;
+}
+
+// Linux v6.12 mm/vma.c:unmapped_area(): the lowest free place; it need not keep away from what begins above, unless that is a stack.
+std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length, std::uint64_t floor) const {
+  std::uint64_t bottom = floor;
+  for (const OracleMapping& mapping : mappings()) {
+    if (mapping.end <= bottom) continue;
+    const std::uint64_t gap = mapping.attributes.grows_down ? shape_.stack_gap : 0;
+    const std::uint64_t ceiling = mapping.begin < gap ? 0 : mapping.begin - gap;
+    if (ceiling > bottom && ceiling - bottom >= length) return bottom;
+    bottom = mapping.end;
+  }
+  if (bottom <= shape_.user_top && shape_.user_top - bottom >= length) return bottom;
   return std::nullopt;
 }
 
@@ -104,7 +119,7 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     if (at < shape_.mmap_floor) return error(EPERM);
   } else {
     std::uint64_t hint = address & ~(kPage - 1);
-    if (address != 0 && hint < shape_.mmap_floor) hint = page_ceil(shape_.mmap_floor);
+    if (hint != 0 && hint < shape_.mmap_floor) hint = page_ceil(shape_.mmap_floor);
     const auto next = pages_.lower_bound(hint / kPage);
     const std::uint64_t gap = next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
     const bool fits = hint != 0 && shape_.user_top - size >= hint &&
@@ -112,7 +127,9 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     if (fits) {
       at = hint;
     } else {
-      const auto found = highest_gap(size);
+      auto found = highest_gap(size);
+      // Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): then from a third of user space upward.
+      if (!found) found = lowest_gap(size, page_ceil(shape_.user_top / 3));
       if (!found) return error(ENOMEM);
       at = *found;
     }

@@ -105,6 +105,7 @@ class OracleSpace {
   using Pages = std::map<std::uint64_t, OraclePage>;
   [[nodiscard]] bool overlaps(std::uint64_t first, std::uint64_t end) const;
   [[nodiscard]] std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;
+  [[nodiscard]] std::optional<std::uint64_t> lowest_gap(std::uint64_t length, std::uint64_t floor) const;
   [[nodiscard]] bool may_expand(const Attributes& attributes, std::uint64_t pages, std::uint64_t replaced) const;
   [[nodiscard]] static bool is_data(const Attributes& attributes);
   [[nodiscard]] bool begins_mapping(std::uint64_t page) const;

@@ -100,6 +100,7 @@ class Runner {
   std::string current_;
   bool injecting_ = false;  ///< an allocation is to fail
   bool failed_ = false;     ///< … and the operation said so
+  bool injected_ = false;   ///< … and did, though the operation succeeded
   bool partial_ = false;    ///< the operation may have faulted in some pages before it failed
   Counts counts_;
 };

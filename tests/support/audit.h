@@ -8,5 +8,7 @@
 namespace quire::test {
 
 [[nodiscard]] std::string audit_findings(Machine& machine);
+/// What is still in use on a machine where nothing should be.
+[[nodiscard]] std::string leftovers(Machine& machine);
 
 }  // namespace quire::test

@@ -9,6 +9,7 @@ void MachineTest::TearDown() {
   more_cpus_.clear();
   space_.reset();
   EXPECT_EQ(machine_->frames_in_use().raw(), frames_at_start_) << "frames left over after all spaces are gone";
+  EXPECT_EQ(leftovers(*machine_), "");
   expect_clean_audit();
 }
 

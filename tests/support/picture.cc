@@ -22,12 +22,13 @@ std::string draw(AddressSpace& space, VirtAddr begin, unsigned pages) {
   std::string picture(pages, '.');
   char letter = 'A';
   const VirtRange range(begin, PageCount(pages).bytes());
-  space.map().for_each_in(range, [&](const Vma& vma) {
+  const VmaMap map = space.map();
+  for (const Vma& vma : map.overlapping(range)) {
     const VirtRange part = vma.range.intersection(range);
     const auto first = static_cast<std::size_t>((part.begin() - begin).raw() / kPageSize);
     std::fill_n(picture.begin() + static_cast<std::ptrdiff_t>(first), part.pages().raw(), letter);
     letter = letter == 'Z' ? 'a' : static_cast<char>(letter + 1);
-  });
+  }
   return picture;
 }
 

@@ -114,8 +114,8 @@ class Entry {
                                  kDirty = 1ULL << 6, kRawBit = 1ULL << 11, kNoExecute = 1ULL << 63,
                                  kAddressMask = 0x000ffffffffff000ULL;
   static constexpr unsigned kClassShift = 9;  // bits 9 and 10: available to software
-  // Not-present entries: bits 1–3 tell what they are.
-  static constexpr unsigned kTypeShift = 1;
+  // Not-present entries: bits 2–4 tell what they are. Not bit 1: clearing W never changes a kind.
+  static constexpr unsigned kTypeShift = 2;
   static constexpr std::uint64_t kTypeMask = 7ULL << kTypeShift, kTypeNoAccess = 1, kTypeSwap = 2, kTypeMigration = 3,
                                  kTypePoison = 4, kTypeMarker = 5;
 

@@ -63,6 +63,7 @@ Frame* FramePool::take_global() {
   Range& range = ranges_[range_now_];
   Frame* frame = &config_->descriptors[range.next.raw()];
   range.next = range.next + PageCount(1);
+  frame->kind = FrameKind::kFree;
   return frame;
 }
 
@@ -137,11 +138,11 @@ PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_anal
   return count;
 }
 
-FrameReservation::~FrameReservation() {
+void FrameReservation::give_back() {
   while (held_ != 0) pool_.give(take());
 }
 
-Result<void> FrameReservation::ensure(std::uint64_t count, FrameUse use) {
+Result<void> FrameReservation::take_more(std::uint64_t count, FrameUse use) {
   while (held_ < count) {
     Frame* frame = pool_.take_or_null(use);
     if (frame == nullptr) return fail(Errno::kNoMem);

@@ -58,18 +58,27 @@ void SlabPool::give(void* object) {
   Frame& frame = memory_->frame(Pfn(offset >> kPageShift));
   QUIRE_ASSERT(frame.kind == FrameKind::kSlab && frame.slab.pool == this, "an object given to the wrong pool");
   const std::uint32_t number = static_cast<std::uint32_t>(offset & (kPageSize - 1)) / size_;
-  bool empty = false;
+  Frame* gone = nullptr;
   {
     SpinGuard guard(lock_, LockRank::kSlab);
     *static_cast<std::uint16_t*>(object) = frame.slab.first_free;
     frame.slab.first_free = static_cast<std::uint16_t>(number + 1);
     --in_use_;
-    if (frame.slab.in_use == per_frame_) link(frame);
-    // One frame stays for the next object; the others go back.
-    empty = --frame.slab.in_use == 0 && (partial_ != &frame || frame.slab.next != nullptr || in_use_ == 0);
-    if (empty) unlink(frame);
+    if (frame.slab.in_use-- == per_frame_) link(frame);
+    // One empty frame stays for the next object, if it is the only one with room; with the last object all go.
+    const auto give_back = [&](Frame& empty) TA_REQ(lock_) {
+      unlink(empty);
+      empty.slab.next = gone;
+      gone = &empty;
+    };
+    if (frame.slab.in_use == 0 && (partial_ != &frame || frame.slab.next != nullptr)) give_back(frame);
+    while (in_use_ == 0 && partial_ != nullptr) give_back(*partial_);
   }
-  if (empty) memory_->pool().give(&frame);
+  while (gone != nullptr) {
+    Frame* const next = gone->slab.next;
+    memory_->pool().give(gone);
+    gone = next;
+  }
 }
 
 }  // namespace quire

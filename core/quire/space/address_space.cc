@@ -24,7 +24,7 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
       limits_(config.limits),
       mmap_top_(config.mmap_top == VirtAddr(0) ? default_mmap_top(memory.geometry()) : config.mmap_top),
       mmap_floor_(config.mmap_floor) {
-  fork_mode_.store(config.fork_mode);
+  set_fork_mode(config.fork_mode);
   tlb_.id = memory.next_id();
 }
 
@@ -152,8 +152,8 @@ Limits AddressSpace::limits() {
   SharedGuard guard(lock_);
   return limits_;
 }
-void AddressSpace::set_fork_mode(ForkMode mode) { fork_mode_.store(mode); }
-ForkMode AddressSpace::fork_mode() { return fork_mode_.load(); }
+void AddressSpace::set_fork_mode(ForkMode mode) { fork_mode_.store(static_cast<std::uint8_t>(mode)); }
+ForkMode AddressSpace::fork_mode() { return static_cast<ForkMode>(fork_mode_.load()); }
 void AddressSpace::set_layout(const Layout& layout) {
   ExclusiveGuard guard(lock_);
   layout_ = layout;
@@ -174,15 +174,15 @@ void AddressSpace::account(const Vma& vma, int sign) {
     move(exec_);
   } else if (stack) {
     move(stack_);
-  } else if (vma.prot.write() && !vma.is_shared()) {
+  } else if (is_data(vma.prot, vma.flags)) {
     move(data_);
   }
 }
 
 void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
   if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
-  map_.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), -1); });
-  changed.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) { account(vma.clipped(range), 1); });
+  for (const Vma& vma : map_.overlapping(range)) account(vma.clipped(range), -1);
+  for (const Vma& vma : changed.overlapping(range)) account(vma.clipped(range), 1);
   map_ = std::move(changed);
   if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
 }
@@ -190,8 +190,7 @@ void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
 bool AddressSpace::may_expand(PageCount pages, Prot prot, VmaFlags flags) {
   const PageCount total = mapped_ + pages;
   if (total.raw() > limits_.address_space.raw() >> kPageShift) return false;
-  const bool data = prot.write() && !flags.has(VmaFlag::kShared) && !flags.has(VmaFlag::kGrowsDown);
-  return !data || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
+  return !is_data(prot, flags) || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
 }
 
 }  // namespace quire

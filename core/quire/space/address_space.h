@@ -172,7 +172,7 @@ class AddressSpace {
 
   /// Whether whoever asks is one of the space's own actors: then, if it is the only one, no other CPU uses the space now.
   enum class Requester : std::uint8_t { kActor, kOther };
-  enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused };
+  enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused, kOutOfMemory };
 
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
   ~AddressSpace() = default;
@@ -189,7 +189,6 @@ class AddressSpace {
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
-  Result<void> set_flags_locked(VirtRange range, VmaFlags set, VmaFlags cleared) TA_REQ(lock_);
   void populate(VirtRange range, Access access);
   Result<void> take_over_from(AddressSpace& parent, ForkMode mode) TA_REQ(parent.lock_);
   void copy_state_from(AddressSpace& parent) TA_REQ(parent.lock_) TA_ATTRIBUTE(no_thread_safety_analysis);
@@ -200,9 +199,13 @@ class AddressSpace {
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
   void account(const Vma& vma, int sign) TA_REQ(lock_);
+  /// What RLIMIT_DATA counts (Linux v6.12 mm/vma.h:is_data_mapping()).
+  [[nodiscard]] static constexpr bool is_data(Prot prot, VmaFlags flags) {
+    return prot.write() && !flags.has_any(VmaFlag::kShared | VmaFlag::kGrowsDown);
+  }
   /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
   [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
-  void note_peak() TA_REQ_SHARED(lock_);
+  void note_peak();
   void add_rss(LeafClass leaf_class, std::int64_t pages) { rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages)); }
   [[nodiscard]] PageCount rss_now() const;
   [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }
@@ -225,7 +228,7 @@ class AddressSpace {
   Layout layout_ TA_GUARDED(lock_);
   VirtAddr brk_ TA_GUARDED(lock_);
   VirtAddr mmap_top_, mmap_floor_;
-  Atomic<ForkMode> fork_mode_{ForkMode::kTree};
+  Atomic<std::uint8_t> fork_mode_{0};  ///< a ForkMode
   PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
       exec_ TA_GUARDED(lock_);
 
@@ -238,12 +241,13 @@ class AddressSpace {
 class ExclusivePath {
  public:
   /// Pre: the space's lock is held, shared or exclusive, so that nobody forks it.
-  [[nodiscard]] static ExclusiveTable root(AddressSpace& space);
+  [[nodiscard]] static ExclusiveTable root(AddressSpace& space) {
+    return ExclusiveTable(space.memory_, space.tlb_.root, space.memory_.geometry().root_level());
+  }
   /// The child under a writable entry of an exclusive table.
   [[nodiscard]] static ExclusiveTable child(const MemoryManager& memory, const ExclusiveTable& table, Entry entry) {
     QUIRE_DEBUG_ASSERT(entry.writable(), "I3: a child without W may be shared");
-    (void)table;
-    return ExclusiveTable(memory, memory.frame(entry.pfn()));
+    return ExclusiveTable(memory, entry.pfn(), table.level().below());
   }
 
   /// What unshare() needs more of before it can be called again, or the exclusive child.

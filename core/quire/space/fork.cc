@@ -17,8 +17,8 @@ namespace quire {
 /// Builds the child's tree.
 class ForkCopy {
  public:
-  ForkCopy(AddressSpace& parent, Level share_level)
-      : parent_(parent), memory_(parent.memory_), share_level_(share_level), frames_(memory_.pool()), attachments_(memory_) {}
+  ForkCopy(MemoryManager& memory, Level share_level)
+      : memory_(memory), share_level_(share_level), frames_(memory_.pool()), attachments_(memory_) {}
 
   /// Whether the parent lost write permission somewhere and must be flushed.
   [[nodiscard]] bool wants_flush() const { return wants_flush_; }
@@ -72,7 +72,6 @@ class ForkCopy {
     return {};
   }
 
-  AddressSpace& parent_;
   MemoryManager& memory_;
   Level share_level_;
   FrameReservation frames_;
@@ -106,7 +105,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
 Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
   const Level root_level = memory_.geometry().root_level();
   const Level share_level = mode == ForkMode::kTree ? root_level.below() : mode == ForkMode::kLeaf ? kLeafLevel : Level(0);
-  ForkCopy copier(parent, share_level);
+  ForkCopy copier(memory_, share_level);
   ExclusiveTable root = ExclusivePath::root(*this);
   const Result<void> copied = copier.copy(parent.root_frame(), root);
   if (copier.wants_flush()) {
@@ -138,24 +137,22 @@ void AddressSpace::copy_state_from(AddressSpace& parent) {
 // DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)).
 Result<void> AddressSpace::drop_fork_special() {
   ExclusiveGuard guard(lock_);
-  if (!map_.has_any(kForkSpecialFlags)) return {};
   const VmaMap inherited = map_;
-  Result<void> result{};
-  inherited.for_each_with(kForkSpecialFlags, [&](const Vma& vma) TA_REQ(lock_) {
-    if (!result) return;
+  for (const Vma* vma = inherited.first_with(kForkSpecialFlags, VirtAddr(0)); vma != nullptr;
+       vma = inherited.first_with(kForkSpecialFlags, vma->range.end())) {
     Gather gather(*this);
-    VmaMap changed = map_;
-    if (vma.flags.has(VmaFlag::kDontFork)) {
-      result = changed.erase_range(vma.range);
-      if (result) result = unmap_locked(vma.range, changed, gather, Counter::kUnshareFork);
-      if (result) commit_map(std::move(changed), vma.range);
+    if (vma->flags.has(VmaFlag::kDontFork)) {
+      VmaMap changed = map_;
+      QUIRE_CHECK(changed.erase_range(vma->range));
+      QUIRE_CHECK(unmap_locked(vma->range, changed, gather, Counter::kUnshareFork));
+      commit_map(std::move(changed), vma->range);
     } else {
-      Zap zap(*this, vma.range, vma.range, Counter::kUnshareFork);
-      result = zap.reserve();
-      if (result) zap.run(gather);
+      Zap zap(*this, vma->range, vma->range, Counter::kUnshareFork);
+      QUIRE_CHECK(zap.reserve());
+      zap.run(gather);
     }
-  });
-  return result;
+  }
+  return {};
 }
 
 }  // namespace quire

@@ -57,6 +57,7 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
     const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
     for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+      if (!find(at)) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;
@@ -70,33 +71,37 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   }
 
   ExclusiveGuard guard(lock_);
-  // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there.
+  // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there, with what came before it done. Running out
+  // of memory is no such error: it changes nothing (I12).
   bool hole = false;
-  Result<void> result{};
+  Errno error{0};
   VirtAddr done = range.begin();
-  const VmaMap map = map_;
-  map.for_each_in(range, [&](const Vma& vma) TA_REQ(lock_) {
-    if (!result) return;
-    const VirtRange part = vma.range.intersection(range);
-    if (done < part.begin()) hole = true;
-    done = part.end();
-    if (rule.what == Advice::kDontNeed) {
-      if (vma.flags.has(VmaFlag::kLocked)) {
-        result = fail(Errno::kInval);
-        return;
-      }
-      Gather gather(*this);
-      result = dont_need_locked(part, gather);
-    } else if (rule.what == Advice::kFlags) {
-      // Only private anonymous memory can be wiped (Linux: EINVAL).
-      if (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) {
-        result = fail(Errno::kInval);
-        return;
-      }
-      result = set_flags_locked(part, rule.set, rule.cleared);
+  VmaMap changed = map_;
+  for (const Vma& vma : map_.overlapping(range)) {
+    // Only private anonymous memory can be wiped; what is locked is needed.
+    const bool refused = (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) ||
+                         (rule.what == Advice::kDontNeed && vma.flags.has(VmaFlag::kLocked));
+    if (refused) {
+      error = Errno::kInval;
+      break;
     }
-  });
-  if (!result) return result;
+    Vma part = vma.clipped(range);
+    if (done < part.range.begin()) hole = true;
+    done = part.range.end();
+    part.flags = part.flags.with(rule.set).without(rule.cleared);
+    if (part.flags == vma.flags) continue;
+    QUIRE_CHECK(changed.erase_range(part.range));
+    QUIRE_CHECK(changed.insert_merging(part));
+  }
+  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
+  const VirtRange advised(range.begin(), done);
+  if (rule.what == Advice::kDontNeed) {
+    Gather gather(*this);
+    QUIRE_CHECK(dont_need_locked(advised, gather));
+  } else if (rule.what == Advice::kFlags) {
+    commit_map(std::move(changed), advised);
+  }
+  if (error != Errno{0}) return fail(error);
   if (hole || done < range.end()) return fail(Errno::kNoMem);
   return {};
 }
@@ -107,18 +112,6 @@ Result<void> AddressSpace::dont_need_locked(VirtRange range, Gather& gather) {
   if (!zap.reserve()) return fail(Errno::kAgain);
   zap.run(gather);
   gather.finish();
-  return {};
-}
-
-Result<void> AddressSpace::set_flags_locked(VirtRange range, VmaFlags set, VmaFlags cleared) {
-  const Vma* vma = map_.find(range.begin());
-  Vma part = vma->clipped(range);
-  part.flags = part.flags.with(set).without(cleared);
-  if (part.flags == vma->flags) return {};
-  VmaMap changed = map_;
-  if (!changed.erase_range(part.range) || !changed.insert_merging(part)) return fail(Errno::kNoMem);
-  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
-  commit_map(std::move(changed), range);
   return {};
 }
 

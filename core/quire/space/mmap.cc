@@ -89,7 +89,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
 
   // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
   PageCount replaced(0);
-  map_.for_each_in(range, [&](const Vma& old) { replaced += old.clipped(range).range.pages(); });
+  for (const Vma& old : map_.overlapping(range)) replaced += old.clipped(range).range.pages();
   const PageCount added = range.pages() - (replaced < range.pages() ? replaced : range.pages());
   if (!may_expand(added, vma.prot, vma.flags)) return fail(Errno::kNoMem);
   VmaMap changed = map_;
@@ -135,7 +135,7 @@ Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std
   const VirtAddr floor = mmap_floor_.raw() == 0 ? VirtAddr(kPageSize) : mmap_floor_;
   if (const auto found = map_.highest_gap(length, floor, mmap_top_)) return *found;
   // The space below mmap_top is full: try from a third of user space upward, as Linux falls back to.
-  const VirtAddr third = VirtAddr(top.raw() / 3).page_floor();
+  const VirtAddr third = VirtAddr(top.raw() / 3 + kPageSize - 1).page_floor();
   if (const auto found = map_.lowest_gap(length, third, top)) return *found;
   return fail(Errno::kNoMem);
 }

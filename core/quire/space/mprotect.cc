@@ -125,42 +125,40 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     if ((grows & uapi::kProtGrowsUp) != 0) return fail(Errno::kInval);  // no mapping grows up on x86
   }
 
-  // As far as Linux gets: up to the first hole or the first mapping that may not have these rights; that part is changed.
+  // As far as Linux gets: up to the first hole, the first mapping that may not have these rights, or the first that RLIMIT_DATA forbids to
+  // become data (mm/mprotect.c:mprotect_fixup()); the part before is changed.
   VirtAddr stop = begin;
   Errno error{0};
-  map_.for_each_in(VirtRange(begin, *end), [&](const Vma& vma) {
-    if (error != Errno{0}) return;
-    if (stop < vma.range.begin()) {
-      error = Errno::kNoMem;
-    } else if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
+  PageCount new_data;
+  for (const Vma& vma : map_.overlapping(VirtRange(begin, *end))) {
+    if (stop < vma.range.begin()) break;
+    const VirtAddr part_end = vma.range.end() < *end ? vma.range.end() : *end;
+    if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
       error = Errno::kAcces;
-    } else {
-      stop = vma.range.end() < *end ? vma.range.end() : *end;
+      break;
     }
-  });
+    if (is_data(prot, vma.flags) && !is_data(vma.prot, vma.flags)) {
+      const PageCount pages = VirtRange(stop, part_end).pages();
+      new_data += pages;
+      if ((data_ + new_data).raw() > limits_.data.raw() >> kPageShift && may_expand(pages, vma.prot, vma.flags)) {
+        error = Errno::kNoMem;
+        break;
+      }
+    }
+    stop = part_end;
+  }
   if (error == Errno{0} && stop < *end) error = Errno::kNoMem;
 
   const VirtRange range(begin, stop);
   VmaMap changed = map_;
-  Result<void> built{};
-  map_.for_each_in(range, [&](const Vma& vma) {
-    if (!built || vma.prot == prot) return;
+  for (const Vma& vma : map_.overlapping(range)) {
+    if (vma.prot == prot) continue;
     Vma part = vma.clipped(range);
     part.prot = prot;
-    built = changed.erase_range(part.range);
-    if (built) built = changed.insert_merging(part);
-  });
-  if (!built) return fail(Errno::kNoMem);
-  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
-  const bool new_data = prot.write();
-  if (new_data) {
-    // Private memory that becomes writable counts as data (Linux v6.12 mm/mprotect.c:mprotect_fixup()).
-    PageCount more(0);
-    map_.for_each_in(range, [&](const Vma& vma) {
-      if (!vma.prot.write() && !vma.is_shared()) more += vma.clipped(range).range.pages();
-    });
-    if ((data_ + more).raw() > limits_.data.raw() >> kPageShift) return fail(Errno::kNoMem);
+    QUIRE_CHECK(changed.erase_range(part.range));
+    QUIRE_CHECK(changed.insert_merging(part));
   }
+  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
   {
     Gather gather(*this);
     QUIRE_CHECK(protect_locked(map_, range, prot, gather));
@@ -173,13 +171,13 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
 Result<void> AddressSpace::protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) {
   Protect protect(*this, memory_);
   auto shrinks = [&](const Vma& vma) { return (vma.prot.bits() & ~prot.bits()) != 0; };
-  map.for_each_in(range, [&](const Vma& vma) {
+  for (const Vma& vma : map.overlapping(range)) {
     if (shrinks(vma)) protect.count(TableView(memory_, root_frame()), vma.range.intersection(range), false);
-  });
+  }
   QUIRE_CHECK(protect.reserve());
-  map.for_each_in(range, [&](const Vma& vma) {
+  for (const Vma& vma : map.overlapping(range)) {
     if (shrinks(vma)) protect.run(ExclusivePath::root(*this), vma.range.intersection(range), vma.prot, prot, gather);
-  });
+  }
   return {};
 }
 

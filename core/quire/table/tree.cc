@@ -4,7 +4,7 @@
 
 namespace quire {
 
-AttachmentReservation::~AttachmentReservation() {
+void AttachmentReservation::give_back() {
   while (held_ != 0) memory_.attachments().destroy(&take());
 }
 

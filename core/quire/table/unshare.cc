@@ -7,8 +7,6 @@
 
 namespace quire {
 
-ExclusiveTable ExclusivePath::root(AddressSpace& space) { return ExclusiveTable(space.memory_, space.root_frame()); }
-
 ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTable& table, Slot slot, VirtRange span,
                                                FrameReservation& frames, AttachmentReservation& attachments, Gather& gather,
                                                Counter reason) {

@@ -41,14 +41,12 @@ VmaNode::VmaNode(const Vma& v, VmaNode* l, VmaNode* r) : vma(v), left(l), right(
   if (l != nullptr) {
     flags_below = flags_below | l->flags_below;
     widest_gap = wider(l->widest_gap, gap_between(l->last, first));
-    // A stack's guard gap may reach over the mapping below it.
-    first = l->first < first ? l->first : first;
+    first = l->first;
   }
   if (r != nullptr) {
     flags_below = flags_below | r->flags_below;
     widest_gap = wider(widest_gap, wider(r->widest_gap, gap_between(last, r->first)));
     last = r->last;
-    first = r->first < first ? r->first : first;
   }
 }
 
@@ -177,29 +175,50 @@ const Vma* VmaMap::last_beginning_below(VirtAddr address) const {
 
 namespace {
 
+const Vma* first_with_in(const VmaNode* node, VmaFlags flags, VirtAddr address) {
+  if (node == nullptr || !node->flags_below.has_any(flags) || node->last <= address) return nullptr;
+  if (const Vma* found = first_with_in(node->left, flags, address); found != nullptr) return found;
+  if (address < node->vma.range.end() && node->vma.flags.has_any(flags)) return &node->vma;
+  return first_with_in(node->right, flags, address);
+}
+
 VirtAddr later(VirtAddr a, VirtAddr b) { return a < b ? b : a; }
 VirtAddr earlier(VirtAddr a, VirtAddr b) { return a < b ? a : b; }
 
-// Highest begin of a gap in [floor, top) ∩ [below, above): the space around and inside the subtree. Subtrees whose gaps, the two outer
-// ones included, are all too narrow are not entered.
+// The gaps of a subtree lie between `below`, where its predecessor ends, and `above`, where its successor begins with its guard gap: that bounds
+// only the gap next to it, even if the guard reaches over mappings further down. Subtrees whose gaps, the two outer ones included, are all too
+// narrow are not entered.
+bool may_have_gap(const VmaNode& node, ByteCount length, VirtAddr below, VirtAddr above) {
+  return node.widest_gap >= length || gap_between(node.last, above) >= length || gap_between(below, node.first) >= length;
+}
+
+// Highest begin of `length` free bytes in [floor, top).
 std::optional<VirtAddr> highest_in(const VmaNode* node, ByteCount length, VirtAddr floor, VirtAddr top, VirtAddr below, VirtAddr above) {
-  const VirtAddr lo = later(floor, below);
-  const VirtAddr hi = earlier(top, above);
-  if (hi <= lo || hi - lo < length) return std::nullopt;
-  if (node == nullptr) return hi - length;
-  if (node->widest_gap < length && gap_between(node->last, hi) < length && gap_between(lo, node->first) < length) return std::nullopt;
-  if (auto found = highest_in(node->right, length, floor, top, later(below, node->vma.range.end()), above)) return found;
-  return highest_in(node->left, length, floor, top, below, earlier(above, begin_with_gap(node->vma)));
+  if (node == nullptr) {
+    const VirtAddr hi = earlier(top, above);
+    if (gap_between(later(floor, below), hi) < length) return std::nullopt;
+    return hi - length;
+  }
+  if (!may_have_gap(*node, length, below, above)) return std::nullopt;
+  if (node->vma.range.end() < top) {
+    if (auto found = highest_in(node->right, length, floor, top, node->vma.range.end(), above)) return found;
+  }
+  if (node->vma.range.begin() <= floor) return std::nullopt;
+  return highest_in(node->left, length, floor, top, below, begin_with_gap(node->vma));
 }
 
 std::optional<VirtAddr> lowest_in(const VmaNode* node, ByteCount length, VirtAddr floor, VirtAddr top, VirtAddr below, VirtAddr above) {
-  const VirtAddr lo = later(floor, below);
-  const VirtAddr hi = earlier(top, above);
-  if (hi <= lo || hi - lo < length) return std::nullopt;
-  if (node == nullptr) return lo;
-  if (node->widest_gap < length && gap_between(node->last, hi) < length && gap_between(lo, node->first) < length) return std::nullopt;
-  if (auto found = lowest_in(node->left, length, floor, top, below, earlier(above, begin_with_gap(node->vma)))) return found;
-  return lowest_in(node->right, length, floor, top, later(below, node->vma.range.end()), above);
+  if (node == nullptr) {
+    const VirtAddr lo = later(floor, below);
+    if (gap_between(lo, earlier(top, above)) < length) return std::nullopt;
+    return lo;
+  }
+  if (!may_have_gap(*node, length, below, above)) return std::nullopt;
+  if (floor < node->vma.range.begin()) {
+    if (auto found = lowest_in(node->left, length, floor, top, below, begin_with_gap(node->vma))) return found;
+  }
+  if (top <= node->vma.range.end()) return std::nullopt;
+  return lowest_in(node->right, length, floor, top, node->vma.range.end(), above);
 }
 
 constexpr VirtAddr kEverything(~std::uint64_t{0});
@@ -213,6 +232,8 @@ std::optional<VirtAddr> VmaMap::highest_gap(ByteCount length, VirtAddr floor, Vi
 std::optional<VirtAddr> VmaMap::lowest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const {
   return lowest_in(root_, length, floor, top, VirtAddr(0), kEverything);
 }
+
+const Vma* VmaMap::first_with(VmaFlags flags, VirtAddr address) const { return first_with_in(root_, flags, address); }
 
 Result<void> VmaMap::insert(const Vma& vma) {
   Editor editor(*memory_);

@@ -64,19 +64,54 @@ class VmaMap {
   [[nodiscard]] const Vma* first_ending_above(VirtAddr address) const;
   /// The last mapping that begins below `address`, or null.
   [[nodiscard]] const Vma* last_beginning_below(VirtAddr address) const;
-  /// Calls visit(vma) in ascending order for those that overlap `range`.
-  template <typename Visit>
-  void for_each_in(VirtRange range, Visit visit) const {
-    visit_node(root_, range, visit);
-  }
+  /// Calls visit(vma) for all in ascending order: O(n).
   template <typename Visit>
   void for_each(Visit visit) const {
-    visit_node(root_, VirtRange(VirtAddr(0), VirtAddr(~std::uint64_t{0})), visit);
+    visit_node(root_, visit);
   }
-  /// Calls visit(vma) for those with any of `flags`, skipping subtrees without.
+  /// The first mapping at or above `address` with any of `flags`, skipping subtrees without; or null.
+  [[nodiscard]] const Vma* first_with(VmaFlags flags, VirtAddr address) const;
+
+  /// The mappings that overlap a range, in ascending order, for range-for. Valid as long as this map value.
+  class Overlapping {
+   public:
+    class Iterator {
+     public:
+      Iterator(const VmaMap& map, const Vma* vma, VirtRange range) : map_(map), vma_(vma), range_(range) {}
+      const Vma& operator*() const { return *vma_; }
+      Iterator& operator++() {
+        vma_ = within(map_.first_ending_above(vma_->range.end()), range_);
+        return *this;
+      }
+      bool operator!=(const Iterator& other) const { return vma_ != other.vma_; }
+
+     private:
+      const VmaMap& map_;
+      const Vma* vma_;
+      VirtRange range_;
+    };
+    Overlapping(const VmaMap& map, VirtRange range) : map_(map), range_(range) {}
+    [[nodiscard]] Iterator begin() const {
+      return Iterator(map_, range_.empty() ? nullptr : within(map_.first_ending_above(range_.begin()), range_), range_);
+    }
+    [[nodiscard]] Iterator end() const { return Iterator(map_, nullptr, range_); }
+
+   private:
+    static const Vma* within(const Vma* vma, VirtRange range) {
+      return vma != nullptr && vma->range.overlaps(range) ? vma : nullptr;
+    }
+    const VmaMap& map_;
+    VirtRange range_;
+  };
+  [[nodiscard]] Overlapping overlapping(VirtRange range) const { return Overlapping(*this, range); }
+  /// The same with a callback, for maps that are temporaries.
+  template <typename Visit>
+  void for_each_in(VirtRange range, Visit visit) const {
+    for (const Vma& vma : overlapping(range)) visit(vma);
+  }
   template <typename Visit>
   void for_each_with(VmaFlags flags, Visit visit) const {
-    visit_flagged(root_, flags, visit);
+    for (const Vma* vma = first_with(flags, VirtAddr(0)); vma != nullptr; vma = first_with(flags, vma->range.end())) visit(*vma);
   }
   /// The highest place for `length` bytes in [floor, top), or none (Linux vm_unmapped_area() top down).
   [[nodiscard]] std::optional<VirtAddr> highest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const;
@@ -103,18 +138,11 @@ class VmaMap {
   class Editor;
 
   template <typename Visit>
-  static void visit_node(const VmaNode* node, VirtRange range, Visit& visit) {
-    if (node == nullptr || range.end() <= node->first || node->last <= range.begin()) return;
-    visit_node(node->left, range, visit);
-    if (node->vma.range.overlaps(range)) visit(node->vma);
-    visit_node(node->right, range, visit);
-  }
-  template <typename Visit>
-  static void visit_flagged(const VmaNode* node, VmaFlags flags, Visit& visit) {
-    if (node == nullptr || !node->flags_below.has_any(flags)) return;
-    visit_flagged(node->left, flags, visit);
-    if (node->vma.flags.has_any(flags)) visit(node->vma);
-    visit_flagged(node->right, flags, visit);
+  static void visit_node(const VmaNode* node, Visit& visit) {
+    if (node == nullptr) return;
+    visit_node(node->left, visit);
+    visit(node->vma);
+    visit_node(node->right, visit);
   }
 
   MemoryManager* memory_;

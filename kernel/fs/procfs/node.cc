@@ -1,0 +1,145 @@
+#include "fs/procfs/node.h"
+
+#include <linux/fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "fs/dentry.h"
+#include "time/clock.h"
+
+namespace quire::kernel {
+
+namespace {
+
+/// An open directory of procfs.
+class DirectoryFile final : public File {
+ public:
+  DirectoryFile(ProcDirectory& directory, std::uint32_t open_flags) : directory_(&directory) {
+    inode = directory_;
+    flags = open_flags;
+  }
+  Result<std::size_t> read(IoBuffer&, std::uint64_t) override { return fail(Errno::kIsDir); }
+  Result<void> read_directory(std::uint64_t& offset, EntryVisitor::Sink sink, void* context) override {
+    EntryVisitor visitor(offset, sink, context);
+    return directory_->list(visitor);
+  }
+  [[nodiscard]] bool has_position() const override { return true; }
+
+ private:
+  RefPtr<ProcDirectory> directory_;
+};
+
+/// An open text file: the piece that was made last, and where in the text it lies.
+class TextFile final : public File {
+ public:
+  TextFile(RefPtr<Inode> node, std::unique_ptr<TextSource> source, std::uint32_t open_flags) : source_(std::move(source)) {
+    inode = std::move(node);
+    flags = open_flags;
+  }
+
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
+    Guard guard(lock_);
+    std::size_t done = 0;
+    while (buffer.size() != 0) {
+      const auto found = seek_to(offset + done);
+      if (!found && done == 0) return fail(found.error());
+      if (!found || !*found) break;
+      const std::size_t skip = offset + done - begin_;
+      const std::size_t n = std::min(piece_.size() - skip, buffer.size());
+      QUIRE_CHECK(buffer.copy_out(piece_.data() + skip, n));
+      done += n;
+    }
+    return done;
+  }
+  [[nodiscard]] bool has_position() const override { return true; }
+
+ private:
+  /// Makes `piece_` the one that holds the byte at `offset`. False: the text ends before.
+  Result<bool> seek_to(std::uint64_t offset) {
+    if (offset == 0 || offset < begin_) {
+      begin_ = cursor_ = 0;
+      piece_.clear();
+    }
+    while (offset >= begin_ + piece_.size()) {
+      begin_ += piece_.size();
+      piece_.clear();
+      QUIRE_TRY(const bool more, source_->next(cursor_, piece_));
+      if (!more) return false;
+    }
+    return true;
+  }
+
+  Mutex lock_;
+  std::unique_ptr<TextSource> source_;
+  std::string piece_;
+  std::uint64_t begin_ = 0;  ///< offset of piece_ in the text
+  std::uint64_t cursor_ = 0;  ///< of the piece after it
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ProcessSnapshot>> ProcessIdentity::snapshot() const {
+  QUIRE_TRY(auto snapshot, snapshot_process(pid));
+  if (snapshot->start_ns != start_ns) return fail(Errno::kSrch);
+  return snapshot;
+}
+
+Result<Attributes> ProcNode::attributes() {
+  const auto now = static_cast<std::int64_t>(realtime_ns());
+  Attributes a;
+  a.inode = number_;
+  a.mode = mode_;
+  a.uid = owner_.uid;
+  a.gid = owner_.gid;
+  a.block_size = 1024;
+  a.times = {now, now, now};
+  return a;
+}
+
+Result<RefPtr<File>> ProcNode::open(std::uint32_t) { return fail(Errno::kLoop); }
+
+void EntryVisitor::give(std::uint64_t position, std::string name, std::uint64_t inode, std::uint32_t mode) {
+  if (!wants(position)) return;
+  // DT_* are the file type bits of st_mode, shifted.
+  const DirectoryEntry entry{std::move(name), inode, static_cast<std::uint8_t>((mode & S_IFMT) >> 12)};
+  full_ = !sink_(context_, entry, position + 1);
+  if (!full_) offset_ = position + 1;
+}
+
+ProcDirectory::ProcDirectory(std::uint64_t number, Owner owner, std::uint32_t permissions)
+    : ProcNode(number, S_IFDIR | permissions, owner) {}
+
+Result<RefPtr<File>> ProcDirectory::open(std::uint32_t flags) {
+  if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kIsDir);
+  return RefPtr<File>(make_ref<DirectoryFile>(*this, flags));
+}
+
+ProcLink::ProcLink(std::uint64_t number, Owner owner, std::string target)
+    : ProcNode(number, S_IFLNK | 0777, owner), target_(std::move(target)) {}
+
+ProcJump::ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target, std::uint32_t permissions)
+    : ProcNode(number, S_IFLNK | permissions, owner), target_(std::move(target)) {}
+ProcJump::~ProcJump() = default;
+
+Result<std::string> ProcJump::read_link() { return path_of(*target_); }
+Result<RefPtr<Dentry>> ProcJump::follow_link() { return target_; }
+
+ProcText::ProcText(std::uint64_t number, std::uint32_t permissions, Owner owner)
+    : ProcNode(number, S_IFREG | permissions, owner) {}
+
+Result<RefPtr<File>> ProcText::open(std::uint32_t flags) {
+  if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kAcces);
+  return RefPtr<File>(make_ref<TextFile>(RefPtr<Inode>(this), source(), flags));
+}
+
+std::optional<Pid> parse_number(std::string_view name) {
+  Pid value = 0;
+  if (name.empty() || (name[0] == '0' && name.size() > 1) || name[0] < '0' || name[0] > '9') return std::nullopt;
+  const auto parsed = std::from_chars(name.data(), name.data() + name.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) return std::nullopt;
+  return value;
+}
+
+}  // namespace quire::kernel

@@ -1,0 +1,27 @@
+// What the system-wide files show, gathered from core, the scheduler and the tasks; plain data for the formatters.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quire::kernel {
+
+/// Pages.
+struct MemoryFigures {
+  std::uint64_t total = 0, free = 0, reserve = 0, tables = 0;
+};
+MemoryFigures memory_figures();
+
+/// Nanoseconds since boot.
+struct CpuFigures {
+  std::uint64_t user_ns = 0, kernel_ns = 0, idle_ns = 0;
+};
+struct SystemFigures {
+  std::vector<CpuFigures> cpus;
+  std::uint64_t context_switches = 0, boot_time_s = 0, forks = 0, runnable = 0;
+};
+SystemFigures system_figures();
+
+}  // namespace quire::kernel

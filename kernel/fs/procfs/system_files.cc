@@ -1,0 +1,73 @@
+#include "fs/procfs/system_files.h"
+
+#include <array>
+
+#include "boot/launch.h"
+#include "fs/procfs/cpu_info.h"
+#include "fs/procfs/memory_statistics.h"
+#include "fs/procfs/mounts.h"
+#include "fs/procfs/system_format.h"
+#include "fs/procfs/text.h"
+#include "quire/space/address_space.h"
+#include "task/task.h"
+#include "time/clock.h"
+
+namespace quire::kernel {
+
+namespace {
+
+void write_meminfo(std::string& out) { format_meminfo(memory_figures(), out); }
+void write_stat(std::string& out) { format_system_stat(system_figures(), out); }
+void write_uptime(std::string& out) { format_uptime(system_figures(), monotonic_ns(), out); }
+void write_load_average(std::string& out) { format_load_average(load_figures(), out); }
+
+std::string self_target() {
+  std::string target;
+  TextBuilder(target).number(current_pid());
+  return target;
+}
+std::string thread_self_target() {
+  std::string target;
+  TextBuilder(target).number(current_pid()).text("/task/").number(current_tid());
+  return target;
+}
+std::string mounts_target() { return "self/mounts"; }
+
+void write_host_name(std::string& out) { TextBuilder(out).text(launch().hostname).text("\n"); }
+
+constexpr std::array kSysKernel = {
+    SystemEntry{"hostname", write_host_name},
+    SystemEntry{"osrelease", [](std::string& out) { TextBuilder(out).text(kernel_release()).text("\n"); }},
+    SystemEntry{"ostype", [](std::string& out) { out += "Linux\n"; }},
+    SystemEntry{"pid_max", [](std::string& out) { TextBuilder(out).number(pid_limit()).text("\n"); }},
+};
+constexpr std::array kSysVm = {
+    SystemEntry{"max_map_count", [](std::string& out) { TextBuilder(out).number(Limits{}.max_map_count).text("\n"); }},
+    SystemEntry{"mmap_min_addr", [](std::string& out) { TextBuilder(out).number(AddressSpaceConfig{}.mmap_floor.raw()).text("\n"); }},
+    SystemEntry{"overcommit_memory", [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
+};
+constexpr std::array kSys = {
+    SystemEntry{"kernel", nullptr, nullptr, kSysKernel},
+    SystemEntry{"vm", nullptr, nullptr, kSysVm},
+};
+
+constexpr std::array kSystem = {
+    SystemEntry{"cpuinfo", write_cpu_info},
+    SystemEntry{"filesystems", format_file_systems},
+    SystemEntry{"loadavg", write_load_average},
+    SystemEntry{"meminfo", write_meminfo},
+    SystemEntry{"mounts", nullptr, mounts_target},
+    SystemEntry{"self", nullptr, self_target},
+    SystemEntry{"stat", write_stat},
+    SystemEntry{"sys", nullptr, nullptr, kSys},
+    SystemEntry{"thread-self", nullptr, thread_self_target},
+    SystemEntry{"uptime", write_uptime},
+    SystemEntry{"version", [](std::string& out) { TextBuilder(out).text("Linux version ").text(kernel_release()).text(" ").text(kernel_version()).text("\n"); }},
+    SystemEntry{"vmstat", write_memory_statistics},
+};
+
+}  // namespace
+
+std::span<const SystemEntry> system_entries() { return kSystem; }
+
+}  // namespace quire::kernel

@@ -1,0 +1,20 @@
+// The files of /proc that are about the system, as a table: name and what writes it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace quire::kernel {
+
+/// A file (`write`), a link (`target`) or a directory (`children`).
+struct SystemEntry {
+  std::string_view name;
+  void (*write)(std::string& out) = nullptr;
+  std::string (*target)() = nullptr;
+  std::span<const SystemEntry> children = {};
+};
+/// What /proc holds besides processes.
+std::span<const SystemEntry> system_entries();
+
+}  // namespace quire::kernel

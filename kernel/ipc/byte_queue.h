@@ -1,0 +1,86 @@
+// A queue of bytes in page-sized pieces from the heap, made when bytes come and freed when they have gone: an idle pipe costs nothing.
+//
+// Life cycle: part of a pipe; its owner serialises it. Bytes are copied by callbacks, so that they may go straight to and from user memory.
+// It knows no limit: the owner does. One empty piece is kept for the next bytes.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+#include "quire/base/errno.h"
+
+namespace quire::kernel {
+
+class ByteQueue {
+ public:
+  ByteQueue() = default;
+  ByteQueue(const ByteQueue&) = delete;
+  ByteQueue& operator=(const ByteQueue&) = delete;
+  ~ByteQueue() { clear(); }
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+  /// Appends `n` bytes that copy(std::byte* to, std::size_t) provides piece by piece. Returns how many were appended before something
+  /// failed. Errors: if none were: ENOMEM or what `copy` answered.
+  template <typename Copy>
+  Result<std::size_t> append(std::size_t n, Copy copy) {
+    std::size_t done = 0;
+    while (done < n) {
+      if (last_ == nullptr || last_->end == Piece::kCapacity) {
+        if (!add_piece()) return stop(done, Errno::kNoMem);
+      }
+      const std::size_t part = std::min(n - done, Piece::kCapacity - last_->end);
+      if (auto copied = copy(last_->data + last_->end, part); !copied) return stop(done, copied.error());
+      last_->end += static_cast<std::uint32_t>(part);
+      size_ += part;
+      done += part;
+    }
+    return done;
+  }
+
+  /// Takes up to `n` bytes, given to copy(const std::byte* from, std::size_t) piece by piece. Returns how many. Errors: as append().
+  template <typename Copy>
+  Result<std::size_t> take(std::size_t n, Copy copy) {
+    std::size_t done = 0;
+    n = std::min(n, size_);
+    while (done < n) {
+      const std::size_t part = std::min<std::size_t>(n - done, first_->end - first_->begin);
+      if (auto copied = copy(static_cast<const std::byte*>(first_->data) + first_->begin, part); !copied) {
+        return stop(done, copied.error());
+      }
+      first_->begin += static_cast<std::uint32_t>(part);
+      size_ -= part;
+      done += part;
+      if (first_->begin == first_->end) drop_first_piece();
+    }
+    return done;
+  }
+
+  void clear();
+
+ private:
+  /// Exactly a page, so that the heap wastes nothing.
+  struct Piece {
+    static constexpr std::size_t kCapacity = 4096 - sizeof(void*) - 2 * sizeof(std::uint32_t);
+    Piece* next = nullptr;
+    std::uint32_t begin = 0, end = 0;
+    std::byte data[kCapacity];
+  };
+  static_assert(sizeof(Piece) == 4096);
+
+  static Result<std::size_t> stop(std::size_t done, Errno error) {
+    if (done != 0) return done;
+    return fail(error);
+  }
+  [[nodiscard]] bool add_piece();
+  void drop_first_piece();
+
+  Piece* first_ = nullptr;
+  Piece* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace quire::kernel

@@ -1,0 +1,53 @@
+#include "mm/page_fault.h"
+
+#include "arch/layout.h"
+#include "arch/registers.h"
+#include "arch/traps.h"
+#include "sched/scheduler.h"
+#include "syscall/syscall.h"
+
+namespace quire::kernel {
+namespace {
+
+// Intel SDM 3A 4.7, figure 4-12.
+constexpr std::uint64_t kErrorWrite = 2, kErrorReserved = 8, kErrorFetch = 16;
+
+Access access_of(const TrapFrame& frame) {
+  if ((frame.error_code & kErrorFetch) != 0) return Access::kExecute;
+  return (frame.error_code & kErrorWrite) != 0 ? Access::kWrite : Access::kRead;
+}
+
+bool resolved(FaultOutcome outcome) {
+  return outcome == FaultOutcome::kMinor || outcome == FaultOutcome::kMajor;
+}
+
+}  // namespace
+
+void user_page_fault(TrapFrame& frame, std::uint64_t address) {
+  Thread& thread = current_thread();
+  FaultOutcome outcome = FaultOutcome::kMapError;
+  if (address < kUserTop && thread.space != nullptr) outcome = thread.space->fault(VirtAddr(address), access_of(frame));
+  if (resolved(outcome)) return;
+  thread.internals->last_fault = outcome;
+  user_exception(frame, address);
+}
+
+bool kernel_page_fault(TrapFrame& frame, std::uint64_t address) {
+  if (address >= kUserTop || (frame.error_code & (kErrorReserved | kErrorFetch)) != 0) return false;
+  const std::uint64_t fixup = fixup_of(frame.rip);
+  if (fixup == 0) return false;  // only user copies may touch user memory
+  AddressSpace* const space = current_thread().space;
+  if (space != nullptr) {
+    // Copies run with interrupts on; the fault may sleep.
+    enable_interrupts();
+    const FaultOutcome outcome = space->fault(VirtAddr(address), access_of(frame));
+    disable_interrupts();
+    if (resolved(outcome)) return true;
+  }
+  frame.rip = fixup;
+  return true;
+}
+
+FaultOutcome last_fault_outcome() { return current_thread().internals->last_fault; }
+
+}  // namespace quire::kernel

@@ -1,0 +1,245 @@
+#include "sched/scheduler.h"
+
+#include <bit>
+
+#include "arch/apic.h"
+#include "arch/cpu.h"
+#include "arch/interrupts.h"
+#include "arch/registers.h"
+#include "arch/segments.h"
+#include "arch/traps.h"
+#include "mm/shootdown.h"
+#include "quire/base/assert.h"
+#include "sched/reaper.h"
+#include "sched/run_queue.h"
+#include "time/timer_queue.h"
+
+extern "C" void switch_stacks(std::uint64_t* save_rsp, std::uint64_t load_rsp);
+
+namespace quire::kernel {
+namespace {
+
+constexpr std::uint64_t kSliceNs = 4'000'000;
+
+PerCpu<RunQueue> queues;
+/// CPUs that halt or are about to; they look at their queue once more after setting their bit.
+constinit std::atomic<std::uint64_t> idle_cpus{0};
+
+std::uint64_t bit_of(unsigned cpu) { return std::uint64_t{1} << cpu; }
+
+/// Where a thread should run: where it ran, unless that CPU is busy and another is idle. One whose registers are
+/// not saved yet stays (RunQueue).
+unsigned choose_cpu(const Thread::Internals& thread) {
+  const unsigned last = thread.cpu.load();
+  const std::uint64_t idle = idle_cpus.load();
+  if (idle == 0 || (idle & bit_of(last)) != 0 || thread.on_cpu.load()) return last;
+  return static_cast<unsigned>(std::countr_zero(idle));
+}
+
+void enqueue(Thread::Internals& thread) {
+  const unsigned cpu = choose_cpu(thread);
+  thread.cpu.store(cpu);
+  queues.of(cpu).push(thread);
+  if ((idle_cpus.load() & bit_of(cpu)) != 0 && cpu != this_cpu_data().index) {
+    send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
+  }
+}
+
+Thread::Internals* steal(unsigned thief) {
+  const unsigned count = cpu_count();
+  for (unsigned i = 1; i < count; ++i) {
+    if (Thread::Internals* thread = queues.of((thief + i) % count).steal(); thread != nullptr) return thread;
+  }
+  return nullptr;
+}
+
+bool work_waits() {
+  for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
+    if (queues.of(cpu).length() != 0) return true;
+  }
+  return false;
+}
+
+/// Pre: interrupts off.
+void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals& to) {
+  Cpu& cpu = this_cpu_data();
+  account_time(CpuMode::kKernel);
+  if (from.thread.space != nullptr) from.fpu.save();
+  load_context(to.thread.space != nullptr ? &to.thread.space->tlb() : nullptr);
+  if (to.thread.space != nullptr) {
+    to.thread.load_bases();
+    to.fpu.load();
+  }
+  if (&from == queue.idle) arm_tick(kSliceNs);
+  queue.previous = &from;
+  to.cpu.store(cpu.index, std::memory_order_relaxed);
+  to.on_cpu.store(true, std::memory_order_relaxed);
+  cpu.current = &to.thread;
+  cpu.reschedule = false;
+  if (to.stack != nullptr) set_kernel_stack(reinterpret_cast<std::uint64_t>(to.stack) + kKernelStackSize);
+  switch_stacks(&from.stack_pointer, to.stack_pointer);
+  finish_thread_switch();
+}
+
+/// Runs another thread, if there is one, or the idle thread. Returns when the current thread runs again.
+void run_next() {
+  const InterruptsOff off;
+  Cpu& cpu = this_cpu_data();
+  RunQueue& queue = queues.local();
+  Thread::Internals* next = queue.pop();
+  if (next == nullptr) next = steal(cpu.index);
+  if (next == nullptr) next = queue.idle;
+  Thread::Internals& self = *cpu.current->internals;
+  if (next == &self) {  // woken while going to sleep, or nobody else wants to run
+    cpu.reschedule = false;
+    return;
+  }
+  switch_threads(queue, self, *next);
+}
+
+}  // namespace
+
+void finish_thread_switch() {
+  Thread::Internals& previous = *queues.local().previous;
+  const bool dead = previous.state.load(std::memory_order_relaxed) == ThreadState::kDead;
+  previous.on_cpu.store(false, std::memory_order_release);
+  if (dead) bury(previous);
+}
+
+void init_idle_thread() {
+  class IdleThread final : public Thread {
+   public:
+    const char* name() const override { return "idle"; }
+  };
+  Thread& thread = *new IdleThread;
+  thread.internals = new Thread::Internals(thread);
+  Cpu& cpu = this_cpu_data();
+  thread.internals->cpu.store(cpu.index);
+  thread.internals->on_cpu.store(true);
+  cpu.current = &thread;
+  cpu.account_tsc = read_tsc();
+  queues.local().idle = thread.internals;
+}
+
+void idle_loop() {
+  const std::uint64_t bit = bit_of(this_cpu_data().index);
+  for (;;) {
+    run_next();
+    disable_interrupts();
+    idle_cpus.fetch_or(bit);
+    if (work_waits()) {
+      enable_interrupts();
+    } else {
+      enable_interrupts_and_halt();
+    }
+    idle_cpus.fetch_and(~bit);
+  }
+}
+
+void start_thread(Thread& thread) {
+  QUIRE_ASSERT(thread.internals != nullptr, "a thread is prepared before it starts");
+  if (thread.space != nullptr) thread.space->add_actor();
+  thread.internals->cpu.store(this_cpu_data().index);
+  enqueue(*thread.internals);
+}
+
+void yield_cpu() {
+  RunQueue& queue = queues.local();
+  Thread& self = current_thread();
+  if (queue.length() == 0 || self.internals == queue.idle) {
+    this_cpu_data().reschedule = false;
+    return;
+  }
+  self.involuntary_switches.fetch_add(1, std::memory_order_relaxed);
+  queue.push(*self.internals);
+  run_next();
+}
+
+void exit_thread() {
+  Thread& self = current_thread();
+  QUIRE_ASSERT(self.space == nullptr, "a thread leaves its address space before it ends");
+  disable_interrupts();
+  self.internals->state.store(ThreadState::kDead);
+  run_next();
+  __builtin_unreachable();
+}
+
+void announce_sleep() { current_thread().internals->state.store(ThreadState::kSleeping); }
+
+void cancel_sleep() {
+  ThreadState expected = ThreadState::kSleeping;
+  if (current_thread().internals->state.compare_exchange_strong(expected, ThreadState::kRunnable)) return;
+  run_next();  // a waker was faster and has put this thread on a queue: be taken from it
+}
+
+void sleep_now() {
+  current_thread().voluntary_switches.fetch_add(1, std::memory_order_relaxed);
+  run_next();
+}
+
+bool wake_thread(Thread& thread) {
+  ThreadState expected = ThreadState::kSleeping;
+  if (!thread.internals->state.compare_exchange_strong(expected, ThreadState::kRunnable)) return false;
+  enqueue(*thread.internals);
+  return true;
+}
+
+void interrupt_thread(Thread& thread) {
+  if (thread.internals == nullptr || wake_thread(thread)) return;
+  if (!thread.internals->on_cpu.load()) return;  // it looks before it returns to user mode
+  const unsigned cpu = thread.internals->cpu.load();
+  if (cpu == this_cpu_data().index) {
+    this_cpu_data().exit_work = true;
+  } else {
+    send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
+  }
+}
+
+void on_reschedule_interrupt() { this_cpu_data().exit_work = true; }
+
+void on_tick() {
+  Cpu& cpu = this_cpu_data();
+  RunQueue& queue = queues.local();
+  if (cpu.current->internals == queue.idle) return;
+  arm_tick(kSliceNs);
+  if (queue.length() == 0) {
+    // Fairness across CPUs: a thread that waits elsewhere takes turns with this one.
+    Thread::Internals* const waiting = steal(cpu.index);
+    if (waiting == nullptr) return;
+    waiting->cpu.store(cpu.index);
+    queue.push(*waiting);
+  }
+  cpu.reschedule = true;
+}
+
+AddressSpace* switch_space(AddressSpace* space) {
+  Thread& self = current_thread();
+  AddressSpace* const old = self.space;
+  if (space == old) return old;
+  if (space != nullptr) space->add_actor();
+  {
+    const InterruptsOff off;
+    self.space = space;
+    load_context(space != nullptr ? &space->tlb() : nullptr);
+  }
+  if (old != nullptr) old->remove_actor();
+  return old;
+}
+
+Thread& current_thread() { return *this_cpu_data().current; }
+
+// CPUs come up in any order but have all come before threads run.
+unsigned cpu_count() { return static_cast<unsigned>(std::bit_width(online_cpus.load(std::memory_order_relaxed))); }
+
+unsigned this_cpu() { return this_cpu_data().index; }
+
+unsigned runnable_threads() {
+  unsigned count = 0;
+  for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
+    const Thread* current = cpu_data(cpu).current;
+    count += queues.of(cpu).length() + (current != nullptr && current->internals != queues.of(cpu).idle ? 1 : 0);
+  }
+  return count;
+}
+
+}  // namespace quire::kernel

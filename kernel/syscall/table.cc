@@ -1,0 +1,54 @@
+#include <array>
+#include <atomic>
+
+#include "arch/trap_frame.h"
+#include "boot/init.h"
+#include "lib/log.h"
+#include "sched/thread.h"
+#include "syscall/syscall.h"
+
+namespace quire::kernel {
+namespace {
+
+constexpr std::uint64_t kNumbers = 512;
+
+constinit std::array<SyscallHandler, kNumbers> handlers{};
+constinit std::array<std::atomic<std::uint64_t>, kNumbers> missing{};
+
+void add(std::span<const SyscallEntry> entries) {
+  for (const SyscallEntry& entry : entries) handlers[static_cast<std::size_t>(entry.number)] = entry.handler;
+}
+
+/// Counts a call that is not there; names it the first time.
+void note_missing(std::uint64_t number) {
+  if (number >= kNumbers) {
+    log(LogLevel::kInfo, "syscall {}: no such number", number);
+  } else if (missing[number].fetch_add(1) == 0) {
+    log(LogLevel::kInfo, "syscall {} is missing, called by {}", number, current_thread().name());
+  }
+}
+
+}  // namespace
+
+void init_syscalls() {
+  add(process_syscalls());
+  add(memory_syscalls());
+  add(file_syscalls());
+}
+
+void dispatch_syscall(TrapFrame& frame) {
+  const std::uint64_t number = frame.orig_rax;
+  if (number >= kNumbers || handlers[number] == nullptr) {
+    note_missing(number);
+    frame.rax = static_cast<std::uint64_t>(-static_cast<std::int64_t>(Errno::kNoSys));
+    return;
+  }
+  const SyscallResult result = handlers[number]({{frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9}, frame});
+  frame.rax = static_cast<std::uint64_t>(result ? *result : -static_cast<std::int64_t>(result.error()));
+}
+
+std::uint64_t missing_syscall_count(int number) {
+  return number >= 0 && static_cast<std::uint64_t>(number) < kNumbers ? missing[static_cast<std::size_t>(number)].load() : 0;
+}
+
+}  // namespace quire::kernel

@@ -1,0 +1,221 @@
+// fork, vfork, clone, clone3. Behaviour: man7 clone(2); Linux v6.12 kernel/fork.c:copy_process(), kernel_clone().
+//
+// Everything that can fail is made first, without the lock; then the child enters the tree at once, or not at all. What fork does here
+// does not depend on how much memory the parent has: the address space forks in constant time, and the rest is a few small objects.
+#include <algorithm>
+#include <cstring>
+
+#include "arch/trap_frame.h"
+#include "sched/wait.h"
+#include "task/calls.h"
+#include "task/signals.h"
+#include "task/task_limits.h"
+#include "time/clock.h"
+
+namespace quire::kernel {
+
+namespace {
+
+constexpr std::uint64_t kNamespaceFlags =
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
+constexpr std::uint64_t kUnsupported = CLONE_PIDFD | CLONE_PTRACE | CLONE_INTO_CGROUP;
+
+struct CloneRequest {
+  std::uint64_t flags = 0;  ///< CLONE_*, without the signal
+  int exit_signal = 0;
+  std::uint64_t stack = 0;  ///< 0: the parent's
+  UserAddr parent_tid = 0, child_tid = 0;
+  std::uint64_t tls = 0;
+  [[nodiscard]] bool has(std::uint64_t flag) const { return (flags & flag) != 0; }
+};
+
+/// Errors: EINVAL, EPERM.
+Result<void> check_flags(const CloneRequest& request) {
+  const bool wants_namespace = request.has(kNamespaceFlags);
+  if (request.has(CLONE_THREAD) && !request.has(CLONE_SIGHAND)) return fail(Errno::kInval);
+  if (request.has(CLONE_SIGHAND) && !request.has(CLONE_VM)) return fail(Errno::kInval);
+  if (request.has(CLONE_SIGHAND) && request.has(CLONE_CLEAR_SIGHAND)) return fail(Errno::kInval);
+  if (request.has(CLONE_FS) && request.has(CLONE_NEWNS | CLONE_NEWUSER)) return fail(Errno::kInval);
+  if (request.has(kUnsupported)) return fail(Errno::kInval);
+  // As a Linux built without namespaces answers who may make them, and who may not.
+  if (wants_namespace) return fail(current_credentials().is_root() ? Errno::kInval : Errno::kPerm);
+  if (request.exit_signal != 0 && !is_signal(request.exit_signal)) return fail(Errno::kInval);
+  if (request.has(CLONE_PARENT) && current_process().parent == nullptr) return fail(Errno::kInval);
+  return {};
+}
+
+RefPtr<SignalActions> copy_actions(const SignalActions& from, bool resets_handlers) {
+  RefPtr<SignalActions> copy = make_ref<SignalActions>();
+  const TaskGuard guard(task_lock);
+  std::memcpy(copy->action, from.action, sizeof copy->action);
+  if (resets_handlers) {
+    for (SignalAction& action : copy->action) {
+      if (action.handler != kIgnoreHandler) action = {};
+    }
+  }
+  return copy;
+}
+
+RefPtr<Process> make_process(const CloneRequest& request) {
+  Process& parent = current_process();
+  RefPtr<Process> process = make_ref<Process>();
+  process->exit_signal = request.exit_signal;
+  process->dumpable = parent.dumpable;
+  process->actions =
+      request.has(CLONE_SIGHAND) ? parent.actions : copy_actions(*parent.actions, request.has(CLONE_CLEAR_SIGHAND));
+  process->start_ns = monotonic_ns();
+  const TaskGuard guard(task_lock);
+  process->no_new_privileges = parent.no_new_privileges;
+  process->executable = parent.executable;
+  std::memcpy(process->limits, parent.limits, sizeof process->limits);
+  return process;
+}
+
+/// Gives `child` memory. Errors: ENOMEM.
+Result<void> share_or_fork_space(const CloneRequest& request, Task& child) {
+  Task& parent = current();
+  if (!request.has(CLONE_VM)) {
+    QUIRE_TRY(child.space, parent.space->fork());
+    return {};
+  }
+  parent.space->acquire();
+  child.space = parent.space;
+  parent.shares_space = child.shares_space = true;
+  return {};
+}
+
+/// Copies to `child` what a task has beside its memory. Errors: ENOMEM.
+Result<void> copy_task(const CloneRequest& request, Task& child) {
+  Task& parent = current();
+  std::memcpy(child.command, parent.command, sizeof child.command);
+  child.blocked = parent.blocked;
+  child.nice = parent.nice;
+  child.credentials = parent.credentials;
+  child.files = request.has(CLONE_FILES) ? parent.files : parent.files->clone();
+  child.fs = request.has(CLONE_FS) ? parent.fs : parent.fs->clone();
+  // The stack is the parent's: only a copy of the memory, or a parent that waits, makes it usable.
+  if (!request.has(CLONE_VM) || request.has(CLONE_VFORK)) child.alternate_stack = parent.alternate_stack;
+  if (request.has(CLONE_CHILD_SETTID)) child.set_child_tid = request.child_tid;
+  if (request.has(CLONE_CHILD_CLEARTID)) child.clear_child_tid = request.child_tid;
+  child.fs_base = request.has(CLONE_SETTLS) ? request.tls : parent.fs_base;
+  child.gs_base = parent.gs_base;
+  child.starting = true;
+  TrapFrame frame = parent.trap_frame();
+  frame.rax = 0;
+  frame.orig_rax = ~std::uint64_t{0};
+  if (request.stack != 0) frame.rsp = request.stack;
+  QUIRE_CHECK(child.prepare_user_return(frame));
+  child.copy_fpu_from_current();
+  return {};
+}
+
+/// Puts the child where everybody finds it. A signal that waits comes first: one for the whole group must find either no child or all of
+/// it. Locks: task_lock held. Errors: EAGAIN, kRestartNoInterrupt.
+Result<void> publish_locked(const CloneRequest& request, Task& child, Process& process) {
+  Task& parent = current();
+  if (needs_attention_locked(parent)) return fail(kRestartNoInterrupt);
+  QUIRE_CHECK(check_task_limit_locked(*parent.process));
+  child.tid = tree().allocate_id();
+  if (&process != parent.process.get()) {
+    process.pid = child.tid;
+    process.space = child.space;
+    Process* const adopter = request.has(CLONE_PARENT) ? parent.process->parent : parent.process.get();
+    if (request.has(CLONE_PARENT)) process.exit_signal = parent.process->exit_signal;
+    tree().add_process(process, adopter);
+    static_cast<void>(tree().join_group(process, parent.process->group));
+  }
+  tree().add_task(process, child);
+  ++process.tasks_in_space;
+  child.attention.store(needs_attention_locked(child), std::memory_order_release);
+  return {};
+}
+
+/// Waits until the child has let go of this memory, or a kill makes it pointless.
+void wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
+  Task& task = current();
+  Process& process = *task.process;
+  Sleeper sleeper;
+  sleeper.add(waiters);
+  sleeper.add(task.killed);
+  const auto is_killed = [&] {
+    const TaskGuard guard(task_lock);
+    return process.ending;
+  };
+  while (!event.done.load(std::memory_order_acquire) && !is_killed()) sleeper.sleep(Interruptible::kNo);
+}
+
+/// An unborn child gives back what start_thread() would have passed on.
+void discard(std::unique_ptr<Task>& child) {
+  if (child->space != nullptr) child->space->release();
+  child->space = nullptr;
+  child.reset();
+}
+
+SyscallResult clone_task(const CloneRequest& request) {
+  QUIRE_CHECK(check_flags(request));
+  if (signal_pending()) return fail(kRestartNoInterrupt);
+  const RefPtr<Process> process = request.has(CLONE_THREAD) ? current().process : make_process(request);
+  auto child = std::make_unique<Task>();
+  child->process = process;
+  RefPtr<VforkEvent> vfork_event;
+  if (request.has(CLONE_VFORK)) child->vfork_event = vfork_event = make_ref<VforkEvent>();
+  Result<void> made = share_or_fork_space(request, *child);
+  if (made) made = copy_task(request, *child);
+  if (made) {
+    const TaskGuard guard(task_lock);
+    made = publish_locked(request, *child, *process);
+  }
+  if (!made) {
+    discard(child);
+    return fail(made.error());
+  }
+  const Pid tid = child->tid;
+  // Linux ignores a bad address here too.
+  if (request.has(CLONE_PARENT_SETTID)) static_cast<void>(put_user(request.parent_tid, tid));
+  start_thread(*child.release());
+  if (vfork_event) wait_for_vfork(*vfork_event, vfork_event->waiters);
+  return tid;
+}
+
+}  // namespace
+
+SyscallResult sys_fork(const SyscallArgs&) { return clone_task({.exit_signal = SIGCHLD}); }
+
+SyscallResult sys_vfork(const SyscallArgs&) { return clone_task({.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD}); }
+
+SyscallResult sys_clone(const SyscallArgs& args) {
+  const std::uint64_t flags = uint_argument(args, 0);
+  return clone_task({.flags = flags & ~std::uint64_t{CSIGNAL},
+                     .exit_signal = static_cast<int>(flags & CSIGNAL),
+                     .stack = args.a[1],
+                     .parent_tid = address_argument(args, 2),
+                     .child_tid = address_argument(args, 3),
+                     .tls = args.a[4]});
+}
+
+SyscallResult sys_clone3(const SyscallArgs& args) {
+  const UserAddr from = address_argument(args, 0);
+  const std::uint64_t size = args.a[1];
+  if (size > kPageSize) return fail(Errno::kTooBig);
+  if (size < CLONE_ARGS_SIZE_VER0) return fail(Errno::kInval);
+  uapi::clone_args wanted{};
+  QUIRE_CHECK(copy_from_user(&wanted, from, std::min<std::uint64_t>(size, sizeof wanted)));
+  for (std::uint64_t i = sizeof wanted; i < size; ++i) {
+    QUIRE_TRY(const auto beyond, get_user<std::uint8_t>(from + i));
+    if (beyond != 0) return fail(Errno::kTooBig);
+  }
+  // Linux v6.12 kernel/fork.c:clone3_args_valid(), clone3_stack_valid()
+  constexpr std::uint64_t kOldFlags = CLONE_DETACHED | (CSIGNAL & ~std::uint64_t{CLONE_NEWTIME});
+  if ((wanted.flags & kOldFlags) != 0 || wanted.exit_signal > kSignalCount) return fail(Errno::kInval);
+  if ((wanted.flags & (CLONE_THREAD | CLONE_PARENT)) != 0 && wanted.exit_signal != 0) return fail(Errno::kInval);
+  if ((wanted.stack == 0) != (wanted.stack_size == 0)) return fail(Errno::kInval);
+  if (wanted.set_tid != 0 || wanted.set_tid_size != 0) return fail(Errno::kInval);
+  return clone_task({.flags = wanted.flags,
+                     .exit_signal = static_cast<int>(wanted.exit_signal),
+                     .stack = wanted.stack == 0 ? 0 : wanted.stack + wanted.stack_size,
+                     .parent_tid = wanted.parent_tid,
+                     .child_tid = wanted.child_tid,
+                     .tls = wanted.tls});
+}
+
+}  // namespace quire::kernel

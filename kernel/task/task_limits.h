@@ -1,0 +1,13 @@
+// How many tasks there may be, and the limits a process is born with.
+#pragma once
+
+#include "task/process.h"
+
+namespace quire::kernel {
+
+/// RLIMIT_* as Linux gives them to the first process, NPROC and SIGPENDING according to the memory.
+void set_initial_limits(Process& process);
+/// Whether one more task may start. Locks: task_lock held. Errors: EAGAIN.
+Result<void> check_task_limit_locked(const Process& parent);
+
+}  // namespace quire::kernel
