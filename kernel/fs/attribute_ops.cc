@@ -1,8 +1,8 @@
 #include "fs/attribute_ops.h"
 
-#include <asm/signal.h>
-#include <linux/resource.h>
-#include <linux/stat.h>
+#include <asm/resource.h>
+#include <signal.h>
+#include <sys/stat.h>
 
 #include "fs/mount.h"
 #include "fs/permission.h"

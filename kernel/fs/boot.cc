@@ -1,6 +1,6 @@
 // The name space at start: what is mounted where.
 #include <linux/magic.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "boot/launch.h"
 #include "drivers/console_port.h"

@@ -3,7 +3,7 @@
 #include <linux/fs.h>
 #include <linux/major.h>
 #include <linux/random.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>

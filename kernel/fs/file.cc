@@ -2,13 +2,15 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/dentry.h"
 #include "fs/file_locks.h"
 #include "fs/vfs.h"
 
 namespace quire::kernel {
+
+File::File() = default;
 
 File::~File() { release_file_locks(*this); }
 

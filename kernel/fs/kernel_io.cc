@@ -1,6 +1,6 @@
 // Files as the rest of the kernel uses them.
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/open.h"
 #include "fs/permission.h"

@@ -1,5 +1,5 @@
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/lookup.h"
 #include "fs/mount.h"

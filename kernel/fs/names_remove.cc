@@ -1,5 +1,5 @@
 #include <linux/fs.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <optional>
 

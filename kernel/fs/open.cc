@@ -1,7 +1,7 @@
 #include "fs/open.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/devices.h"
 #include "fs/lookup.h"

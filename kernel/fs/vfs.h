@@ -134,6 +134,7 @@ class File : public RefCounted {
   std::uint64_t position = 0;
 
  protected:
+  File();
   ~File() override;
 };
 

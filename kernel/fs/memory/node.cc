@@ -1,6 +1,6 @@
 #include "fs/memory/node.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/permission.h"
 #include "time/clock.h"

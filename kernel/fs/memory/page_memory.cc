@@ -18,4 +18,6 @@ std::byte* allocate_page_or_null() {
 
 void free_page(std::byte* page) { free_frame(page); }
 
+std::uint64_t memory_pages() { return memory().pool().total_frames().raw(); }
+
 }  // namespace quire::kernel

@@ -1,6 +1,6 @@
 #include "fs/nine_p/client.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 

@@ -39,7 +39,7 @@ void DataCache::note_use(Inode9p& inode) {
 RefPtr<Inode9p> DataCache::pick_victim(Inode9p& spared) {
   Guard guard(lock_);
   for (auto it = by_use_.begin(); it != by_use_.end();) {
-    Inode9p& candidate = *it;
+    auto& candidate = static_cast<Inode9p&>(*it);
     ++it;
     if (&candidate == &spared) continue;
     by_use_.erase(by_use_.iterator_to(candidate));

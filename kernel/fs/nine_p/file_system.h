@@ -13,6 +13,13 @@ namespace quire::kernel::nine_p {
 
 class Inode9p;
 
+/// An inode's place in the data cache.
+class CachedInode : public boost::intrusive::list_base_hook<> {
+ private:
+  friend class DataCache;
+  bool is_listed_ = false;
+};
+
 /// What may be remembered of the server's files.
 enum class Sharing : std::uint8_t {
   kStable,  ///< read-only, and nobody changes it meanwhile: names, attributes and contents are kept
@@ -34,7 +41,7 @@ class DataCache {
 
   PageBudget budget_;
   SpinLock lock_;
-  boost::intrusive::list<Inode9p> by_use_;  ///< least recent first
+  boost::intrusive::list<CachedInode> by_use_;  ///< least recent first
 };
 
 class FileSystem9p final : public FileSystem {

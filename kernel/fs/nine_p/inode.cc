@@ -1,6 +1,6 @@
 #include "fs/nine_p/inode.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/nine_p/open_file.h"
 #include "fs/release_chain.h"

@@ -8,7 +8,6 @@
 // inside the VFS's mutex of the same inode, and a child's before its directory's. The mutex guards cached pages.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,7 +17,7 @@
 
 namespace quire::kernel::nine_p {
 
-class Inode9p final : public Inode, public boost::intrusive::list_base_hook<> {
+class Inode9p final : public Inode, public CachedInode {
  public:
   Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name, const Qid& qid, FidHandle fid);
 
@@ -73,7 +72,6 @@ class Inode9p final : public Inode, public boost::intrusive::list_base_hook<> {
   bool is_opened_ = false;  ///< fid_ is open for reading (regular files of stable trees)
   std::atomic<bool> is_stale_{false};
   PageStore pages_;
-  bool is_listed_ = false;  ///< DataCache's
   std::unique_ptr<FifoState> fifo_;
 };
 

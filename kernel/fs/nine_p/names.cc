@@ -1,7 +1,7 @@
 // Changes of a shared tree: what makes, removes and renames.
 #include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/nine_p/inode.h"
 #include "fs/nine_p/open_file.h"

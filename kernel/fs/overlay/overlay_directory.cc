@@ -1,7 +1,7 @@
 #include "fs/overlay/overlay_directory.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/directory_file.h"
 #include "fs/overlay/overlay_file.h"

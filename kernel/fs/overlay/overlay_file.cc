@@ -1,7 +1,7 @@
 #include "fs/overlay/overlay_file.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>

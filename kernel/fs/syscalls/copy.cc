@@ -1,7 +1,7 @@
 // sendfile(2) and copy_file_range(2): from file to file through a buffer of the kernel's.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>

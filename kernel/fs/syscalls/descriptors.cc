@@ -3,7 +3,7 @@
 #include <asm/unistd.h>
 #include <linux/close_range.h>
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 

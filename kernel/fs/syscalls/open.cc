@@ -4,7 +4,7 @@
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/openat2.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/names.h"
 #include "fs/permission.h"

@@ -1,9 +1,9 @@
 // read(2), write(2) and their relatives.
+#include <asm/resource.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/resource.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 

@@ -142,7 +142,7 @@ SyscallResult check_access_at(std::uint64_t dirfd, UserAddr path_address, std::u
     QUIRE_TRY(dentry, walker.resolve((flags & AT_SYMLINK_NOFOLLOW) != 0 ? FinalLink::kKeep : FinalLink::kFollow));
   }
   QUIRE_CHECK(check_access(*dentry->inode(), dentry->type(), mode, who));
-  const bool holds_data = dentry->type() == S_IFREG || dentry->is_directory() || dentry->is_symlink();
+  const bool holds_data = dentry->is_regular() || dentry->is_directory() || dentry->is_symlink();
   if ((mode & kMayWrite) != 0 && holds_data && dentry->mount() != nullptr && dentry->mount()->is_read_only()) {
     return fail(Errno::kRoFs);
   }

@@ -2,7 +2,7 @@
 #include <asm/unistd.h>
 #include <linux/fadvise.h>
 #include <linux/falloc.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/attribute_ops.h"
 #include "fs/mount.h"
