@@ -198,6 +198,8 @@ std::size_t raw(std::align_val_t alignment) { return static_cast<std::size_t>(al
 
 }  // namespace
 
+const std::nothrow_t std::nothrow{};
+
 void* operator new(std::size_t size) { return allocate_or_panic(size, kNormalAlignment); }
 void* operator new[](std::size_t size) { return allocate_or_panic(size, kNormalAlignment); }
 void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_panic(size, raw(alignment)); }
