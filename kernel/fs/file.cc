@@ -2,14 +2,17 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/dentry.h"
+#include "fs/file_locks.h"
 #include "fs/vfs.h"
 
 namespace quire::kernel {
 
-File::~File() = default;
+File::File() = default;
+
+File::~File() { release_file_locks(*this); }
 
 Result<std::size_t> File::read(IoBuffer&, std::uint64_t) { return fail(Errno::kInval); }
 
@@ -49,6 +52,10 @@ Result<std::int64_t> File::seek(std::int64_t offset, int whence) {
 }
 
 Result<std::int64_t> File::ioctl(std::uint32_t, std::uint64_t) { return fail(Errno::kNotTty); }
+
+Result<std::int64_t> File::fcntl(std::uint32_t, std::uint64_t) { return fail(Errno::kBadF); }
+
+std::string File::anonymous_name() const { return "anon_inode:[file]"; }
 
 PollMask File::poll(Sleeper*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
 
@@ -93,6 +100,8 @@ Result<std::uint32_t> Inode::type() {
   QUIRE_TRY(const Attributes now, attributes());
   return now.mode & S_IFMT;
 }
+
+RefPtr<File> Inode::already_open() { return nullptr; }
 
 Result<RefPtr<Dentry>> Inode::follow_link() { return RefPtr<Dentry>(); }
 
