@@ -1,6 +1,8 @@
 #include "sched/scheduler.h"
 
+#include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "arch/apic.h"
 #include "arch/cpu.h"
@@ -13,6 +15,7 @@
 #include "sched/reaper.h"
 #include "sched/run_queue.h"
 #include "time/timer_queue.h"
+#include "time/tsc.h"
 
 extern "C" void switch_stacks(std::uint64_t* save_rsp, std::uint64_t load_rsp);
 
@@ -22,27 +25,40 @@ namespace {
 constexpr std::uint64_t kSliceNs = 4'000'000;
 
 PerCpu<RunQueue> queues;
-/// CPUs that halt or are about to; they look at their queue once more after setting their bit.
+/// CPUs that halt or are about to; they look at the queues once more after setting their bit. Whoever clears a bit wakes the
+/// CPU.
 constinit std::atomic<std::uint64_t> idle_cpus{0};
 
 std::uint64_t bit_of(unsigned cpu) { return std::uint64_t{1} << cpu; }
 
-/// Where a thread should run: where it ran, unless that CPU is busy and another is idle. One whose registers are
-/// not saved yet stays (RunQueue).
-unsigned choose_cpu(const Thread::Internals& thread) {
-  const unsigned last = thread.cpu.load();
-  const std::uint64_t idle = idle_cpus.load();
-  if (idle == 0 || (idle & bit_of(last)) != 0 || thread.on_cpu.load()) return last;
-  return static_cast<unsigned>(std::countr_zero(idle));
+void wake_cpu(unsigned cpu) {
+  if (cpu != this_cpu_data().index) send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
 }
 
+/// Takes an idle CPU for the caller to give work to and wake: `preferred` if that is idle. None if all are busy.
+std::optional<unsigned> claim_idle_cpu(unsigned preferred) {
+  for (std::uint64_t idle = idle_cpus.load(); idle != 0; idle = idle_cpus.load()) {
+    const auto cpu = (idle & bit_of(preferred)) != 0 ? preferred : static_cast<unsigned>(std::countr_zero(idle));
+    if ((idle_cpus.fetch_and(~bit_of(cpu)) & bit_of(cpu)) != 0) return cpu;
+  }
+  return std::nullopt;
+}
+
+/// Puts a thread where it ran, unless that CPU is busy and another is idle. One whose registers are not saved yet stays
+/// (RunQueue).
 void enqueue(Thread::Internals& thread) {
-  const unsigned cpu = choose_cpu(thread);
+  const unsigned last = thread.cpu.load();
+  if (thread.on_cpu.load()) {
+    queues.of(last).push(thread);
+    // It may have gone idle since.
+    if ((idle_cpus.fetch_and(~bit_of(last)) & bit_of(last)) != 0) wake_cpu(last);
+    return;
+  }
+  const std::optional<unsigned> idle = claim_idle_cpu(last);
+  const unsigned cpu = idle.value_or(last);
   thread.cpu.store(cpu);
   queues.of(cpu).push(thread);
-  if ((idle_cpus.load() & bit_of(cpu)) != 0 && cpu != this_cpu_data().index) {
-    send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
-  }
+  if (idle) wake_cpu(cpu);
 }
 
 Thread::Internals* steal(unsigned thief) {
@@ -63,7 +79,7 @@ bool work_waits() {
 /// Pre: interrupts off.
 void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals& to) {
   Cpu& cpu = this_cpu_data();
-  account_time(CpuMode::kKernel);
+  account_time(cpu, CpuMode::kKernel);
   if (from.thread.space != nullptr) from.fpu.save();
   load_context(to.thread.space != nullptr ? &to.thread.space->tlb() : nullptr);
   if (to.thread.space != nullptr) {
@@ -72,6 +88,7 @@ void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals&
   }
   if (&from == queue.idle) arm_tick(kSliceNs);
   queue.previous = &from;
+  cpu.switches.store(cpu.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   to.cpu.store(cpu.index, std::memory_order_relaxed);
   to.on_cpu.store(true, std::memory_order_relaxed);
   cpu.current = &to.thread;
@@ -202,7 +219,9 @@ void on_tick() {
   RunQueue& queue = queues.local();
   if (cpu.current->internals == queue.idle) return;
   arm_tick(kSliceNs);
-  if (queue.length() == 0) {
+  if (queue.length() != 0) {
+    if (const auto idle = claim_idle_cpu(cpu.index)) wake_cpu(*idle);  // to steal
+  } else {
     // Fairness across CPUs: a thread that waits elsewhere takes turns with this one.
     Thread::Internals* const waiting = steal(cpu.index);
     if (waiting == nullptr) return;
@@ -232,6 +251,17 @@ Thread& current_thread() { return *this_cpu_data().current; }
 unsigned cpu_count() { return static_cast<unsigned>(std::bit_width(online_cpus.load(std::memory_order_relaxed))); }
 
 unsigned this_cpu() { return this_cpu_data().index; }
+
+CpuTimes cpu_times(unsigned cpu) {
+  const Cpu& data = cpu_data(cpu);
+  const Thread& idle = queues.of(cpu).idle->thread;
+  CpuTimes times{data.user_ns.load(), data.kernel_ns.load(), idle.kernel_ns.load(), data.switches.load()};
+  times.kernel_ns -= std::min(times.idle_ns, times.kernel_ns);
+  // A CPU that idles accounts for it when it wakes.
+  const std::uint64_t now = read_tsc(), since = data.account_tsc;
+  if (data.current == &idle && now > since) times.idle_ns += tsc_to_ns(now - since);
+  return times;
+}
 
 unsigned runnable_threads() {
   unsigned count = 0;

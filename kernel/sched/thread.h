@@ -37,6 +37,8 @@ class Thread {
   /// Nanoseconds spent in user and kernel mode.
   std::atomic<std::uint64_t> user_ns{0}, kernel_ns{0};
   std::atomic<std::uint64_t> voluntary_switches{0}, involuntary_switches{0};
+  /// Page faults resolved without and with I/O, those of user copies included.
+  std::atomic<std::uint64_t> minor_faults{0}, major_faults{0};
 
   /// Copies the FPU state of the running thread into this one (fork). Pre: this one is prepared.
   void copy_fpu_from_current();
@@ -75,6 +77,11 @@ void interrupt_thread(Thread& thread);
 /// Replaces the current thread's address space (exec, exit): loads `space` (null: the kernel's), maintains actors, and returns the old
 /// one, which no CPU has loaded any more on this thread's account.
 AddressSpace* switch_space(AddressSpace* space);
+/// What a CPU has done since boot, a little old if it is another one.
+struct CpuTimes {
+  std::uint64_t user_ns = 0, kernel_ns = 0, idle_ns = 0, switches = 0;
+};
+CpuTimes cpu_times(unsigned cpu);
 /// CPUs online, and the one this code runs on.
 unsigned cpu_count();
 unsigned this_cpu();
