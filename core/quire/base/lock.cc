@@ -4,16 +4,10 @@
 
 namespace quire {
 
-void SpinLock::lock(LockRank rank, std::uint64_t key) {
-  while (held_.exchange(1) != 0) {
+void SpinLock::spin() {
+  do {
     while (held_.load_relaxed() != 0) platform::relax();
-  }
-  hooks::lock_acquired(static_cast<unsigned>(rank), key, this);
-}
-
-void SpinLock::unlock() {
-  hooks::lock_released(this);
-  held_.store(0);
+  } while (held_.exchange(1) != 0);
 }
 
 // Linux v6.12 kernel/locking/rwsem.c is fairer; here a writer that waits sets kWaiting, which keeps new readers out until the

@@ -42,10 +42,18 @@ enum class LockRank : std::uint8_t {
 /// same word of a descriptor serves different kinds of frame.
 class TA_CAPABILITY("spin lock") SpinLock {
  public:
-  void lock(LockRank rank, std::uint64_t key) TA_ACQ();
-  void unlock() TA_REL();
+  void lock(LockRank rank, std::uint64_t key) TA_ACQ() {
+    if (held_.exchange(1) != 0) spin();
+    hooks::lock_acquired(static_cast<unsigned>(rank), key, this);
+  }
+  void unlock() TA_REL() {
+    hooks::lock_released(this);
+    held_.store(0);
+  }
 
  private:
+  /// Waits until it is ours.
+  void spin();
   Atomic<std::uint32_t> held_{0};
 };
 

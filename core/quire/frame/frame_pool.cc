@@ -138,11 +138,11 @@ PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_anal
   return count;
 }
 
-FrameReservation::~FrameReservation() {
+void FrameReservation::give_back() {
   while (held_ != 0) pool_.give(take());
 }
 
-Result<void> FrameReservation::ensure(std::uint64_t count, FrameUse use) {
+Result<void> FrameReservation::take_more(std::uint64_t count, FrameUse use) {
   while (held_ < count) {
     Frame* frame = pool_.take_or_null(use);
     if (frame == nullptr) return fail(Errno::kNoMem);

@@ -87,12 +87,17 @@ class FramePool {
 class FrameReservation {
  public:
   explicit FrameReservation(FramePool& pool) : pool_(pool) {}
-  ~FrameReservation();
+  ~FrameReservation() {
+    if (held_ != 0) give_back();
+  }
   FrameReservation(const FrameReservation&) = delete;
   FrameReservation& operator=(const FrameReservation&) = delete;
 
   /// Makes sure that `count` frames are held. Errors: ENOMEM (those held stay held).
-  Result<void> ensure(std::uint64_t count, FrameUse use);
+  Result<void> ensure(std::uint64_t count, FrameUse use) {
+    if (held_ >= count) return {};
+    return take_more(count, use);
+  }
   /// One of the held frames. Pre: there is one.
   [[nodiscard]] Frame* take();
   /// The frame that take() gives next. Pre: there is one.
@@ -100,6 +105,9 @@ class FrameReservation {
   [[nodiscard]] std::uint64_t held() const { return held_; }
 
  private:
+  Result<void> take_more(std::uint64_t count, FrameUse use);
+  void give_back();
+
   FramePool& pool_;
   Frame* first_ = nullptr;
   std::uint64_t held_ = 0;

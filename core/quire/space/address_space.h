@@ -241,12 +241,13 @@ class AddressSpace {
 class ExclusivePath {
  public:
   /// Pre: the space's lock is held, shared or exclusive, so that nobody forks it.
-  [[nodiscard]] static ExclusiveTable root(AddressSpace& space);
+  [[nodiscard]] static ExclusiveTable root(AddressSpace& space) {
+    return ExclusiveTable(space.memory_, space.tlb_.root, space.memory_.geometry().root_level());
+  }
   /// The child under a writable entry of an exclusive table.
   [[nodiscard]] static ExclusiveTable child(const MemoryManager& memory, const ExclusiveTable& table, Entry entry) {
     QUIRE_DEBUG_ASSERT(entry.writable(), "I3: a child without W may be shared");
-    (void)table;
-    return ExclusiveTable(memory, memory.frame(entry.pfn()));
+    return ExclusiveTable(memory, entry.pfn(), table.level().below());
   }
 
   /// What unshare() needs more of before it can be called again, or the exclusive child.

@@ -3,7 +3,7 @@
 // One entry point for reads, writes and instruction fetches, from hardware and software (S1.13). The space's lock is held shared, so
 // siblings fault at the same time; tables on an exclusive path cannot vanish meanwhile, so the walk down writable upper entries takes no
 // lock, and only the table whose entry changes is locked. Nothing is allocated under a table lock: an attempt says what it lacks, the
-// driver reserves it and tries again, and every attempt looks at everything anew.
+// driver reserves it and tries again; every attempt looks anew at whatever is not exclusive.
 //
 // A leaf replaced by another frame of the same contents is first installed read-only, then flushed, then made writable: no CPU can write
 // the new frame while another still reads the old one (P2 "leaf → other frame"). A space with a single actor does it in one step.
@@ -31,11 +31,12 @@ class FaultResolver {
         tables_(memory_.pool()),
         data_(memory_.pool()),
         attachments_(memory_),
+        table_(ExclusivePath::root(space)),
         gather_(space) {}
 
   ~FaultResolver() {
     if (object_page_ != nullptr && object_page_->put()) memory_.pool().give(object_page_);
-    end_replacement();
+    if (replacing_) end_replacement();
   }
 
   FaultOutcome run() {
@@ -43,7 +44,8 @@ class FaultResolver {
       const Attempt attempt = try_once();
       switch (attempt) {
         case Attempt::kDone:
-          finish_leaf();
+          gather_.finish();
+          if (replacing_) finish_leaf();
           return FaultOutcome::kMinor;
         case Attempt::kBusError: return FaultOutcome::kBusError;
         case Attempt::kRetry: break;
@@ -85,16 +87,14 @@ class FaultResolver {
     kDone, kRetry, kBusError, kNeedsTable, kNeedsPage, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush
   };
 
+  // Goes on from the table reached by the attempt before: with the space's lock held, an exclusive path stays one.
   Attempt try_once() {
-    ExclusiveTable table = ExclusivePath::root(space_);
-    while (table.level() != kLeafLevel) {
+    ExclusiveTable& table = table_;
+    for (;;) {
+      const Entry entry = descend();
+      if (table.level() == kLeafLevel) return fill_leaf(table, entry);
       const Slot slot = geometry_.slot_of(page_, table.level());
-      const Entry entry = table.entry(slot);
-      if (entry.writable()) {
-        table = ExclusivePath::child(memory_, table, entry);
-        continue;
-      }
-      switch (zero_.kind_of(entry, table.level())) {
+      switch (memory_.kind_of(entry, table.level())) {
         case EntryKind::kAbsent: {
           const Attempt attempt = fill_upper(table, slot);
           if (attempt != Attempt::kRetry) return attempt;
@@ -116,10 +116,25 @@ class FaultResolver {
         case EntryKind::kMigration:
         case EntryKind::kPoison:
         case EntryKind::kMarker:
-          return Attempt::kBusError;  // malformed upper entry: contained, never followed (S0.22)
+          return Attempt::kBusError;
+        case EntryKind::kMalformed:
+          memory_.report_malformed(entry, table.level(), "a fault");
+          return Attempt::kBusError;  // contained, never followed (S0.22)
       }
     }
-    return fill_leaf(table);
+  }
+
+  // Walks down writable upper entries without locks. Returns the first entry that is not, or the leaf.
+  Entry descend() {
+    ExclusiveTable table = table_;
+    for (;;) {
+      const Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
+      if (table.level() == kLeafLevel || !entry.writable() || !memory_.is_table(entry.pfn(), table.level().below())) {
+        table_ = table;
+        return entry;
+      }
+      table = ExclusivePath::child(memory_, table, entry);
+    }
   }
 
   Attempt spurious() {
@@ -135,7 +150,7 @@ class FaultResolver {
     Entry entry = seen;
     Level level = table.level();
     while (level != kLeafLevel) {
-      const EntryKind kind = zero_.kind_of(entry, level);
+      const EntryKind kind = memory_.kind_of(entry, level);
       if (kind == EntryKind::kZeroTable) return access_ == Access::kRead || entry.executable();
       if (kind != EntryKind::kTable) return false;
       level = level.below();
@@ -183,10 +198,9 @@ class FaultResolver {
     return Attempt::kRetry;
   }
 
-  Attempt fill_leaf(ExclusiveTable& table) {
+  Attempt fill_leaf(ExclusiveTable& table, Entry entry) {
     const Slot slot = geometry_.slot_of(page_, kLeafLevel);
-    const Entry entry = table.entry(slot);
-    switch (zero_.kind_of(entry, kLeafLevel)) {
+    switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
         if (vma_.object != nullptr) return map_object_page(table, slot);
         return may_map_zero() ? map_zero(table, slot) : map_private_page(table, slot, entry);
@@ -200,6 +214,7 @@ class FaultResolver {
       case EntryKind::kSwap:
       case EntryKind::kMigration:
       case EntryKind::kPoison:
+      case EntryKind::kMalformed:
       case EntryKind::kMarker:
       case EntryKind::kTable:
       case EntryKind::kZeroTable: return Attempt::kBusError;
@@ -297,7 +312,6 @@ class FaultResolver {
     // Read-only until everybody has forgotten the old frame; finish_leaf() does the rest.
     space_.replacing_.fetch_add(1);
     replacing_ = true;
-    leaf_table_ = table;
     leaf_entry_ = entry.without_write();
     table.replace(slot, leaf_entry_);
   }
@@ -322,25 +336,24 @@ class FaultResolver {
     if (enough) return spurious();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     const bool keeps_write = seen.writable() || (vma_.is_shared() && !seen.is_private_leaf());
-    const bool zero = zero_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
+    const bool zero = memory_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
     const Entry fresh = seen.with_prot(vma_.prot, keeps_write && !zero ? Writable::kYes : Writable::kNo);
     return table.replace_if(slot, seen, fresh) ? Attempt::kDone : Attempt::kRetry;
   }
 
   // After the flush: the new leaf may be written, if it is still there.
   void finish_leaf() {
-    gather_.finish();
-    if (replacing_) {
+    {
       const Slot slot = geometry_.slot_of(page_, kLeafLevel);
-      SpinGuard guard(leaf_table_->lock(), LockRank::kTable, leaf_table_->lock_key());
-      if (leaf_table_->entry(slot).pfn() == leaf_entry_.pfn() && access_ == Access::kWrite) leaf_table_->allow_write(slot, zero_);
+      SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
+      if (table_.entry(slot).pfn() == leaf_entry_.pfn()) table_.allow_write(slot, zero_);
     }
     end_replacement();
   }
 
   void end_replacement() {
     gather_.finish();
-    if (replacing_) space_.replacing_.fetch_sub(1);
+    space_.replacing_.fetch_sub(1);
     replacing_ = false;
   }
 
@@ -359,7 +372,7 @@ class FaultResolver {
   AnonObject* anon_ = nullptr;
   Frame* object_page_ = nullptr;
   bool replacing_ = false;
-  std::optional<ExclusiveTable> leaf_table_;
+  ExclusiveTable table_;
   Entry leaf_entry_, flushed_for_;
   Gather gather_;
 };

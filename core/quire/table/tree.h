@@ -17,7 +17,9 @@ namespace quire {
 class AttachmentReservation {
  public:
   explicit AttachmentReservation(MemoryManager& memory) : memory_(memory) {}
-  ~AttachmentReservation();
+  ~AttachmentReservation() {
+    if (held_ != 0) give_back();
+  }
   AttachmentReservation(const AttachmentReservation&) = delete;
   AttachmentReservation& operator=(const AttachmentReservation&) = delete;
   Result<void> ensure(std::uint32_t count);
@@ -25,6 +27,8 @@ class AttachmentReservation {
   [[nodiscard]] std::uint32_t held() const { return held_; }
 
  private:
+  void give_back();
+
   MemoryManager& memory_;
   Attachment* first_ = nullptr;
   std::uint32_t held_ = 0;

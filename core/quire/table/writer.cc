@@ -10,7 +10,7 @@ void store_raw(std::uint64_t* entries, Slot slot, Entry entry) {
 
 }  // namespace
 
-NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveTable(memory, held) {
+NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveTable(memory, memory.pfn_of(held), level) {
   MemoryManager::fill_zero(memory.contents(held));
   held.kind = FrameKind::kTable;
   held.level = level;
@@ -24,7 +24,7 @@ void NewTable::fill(const MemoryManager& memory, Entry entry) {
   const unsigned slots = memory.geometry().slots();
   for (unsigned slot = 0; slot < slots; ++slot) store_raw(entries_, static_cast<Slot>(slot), entry);
   frame_->table.live = static_cast<std::uint16_t>(slots);
-  if (frame_->level == kLeafLevel) frame_->table.leaves[static_cast<unsigned>(LeafClass::kNone)] = frame_->table.live;
+  if (level_ == kLeafLevel) frame_->table.leaves[static_cast<unsigned>(LeafClass::kNone)] = frame_->table.live;
 }
 
 bool clear_write_in_place(const TableView& table, Slot slot) {

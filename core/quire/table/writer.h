@@ -19,15 +19,17 @@ namespace quire {
 /// Read access to a table. A value: frame and window.
 class TableView {
  public:
-  TableView(const MemoryManager& memory, Frame& frame)
-      : frame_(&frame), entries_(reinterpret_cast<std::uint64_t*>(memory.contents(frame))) {}
+  TableView(const MemoryManager& memory, Frame& frame) : TableView(memory, memory.pfn_of(frame), frame.level) {}
+  /// The table of `level` in frame `pfn`; its descriptor is not looked at.
+  TableView(const MemoryManager& memory, Pfn pfn, Level level)
+      : frame_(&memory.frame(pfn)), entries_(reinterpret_cast<std::uint64_t*>(memory.window(pfn))), level_(level) {}
 
   [[nodiscard]] Entry entry(Slot slot) const {
     hooks::yield_point("entry", &entries_[slot]);
     return Entry::decoded(__atomic_load_n(&entries_[slot], __ATOMIC_ACQUIRE));
   }
   [[nodiscard]] Frame& frame() const { return *frame_; }
-  [[nodiscard]] Level level() const { return frame_->level; }
+  [[nodiscard]] Level level() const { return level_; }
   [[nodiscard]] SpinLock& lock() const { return frame_->lock; }
   [[nodiscard]] std::uint64_t lock_key() const { return table_lock_key(*frame_); }
 
@@ -35,6 +37,7 @@ class TableView {
   friend bool clear_write_in_place(const TableView& table, Slot slot);
   Frame* frame_;
   std::uint64_t* entries_;
+  Level level_;
 };
 
 /// Write access. Made by the walk (ExclusivePath) and by make_table().
@@ -87,7 +90,7 @@ class ExclusiveTable : public TableView {
     if (entry.is_absent()) return;
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
-    if (frame_->level == kLeafLevel && entry.names_frame()) {
+    if (level_ == kLeafLevel && entry.names_frame()) {
       std::uint16_t& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
       leaves = static_cast<std::uint16_t>(leaves + sign);
     }

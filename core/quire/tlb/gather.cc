@@ -31,8 +31,7 @@ void Gather::drop_frame(Frame& frame, VirtAddr page) {
   flush_range(VirtRange(page, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
 }
 
-void Gather::finish() {
-  if (!flush_) return;
+void Gather::flush_and_release() {
   MemoryManager& memory = space_.memory_;
   memory.counters().add(Counter::kFlush);
   platform::flush(memory.machine(), space_.tlb_, FlushRequest{range_, depth_});

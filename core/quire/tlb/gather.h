@@ -30,9 +30,12 @@ class Gather {
   /// Room for one more frame or table; if not, the caller finishes first, without table locks.
   [[nodiscard]] bool is_full() const { return frames_ == kFrames || tables_ == kTables; }
   /// Flushes if anything changed, then releases. May be called again.
-  void finish();
+  void finish() {
+    if (flush_) flush_and_release();
+  }
 
  private:
+  void flush_and_release();
   static constexpr unsigned kFrames = 128, kTables = 16;
   AddressSpace& space_;
   VirtRange range_;
