@@ -6,6 +6,7 @@ set(text "")
 if(ELF)
   execute_process(COMMAND ${NM} --demangle --numeric-sort --defined-only ${ELF}
     OUTPUT_VARIABLE listing COMMAND_ERROR_IS_FATAL ANY)
+  string(REPLACE "(anonymous namespace)::" "" listing "${listing}")
   string(REGEX MATCHALL "ffffffff[0-9a-f]+ [tTwW] [^\n]+" lines "${listing}")
   set(position 0)
   foreach(line IN LISTS lines)

@@ -102,6 +102,24 @@ void map_ram(PhysicalRange ram) {
   map(std::max(ram.begin, fixed.end), ram.end, Mapping::kReadWrite);
 }
 
+bool is_leaf(std::uint64_t entry, unsigned level) {
+  return level == 1 || (level < kRootLevel && (entry & kEntryLarge) != 0);
+}
+
+std::uint64_t count_unsafe_below(std::uint64_t table, unsigned level, unsigned first_slot) {
+  std::uint64_t count = 0;
+  for (unsigned slot = first_slot; slot < kEntries; ++slot) {
+    const std::uint64_t entry = table_at(table)[slot];
+    if ((entry & kEntryPresent) == 0) continue;
+    if (!is_leaf(entry, level)) {
+      count += count_unsafe_below(entry & kAddressMask, level - 1, 0);
+    } else if ((entry & kEntryUser) != 0 || ((entry & kEntryWrite) != 0 && (entry & kEntryNoExecute) == 0)) {
+      ++count;
+    }
+  }
+  return count;
+}
+
 }  // namespace
 
 void build_kernel_tables(std::span<const PhysicalRange> ram, TableSource table_source) {
@@ -158,12 +176,14 @@ std::uint64_t block_note(std::uint64_t address) {
   return entry_for(address, 1) >> 12;
 }
 
+std::uint64_t count_unsafe_entries() { return count_unsafe_below(root, kRootLevel, kEntries / 2); }
+
 std::uint64_t leaf_entry_of(std::uint64_t address) {
   const Table* table = &table_at(root);
   for (unsigned level = kRootLevel;; --level) {
     const std::uint64_t entry = (*table)[slot_of(address, level)];
     if ((entry & kEntryPresent) == 0) return 0;
-    if (level == 1 || (level < kRootLevel && (entry & kEntryLarge) != 0)) return entry;
+    if (is_leaf(entry, level)) return entry;
     table = &table_at(entry & kAddressMask);
   }
 }

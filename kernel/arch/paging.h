@@ -48,6 +48,9 @@ std::optional<std::uint64_t> physical_of(const void* address);
 /// The leaf entry that maps a kernel address, for checks; 0 if there is none.
 std::uint64_t leaf_entry_of(std::uint64_t address);
 
+/// Leaf entries of the kernel's half that break the rules: writable and executable, or open to user mode.
+std::uint64_t count_unsafe_entries();
+
 inline constexpr std::uint64_t kEntryPresent = 1, kEntryWrite = 2, kEntryUser = 4, kEntryLarge = 0x80,
                                kEntryGlobal = 0x100, kEntryNoExecute = std::uint64_t{1} << 63;
 

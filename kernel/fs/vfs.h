@@ -5,6 +5,7 @@
 // over changes of its names, parent before child; Files have no lock but an offset mutex.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -25,6 +26,7 @@ class Inode;
 class File;
 class Dentry;
 struct Credentials;
+struct FifoState;
 
 /// struct timespec's resolution, nanoseconds since the epoch.
 struct FileTimes {
@@ -52,20 +54,39 @@ struct DirectoryEntry {
   std::uint8_t type = 0;  ///< DT_*
 };
 
+/// One contiguous piece of memory (struct iovec without pointers).
+struct IoPiece {
+  std::uint64_t address = 0;
+  std::size_t size = 0;
+};
+
 /// Bytes that may come from or go to user or kernel memory: what read and write move.
 class IoBuffer {
  public:
   static IoBuffer user(std::uint64_t address, std::size_t size);
+  /// The pieces one after the other (readv, writev); they must outlive the buffer.
+  static IoBuffer user(std::span<const IoPiece> pieces);
   static IoBuffer kernel(void* address, std::size_t size);
+  /// As user(pieces), in kernel memory.
+  static IoBuffer kernel(std::span<const IoPiece> pieces);
   [[nodiscard]] std::size_t size() const { return size_; }  ///< bytes left
+  /// Only the next `n` bytes count. Pre: there are as many; whoever narrowed a buffer may widen it again.
+  void limit(std::size_t n) { size_ = n; }
   /// Moves bytes and advances. Errors: EFAULT.
   Result<void> copy_in(void* to, std::size_t n);          ///< from the buffer (write)
   Result<void> copy_out(const void* from, std::size_t n); ///< into the buffer (read)
   Result<void> zero_out(std::size_t n);
 
  private:
+  static IoBuffer of(std::span<const IoPiece> pieces);
+  /// Calls move(address, bytes) for each contiguous part of the next `n` bytes, and advances past it.
+  template <typename Move>
+  Result<void> advance(std::size_t n, Move move);
+
   std::uint64_t address_ = 0;
+  std::size_t piece_ = 0;  ///< bytes left at address_
   std::size_t size_ = 0;
+  std::span<const IoPiece> rest_;  ///< pieces after this one
   bool is_user_ = false;
 };
 
@@ -78,7 +99,8 @@ class File : public RefCounted {
   /// Moves up to buffer.size() bytes at `offset` (files without position ignore it). 0 at end of file. Blocks unless nonblocking().
   virtual Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset);   // EINVAL
   virtual Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset);  // EINVAL
-  virtual Result<std::int64_t> seek(std::int64_t offset, int whence);         // ESPIPE
+  /// Moves `position`; the caller holds position_lock. Files with a position seek by attributes().size; others: ESPIPE
+  virtual Result<std::int64_t> seek(std::int64_t offset, int whence);
   virtual Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);  // ENOTTY
   /// fcntl(2) commands that only some files have: F_GETPIPE_SZ, F_SETPIPE_SZ.
   virtual Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument);  // EBADF
@@ -87,8 +109,12 @@ class File : public RefCounted {
   /// Ready events now; if `sleeper` is given, first enqueues it wherever a change will be announced.
   virtual PollMask poll(Sleeper* sleeper);  // always readable and writable
   virtual Result<void> truncate(std::uint64_t size);                          // EINVAL
+  /// fallocate(2) with its FALLOC_FL_* mode.
+  virtual Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length);  // EOPNOTSUPP
   virtual Result<void> sync();                                                // ok
-  /// Entries from the directory position `offset` on; calls sink until it returns false. Updates offset. ENOTDIR
+  /// Entries from the directory position `offset` on, without "." and ".." (getdents adds them; offsets are the directory's own,
+  /// below 2^62, and 0 is the start). Calls sink with each entry and the position after it until sink returns false (that entry does not
+  /// count). Updates offset. ENOTDIR
   virtual Result<void> read_directory(std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t next), void* context);
   /// Called when the last descriptor of this open file is closed.
   virtual void on_close() {}
@@ -103,10 +129,12 @@ class File : public RefCounted {
   RefPtr<Inode> inode;                    ///< null for files without one
   RefPtr<Dentry> dentry;                  ///< the name it was opened by, for /proc/PID/fd and fchdir
   std::atomic<std::uint32_t> flags{0};    ///< O_* as fcntl(F_GETFL) reports
+  std::atomic<std::uint32_t> descriptors{0};  ///< slots of descriptor tables that name it; FdTable's
   Mutex position_lock;
   std::uint64_t position = 0;
 
  protected:
+  File();
   ~File() override;
 };
 
@@ -125,8 +153,24 @@ class Inode : public RefCounted {
   virtual Result<void> unlink(std::string_view name);                                 // EROFS
   virtual Result<void> rmdir(std::string_view name);                                  // EROFS
   virtual Result<void> rename(std::string_view name, Inode& new_parent, std::string_view new_name, std::uint32_t flags);  // EROFS
+  /// Called, with the directory's mutex held, before this inode's name is removed, moved or exchanged.
+  virtual Result<void> before_rename() { return {}; }
   /// Whether a cached dentry may be used without asking again. procfs says no.
   [[nodiscard]] virtual bool cacheable() const { return true; }
+  /// Whether a name that lookup() did not find here may be remembered as absent.
+  [[nodiscard]] virtual bool caches_absence() const { return cacheable(); }
+  /// The S_IFMT bits, which never change; may be cheaper than attributes(), which the default asks.
+  [[nodiscard]] virtual Result<std::uint32_t> type();
+  /// Symbolic links that do not lead where their text says (/proc/PID/fd/N, exe, cwd, root): the name they lead to (see dentry_of()).
+  /// Null, the default: go by read_link().
+  virtual Result<RefPtr<Dentry>> follow_link();
+  /// Looks up `names`, each in what the one before is, and appends the inodes to `found`. May stop early at any point after the first.
+  /// Errors: as lookup(), for the first name only.
+  virtual Result<void> lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found);
+  /// The open file that this inode stands for, if opening it again means that very one (dentry_of()).
+  virtual RefPtr<File> already_open();
+  /// What open_fifo() keeps for a named pipe; null for everything else.
+  virtual FifoState* fifo() { return nullptr; }
 
   Mutex mutex;  ///< guards the names in a directory, the size and contents of a file
 };
@@ -134,6 +178,10 @@ class Inode : public RefCounted {
 /// A process's descriptors. Shared by CLONE_FILES. Slots carry the close-on-exec flag.
 class FdTable : public RefCounted {
  public:
+  /// Takes the lowest free slot from `lowest` on, which get() does not see until fill(). EMFILE; EINVAL if `lowest` is beyond the limit.
+  Result<int> reserve(int lowest);
+  void fill(int fd, RefPtr<File> file, bool close_on_exec);
+  void release(int fd);  ///< gives a reserved slot back
   Result<int> install(RefPtr<File> file, int lowest, bool close_on_exec);  ///< EMFILE beyond `limit`
   Result<RefPtr<File>> get(int fd);                                        ///< EBADF
   Result<void> close(int fd);
@@ -151,9 +199,22 @@ class FdTable : public RefCounted {
   struct Slot {
     RefPtr<File> file;
     bool close_on_exec = false;
+    bool reserved = false;
   };
+  static constexpr std::size_t kChunkSlots = 128;
+  using Chunk = std::array<Slot, kChunkSlots>;
+
+  ~FdTable() override;
+  /// The slot of `fd` if its chunk exists, or null.
+  Slot* slot_locked(int fd);
+  Slot* make_slot_locked(int fd);
+  Result<int> find_free_locked(int lowest);
+  static RefPtr<File> take(Slot& slot);
+  static void put(Slot& slot, RefPtr<File> file, bool close_on_exec);
+  void drop(RefPtr<File> file);
+
   Mutex mutex_;
-  std::vector<Slot> slots_;
+  std::vector<std::unique_ptr<Chunk>> chunks_;
 };
 
 /// Root, working directory and umask. Shared by CLONE_FS.
@@ -177,7 +238,14 @@ Result<RefPtr<File>> open_executable(std::string_view path);
 Result<RefPtr<File>> open_path(std::string_view path, std::uint32_t flags, std::uint32_t mode);
 /// Reads exactly or up to `size` bytes at `offset` from inside the kernel.
 Result<std::size_t> read_file(File& file, void* to, std::size_t size, std::uint64_t offset);
-/// The absolute path of a dentry, as /proc and getcwd show it.
+/// The absolute path of a dentry, as /proc and getcwd show it: below the caller's root; " (deleted)" follows if it has none any more.
 std::string path_of(Dentry& dentry);
+/// What /proc/PID/fd/N leads to: the name the file was opened by, or, for files without one, a dentry that names nothing and opens
+/// `file` itself or its inode again. `name` is then what path_of() shows ("pipe:[7]").
+RefPtr<Dentry> dentry_of(File& file, std::string_view name);
+/// Regular files written in the overlay of the root that are still there: what ends with the machine.
+unsigned overlay_files_written();
+/// Drops every mount and cached name at the end; open files keep what they hold.
+void drop_file_systems();
 
 }  // namespace quire::kernel

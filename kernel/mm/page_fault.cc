@@ -17,8 +17,13 @@ Access access_of(const TrapFrame& frame) {
   return (frame.error_code & kErrorWrite) != 0 ? Access::kWrite : Access::kRead;
 }
 
-bool resolved(FaultOutcome outcome) {
-  return outcome == FaultOutcome::kMinor || outcome == FaultOutcome::kMajor;
+/// Whether the access can be tried again. Counts the fault then.
+bool resolved(Thread& thread, FaultOutcome outcome) {
+  if (outcome != FaultOutcome::kMinor && outcome != FaultOutcome::kMajor) return false;
+  auto& count = outcome == FaultOutcome::kMinor ? thread.minor_faults : thread.major_faults;
+  // Only the thread itself writes.
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace
@@ -27,7 +32,7 @@ void user_page_fault(TrapFrame& frame, std::uint64_t address) {
   Thread& thread = current_thread();
   FaultOutcome outcome = FaultOutcome::kMapError;
   if (address < kUserTop && thread.space != nullptr) outcome = thread.space->fault(VirtAddr(address), access_of(frame));
-  if (resolved(outcome)) return;
+  if (resolved(thread, outcome)) return;
   thread.internals->last_fault = outcome;
   user_exception(frame, address);
 }
@@ -36,13 +41,13 @@ bool kernel_page_fault(TrapFrame& frame, std::uint64_t address) {
   if (address >= kUserTop || (frame.error_code & (kErrorReserved | kErrorFetch)) != 0) return false;
   const std::uint64_t fixup = fixup_of(frame.rip);
   if (fixup == 0) return false;  // only user copies may touch user memory
-  AddressSpace* const space = current_thread().space;
-  if (space != nullptr) {
+  Thread& thread = current_thread();
+  if (thread.space != nullptr) {
     // Copies run with interrupts on; the fault may sleep.
     enable_interrupts();
-    const FaultOutcome outcome = space->fault(VirtAddr(address), access_of(frame));
+    const FaultOutcome outcome = thread.space->fault(VirtAddr(address), access_of(frame));
     disable_interrupts();
-    if (resolved(outcome)) return true;
+    if (resolved(thread, outcome)) return true;
   }
   frame.rip = fixup;
   return true;

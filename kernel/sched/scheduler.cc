@@ -1,6 +1,7 @@
 #include "sched/scheduler.h"
 
 #include <bit>
+#include <optional>
 
 #include "arch/apic.h"
 #include "arch/cpu.h"
@@ -22,27 +23,40 @@ namespace {
 constexpr std::uint64_t kSliceNs = 4'000'000;
 
 PerCpu<RunQueue> queues;
-/// CPUs that halt or are about to; they look at their queue once more after setting their bit.
+/// CPUs that halt or are about to; they look at the queues once more after setting their bit. Whoever clears a bit wakes the
+/// CPU.
 constinit std::atomic<std::uint64_t> idle_cpus{0};
 
 std::uint64_t bit_of(unsigned cpu) { return std::uint64_t{1} << cpu; }
 
-/// Where a thread should run: where it ran, unless that CPU is busy and another is idle. One whose registers are
-/// not saved yet stays (RunQueue).
-unsigned choose_cpu(const Thread::Internals& thread) {
-  const unsigned last = thread.cpu.load();
-  const std::uint64_t idle = idle_cpus.load();
-  if (idle == 0 || (idle & bit_of(last)) != 0 || thread.on_cpu.load()) return last;
-  return static_cast<unsigned>(std::countr_zero(idle));
+void wake_cpu(unsigned cpu) {
+  if (cpu != this_cpu_data().index) send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
 }
 
+/// Takes an idle CPU for the caller to give work to and wake: `preferred` if that is idle. None if all are busy.
+std::optional<unsigned> claim_idle_cpu(unsigned preferred) {
+  for (std::uint64_t idle = idle_cpus.load(); idle != 0; idle = idle_cpus.load()) {
+    const auto cpu = (idle & bit_of(preferred)) != 0 ? preferred : static_cast<unsigned>(std::countr_zero(idle));
+    if ((idle_cpus.fetch_and(~bit_of(cpu)) & bit_of(cpu)) != 0) return cpu;
+  }
+  return std::nullopt;
+}
+
+/// Puts a thread where it ran, unless that CPU is busy and another is idle. One whose registers are not saved yet stays
+/// (RunQueue).
 void enqueue(Thread::Internals& thread) {
-  const unsigned cpu = choose_cpu(thread);
+  const unsigned last = thread.cpu.load();
+  if (thread.on_cpu.load()) {
+    queues.of(last).push(thread);
+    // It may have gone idle since.
+    if ((idle_cpus.fetch_and(~bit_of(last)) & bit_of(last)) != 0) wake_cpu(last);
+    return;
+  }
+  const std::optional<unsigned> idle = claim_idle_cpu(last);
+  const unsigned cpu = idle.value_or(last);
   thread.cpu.store(cpu);
   queues.of(cpu).push(thread);
-  if ((idle_cpus.load() & bit_of(cpu)) != 0 && cpu != this_cpu_data().index) {
-    send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
-  }
+  if (idle) wake_cpu(cpu);
 }
 
 Thread::Internals* steal(unsigned thief) {
@@ -63,7 +77,7 @@ bool work_waits() {
 /// Pre: interrupts off.
 void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals& to) {
   Cpu& cpu = this_cpu_data();
-  account_time(CpuMode::kKernel);
+  account_time(cpu, CpuMode::kKernel);
   if (from.thread.space != nullptr) from.fpu.save();
   load_context(to.thread.space != nullptr ? &to.thread.space->tlb() : nullptr);
   if (to.thread.space != nullptr) {
@@ -202,7 +216,9 @@ void on_tick() {
   RunQueue& queue = queues.local();
   if (cpu.current->internals == queue.idle) return;
   arm_tick(kSliceNs);
-  if (queue.length() == 0) {
+  if (queue.length() != 0) {
+    if (const auto idle = claim_idle_cpu(cpu.index)) wake_cpu(*idle);  // to steal
+  } else {
     // Fairness across CPUs: a thread that waits elsewhere takes turns with this one.
     Thread::Internals* const waiting = steal(cpu.index);
     if (waiting == nullptr) return;

@@ -37,6 +37,8 @@ class Thread {
   /// Nanoseconds spent in user and kernel mode.
   std::atomic<std::uint64_t> user_ns{0}, kernel_ns{0};
   std::atomic<std::uint64_t> voluntary_switches{0}, involuntary_switches{0};
+  /// Page faults resolved without and with I/O, those of user copies included.
+  std::atomic<std::uint64_t> minor_faults{0}, major_faults{0};
 
   /// Copies the FPU state of the running thread into this one (fork). Pre: this one is prepared.
   void copy_fpu_from_current();
