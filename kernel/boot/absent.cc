@@ -13,6 +13,7 @@ class Dentry : public RefCounted {};
 
 QUIRE_ABSENT std::span<const SyscallEntry> process_syscalls() { return {}; }
 QUIRE_ABSENT std::span<const SyscallEntry> file_syscalls() { return {}; }
+QUIRE_ABSENT std::span<const SyscallEntry> ipc_syscalls() { return {}; }
 QUIRE_ABSENT void return_to_user_work(TrapFrame&) {}
 QUIRE_ABSENT void user_exception(TrapFrame& frame, std::uint64_t address) { panic_trap(frame, address); }
 QUIRE_ABSENT Result<void> mount_everything() { return fail(Errno::kNoSys); }
