@@ -75,7 +75,7 @@ KvmVerdict run_self_test() {
     return {KvmVerdict::State::kUsable, "the self-test passed"};
   const std::string reason = describe(outcome);
   return {KvmVerdict::State::kUnusable,
-          "/dev/kvm opens, but the self-test of a guest " + reason.substr(0, reason.find('\n'))};
+          "/dev/kvm opens, but a guest's self-test failed: " + reason.substr(0, reason.find('\n'))};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "quire/memory_manager.h"
 
+#include "quire/base/text.h"
 #include "quire/object/memory_object.h"
 #include "quire/space/address_space.h"
 #include "quire/vma/vma_map.h"
@@ -17,6 +18,13 @@ Result<void> MemoryManager::init(const MemoryConfig& config, const Range* ranges
   attachments_.init(*this, "attachment");
   vma_nodes_.init(*this, "vma_node");
   return zero_.init(*this);
+}
+
+void MemoryManager::report_malformed(Entry entry, Level level, const char* where) {
+  counters_.add(Counter::kMalformed);
+  Text<160> text;
+  text.add("malformed entry ").hex(entry.encoded()).add(" of a table of level ").add(std::uint64_t{level.raw()}).add(" met by ").add(where);
+  platform::log(text.c_str());
 }
 
 void MemoryManager::fill_zero(std::byte* page) {

@@ -68,6 +68,27 @@ class MemoryManager {
   [[nodiscard]] Pfn pfn_of(const Frame& frame) const { return Pfn(static_cast<std::uint64_t>(&frame - config_.descriptors)); }
   [[nodiscard]] std::byte* contents(const Frame& frame) const { return window(pfn_of(frame)); }
 
+  /// Whether `pfn` is a table of `level`: what an upper entry of the level above may name.
+  [[nodiscard]] bool is_table(Pfn pfn, Level level) const {
+    return pfn.raw() < config_.frames.raw() && frame(pfn).kind == FrameKind::kTable && frame(pfn).level == level;
+  }
+  /// What an entry of a table at `level` is. The one place where kinds are told: zero objects by identity, before any count is looked at;
+  /// entries that name no such frame are malformed (S0.22).
+  [[nodiscard]] EntryKind kind_of(Entry entry, Level level) const {
+    const EntryKind kind = entry.kind_without_zero(level == kLeafLevel);
+    if (kind == EntryKind::kFrame) {
+      if (zero_.is_zero(entry.pfn())) return entry.pfn() == zero_.frame() ? EntryKind::kZeroFrame : EntryKind::kMalformed;
+      return entry.pfn().raw() < config_.frames.raw() ? EntryKind::kFrame : EntryKind::kMalformed;
+    }
+    if (kind == EntryKind::kTable) {
+      if (zero_.is_zero(entry.pfn())) return entry.pfn() == zero_.table(level.below()) ? EntryKind::kZeroTable : EntryKind::kMalformed;
+      return is_table(entry.pfn(), level.below()) ? EntryKind::kTable : EntryKind::kMalformed;
+    }
+    return kind;
+  }
+  /// Counts a malformed entry and writes where it was found to the log.
+  void report_malformed(Entry entry, Level level, const char* where);
+
   /// Fills a data frame with zeros (not when measuring with metadata only).
   void clear_data(const Frame& frame) const {
     if (!config_.metadata_only) fill_zero(contents(frame));

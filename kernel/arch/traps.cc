@@ -2,15 +2,11 @@
 
 #include <span>
 
-#include "arch/cpu.h"
 #include "arch/interrupts.h"
 #include "arch/panic.h"
-#include "arch/registers.h"
 #include "mm/page_fault.h"
 #include "sched/scheduler.h"
-#include "sched/thread.h"
 #include "syscall/syscall.h"
-#include "time/tsc.h"
 
 namespace quire::kernel {
 namespace {
@@ -22,19 +18,17 @@ struct Fixup {
 extern "C" const Fixup fixups_begin[];
 extern "C" const Fixup fixups_end[];
 
-/// Leaves the kernel: runs what is due until nothing is, and returns with interrupts off.
+/// Leaves the kernel: runs what is due until nothing is, and returns with interrupts off. Pre: interrupts on.
 void finish_user_return(TrapFrame& frame) {
-  Cpu* cpu = &this_cpu_data();
-  do {
-    enable_interrupts();
-    if (cpu->reschedule) yield_cpu();
-    cpu = &this_cpu_data();
-    cpu->exit_work = false;
+  for (;;) {
     return_to_user_work(frame);
     disable_interrupts();
-    cpu = &this_cpu_data();
-  } while (cpu->exit_work || cpu->reschedule);
-  account_time(CpuMode::kKernel);
+    Cpu& cpu = this_cpu_data();
+    if (!cpu.exit_work && !cpu.reschedule) [[likely]] return account_time(cpu, CpuMode::kKernel);
+    cpu.exit_work = false;
+    enable_interrupts();
+    if (cpu.reschedule) yield_cpu();
+  }
 }
 
 void handle_user_exception(TrapFrame& frame) {
@@ -49,19 +43,6 @@ void handle_user_exception(TrapFrame& frame) {
 
 }  // namespace
 
-void account_time(CpuMode spent_in) {
-  Cpu& cpu = this_cpu_data();
-  const std::uint64_t now = read_tsc();
-  const std::uint64_t ns = tsc_to_ns(now - cpu.account_tsc);
-  cpu.account_tsc = now;
-  // Only the CPU that runs the thread writes.
-  const auto add = [ns](std::atomic<std::uint64_t>& sum) {
-    sum.store(sum.load(std::memory_order_relaxed) + ns, std::memory_order_relaxed);
-  };
-  add(spent_in == CpuMode::kUser ? cpu.current->user_ns : cpu.current->kernel_ns);
-  add(spent_in == CpuMode::kUser ? cpu.user_ns : cpu.kernel_ns);
-}
-
 std::uint64_t fixup_of(std::uint64_t rip) {
   for (const Fixup& fixup : std::span(fixups_begin, fixups_end)) {
     if (fixup.instruction == rip) return fixup.target;
@@ -70,11 +51,12 @@ std::uint64_t fixup_of(std::uint64_t rip) {
 }
 
 extern "C" void trap_from_user(TrapFrame& frame) {
-  account_time(CpuMode::kUser);
+  account_time(this_cpu_data(), CpuMode::kUser);
   if (frame.vector < kFirstInterruptVector) {
     handle_user_exception(frame);
   } else {
     handle_interrupt(static_cast<unsigned>(frame.vector));
+    enable_interrupts();
   }
   finish_user_return(frame);
 }
@@ -92,7 +74,7 @@ extern "C" void trap_from_kernel(TrapFrame& frame) {
 extern "C" [[noreturn]] void trap_emergency(TrapFrame& frame) { panic_trap(frame, read_cr2()); }
 
 extern "C" void syscall_from_user(TrapFrame& frame) {
-  account_time(CpuMode::kUser);
+  account_time(this_cpu_data(), CpuMode::kUser);
   enable_interrupts();
   dispatch_syscall(frame);
   finish_user_return(frame);
@@ -101,6 +83,7 @@ extern "C" void syscall_from_user(TrapFrame& frame) {
 /// A new thread returns to user mode for the first time.
 extern "C" void first_return_to_user(TrapFrame& frame) {
   finish_thread_switch();
+  enable_interrupts();
   finish_user_return(frame);
 }
 

@@ -1,6 +1,6 @@
 #include "fs/dentry.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <array>
 
@@ -23,6 +23,7 @@ Dentry::~Dentry() {
 }
 
 bool Dentry::is_directory() const { return type_ == S_IFDIR; }
+bool Dentry::is_regular() const { return type_ == S_IFREG; }
 bool Dentry::is_symlink() const { return type_ == S_IFLNK; }
 
 class DentryCache::Releases {
@@ -201,7 +202,7 @@ std::string DentryCache::path(Dentry& dentry, Dentry* root, bool& reached) {
     path[--end] = '/';
   }
   reached = reached || d == root;
-  if (path.empty()) path = "/";
+  if (path.empty()) path.push_back('/');
   return path;
 }
 

@@ -31,6 +31,7 @@ class Dentry final : public RefCounted {
   [[nodiscard]] std::uint32_t type() const { return type_; }
   [[nodiscard]] bool is_directory() const;
   [[nodiscard]] bool is_symlink() const;
+  [[nodiscard]] bool is_regular() const;
   /// The mount it lies in; null for anonymous dentries (pipes).
   [[nodiscard]] Mount* mount() const { return mount_; }
   [[nodiscard]] bool is_mount_root() const { return is_mount_root_; }

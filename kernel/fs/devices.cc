@@ -3,7 +3,7 @@
 #include <linux/fs.h>
 #include <linux/major.h>
 #include <linux/random.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -24,6 +24,7 @@ class MemoryDevice : public File {
  public:
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override { return buffer.size(); }
   Result<std::int64_t> seek(std::int64_t, int) override { return 0; }
+  [[nodiscard]] bool has_position() const override { return true; }
 };
 
 class NullDevice final : public MemoryDevice {

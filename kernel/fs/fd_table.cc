@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "fs/dentry.h"
+#include "fs/file_locks.h"
 #include "fs/vfs.h"
 
 namespace quire::kernel {
@@ -42,7 +43,9 @@ void FdTable::put(Slot& slot, RefPtr<File> file, bool close_on_exec) {
 
 /// Without the table's lock: the end of a file may sleep.
 void FdTable::drop(RefPtr<File> file) {
-  if (file && file->descriptors.fetch_sub(1) == 1) file->on_close();
+  if (!file) return;
+  release_process_locks(*this, *file);
+  if (file->descriptors.fetch_sub(1) == 1) file->on_close();
 }
 
 Result<int> FdTable::find_free_locked(int lowest) {

@@ -2,14 +2,17 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/dentry.h"
+#include "fs/file_locks.h"
 #include "fs/vfs.h"
 
 namespace quire::kernel {
 
-File::~File() = default;
+File::File() = default;
+
+File::~File() { release_file_locks(*this); }
 
 Result<std::size_t> File::read(IoBuffer&, std::uint64_t) { return fail(Errno::kInval); }
 
@@ -97,6 +100,8 @@ Result<std::uint32_t> Inode::type() {
   QUIRE_TRY(const Attributes now, attributes());
   return now.mode & S_IFMT;
 }
+
+RefPtr<File> Inode::already_open() { return nullptr; }
 
 Result<RefPtr<Dentry>> Inode::follow_link() { return RefPtr<Dentry>(); }
 

@@ -14,13 +14,20 @@ IoBuffer IoBuffer::user(std::uint64_t address, std::size_t size) {
   return buffer;
 }
 
-IoBuffer IoBuffer::user(std::span<const IoPiece> pieces) {
+IoBuffer IoBuffer::of(std::span<const IoPiece> pieces) {
   IoBuffer buffer;
   buffer.rest_ = pieces;
   for (const IoPiece& piece : pieces) buffer.size_ += piece.size;
+  return buffer;
+}
+
+IoBuffer IoBuffer::user(std::span<const IoPiece> pieces) {
+  IoBuffer buffer = of(pieces);
   buffer.is_user_ = true;
   return buffer;
 }
+
+IoBuffer IoBuffer::kernel(std::span<const IoPiece> pieces) { return of(pieces); }
 
 IoBuffer IoBuffer::kernel(void* address, std::size_t size) {
   IoBuffer buffer;

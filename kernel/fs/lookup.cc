@@ -33,10 +33,6 @@ RefPtr<Dentry> absent(Dentry& parent, std::string_view name) {
 Result<void> add_below(RefPtr<Dentry> top, std::span<const std::string_view> names,
                        std::span<RefPtr<Inode>> inodes) {
   for (std::size_t i = 0; i < inodes.size() && top->is_directory(); ++i) {
-    if (!inodes[i]) {
-      absent(*top, names[i]);
-      break;
-    }
     QUIRE_TRY(RefPtr<Dentry> next, make_dentry(*top, names[i], std::move(inodes[i])));
     top = dentry_cache().add(std::move(next));
   }
@@ -49,7 +45,7 @@ Result<RefPtr<Dentry>> ask(Dentry& parent, std::span<const std::string_view> nam
   Inode& directory = *parent.inode();
   const Result<void> result = directory.lookup_ahead(names, found);
   if (!result && result.error() != Errno::kNoEnt) return fail(result.error());
-  if (!result || found.empty() || !found[0]) return absent(parent, names[0]);
+  if (!result) return absent(parent, names[0]);
   const bool is_cached = directory.cacheable();
   QUIRE_TRY(RefPtr<Dentry> dentry, make_dentry(parent, names[0], std::move(found[0])));
   if (!is_cached) return dentry;

@@ -1,6 +1,6 @@
 #include "fs/mount.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "quire/base/assert.h"
 

@@ -1,7 +1,7 @@
 #include "fs/open.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/devices.h"
 #include "fs/lookup.h"
@@ -59,7 +59,7 @@ Result<RefPtr<File>> open_inode(Dentry& dentry, std::uint32_t flags) {
   switch (dentry.type()) {
     case S_IFCHR:
     case S_IFBLK: {
-      // Device files of procfs and the like open themselves; those with a number go by it.
+      // By number: where the device file lies says nothing about what it is.
       QUIRE_TRY(const Attributes attributes, inode.attributes());
       return open_device(attributes, flags);
     }
@@ -71,15 +71,6 @@ Result<RefPtr<File>> open_inode(Dentry& dentry, std::uint32_t flags) {
     default:
       return inode.open(flags);
   }
-}
-
-/// The file without checks: all that is left once they are done.
-Result<RefPtr<File>> finish_open(const RefPtr<Dentry>& dentry, std::uint32_t flags) {
-  QUIRE_TRY(RefPtr<File> file, open_inode(*dentry, flags));
-  file->flags = flags & ~kOpenOnlyFlags;
-  if (!file->inode) file->inode = dentry->inode();
-  if (!file->dentry) file->dentry = dentry;
-  return file;
 }
 
 Result<RefPtr<File>> open_path_only(const RefPtr<Dentry>& dentry, std::uint32_t flags) {
@@ -142,10 +133,19 @@ std::uint32_t current_umask() {
   return context.umask;
 }
 
+Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t flags) {
+  if (RefPtr<File> file = dentry->inode()->already_open()) return file;
+  QUIRE_TRY(RefPtr<File> file, open_inode(*dentry, flags));
+  file->flags = flags & ~kOpenOnlyFlags;
+  if (!file->inode) file->inode = dentry->inode();
+  if (!file->dentry) file->dentry = dentry;
+  return file;
+}
+
 Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags, const Identity& who) {
   if (has(flags, O_PATH)) return open_path_only(dentry, flags);
   QUIRE_CHECK(may_open(*dentry, flags, who));
-  return finish_open(dentry, flags);
+  return open_unchecked(dentry, flags);
 }
 
 Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& how) {
@@ -168,9 +168,9 @@ Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& ho
   if (has(flags, O_DIRECTORY) && !dentry->is_directory()) return fail(Errno::kNotDir);
   if (has(flags, O_PATH)) return open_path_only(dentry, flags);
   // Whoever makes a file may open it whatever its mode says.
-  if (created) return finish_open(dentry, flags);
+  if (created) return open_unchecked(dentry, flags);
   QUIRE_CHECK(may_open(*dentry, flags, walker.who()));
-  QUIRE_TRY(RefPtr<File> file, finish_open(dentry, flags));
+  QUIRE_TRY(RefPtr<File> file, open_unchecked(dentry, flags));
   if (has(flags, O_TRUNC)) QUIRE_CHECK(truncate_opened(*dentry));
   return file;
 }

@@ -22,6 +22,8 @@ struct OpenHow {
 Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& how);
 /// Opens what `dentry` names, with the permission checks. Does not create or truncate.
 Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags, const Identity& who);
+/// The same once all checks are done.
+Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t flags);
 /// The current task's umask.
 std::uint32_t current_umask();
 

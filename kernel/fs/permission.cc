@@ -1,6 +1,6 @@
 #include "fs/permission.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 

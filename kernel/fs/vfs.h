@@ -54,7 +54,7 @@ struct DirectoryEntry {
   std::uint8_t type = 0;  ///< DT_*
 };
 
-/// One contiguous piece of user memory (struct iovec without pointers).
+/// One contiguous piece of memory (struct iovec without pointers).
 struct IoPiece {
   std::uint64_t address = 0;
   std::size_t size = 0;
@@ -67,6 +67,8 @@ class IoBuffer {
   /// The pieces one after the other (readv, writev); they must outlive the buffer.
   static IoBuffer user(std::span<const IoPiece> pieces);
   static IoBuffer kernel(void* address, std::size_t size);
+  /// As user(pieces), in kernel memory.
+  static IoBuffer kernel(std::span<const IoPiece> pieces);
   [[nodiscard]] std::size_t size() const { return size_; }  ///< bytes left
   /// Only the next `n` bytes count. Pre: there are as many; whoever narrowed a buffer may widen it again.
   void limit(std::size_t n) { size_ = n; }
@@ -76,6 +78,7 @@ class IoBuffer {
   Result<void> zero_out(std::size_t n);
 
  private:
+  static IoBuffer of(std::span<const IoPiece> pieces);
   /// Calls move(address, bytes) for each contiguous part of the next `n` bytes, and advances past it.
   template <typename Move>
   Result<void> advance(std::size_t n, Move move);
@@ -131,6 +134,7 @@ class File : public RefCounted {
   std::uint64_t position = 0;
 
  protected:
+  File();
   ~File() override;
 };
 
@@ -160,9 +164,11 @@ class Inode : public RefCounted {
   /// Symbolic links that do not lead where their text says (/proc/PID/fd/N, exe, cwd, root): the name they lead to (see dentry_of()).
   /// Null, the default: go by read_link().
   virtual Result<RefPtr<Dentry>> follow_link();
-  /// Looks up `names`, each in what the one before is, and appends the inodes to `found`. May stop early at any point after the first;
-  /// a null pointer says that this name does not exist. Errors: as lookup(), for the first name only.
+  /// Looks up `names`, each in what the one before is, and appends the inodes to `found`. May stop early at any point after the first.
+  /// Errors: as lookup(), for the first name only.
   virtual Result<void> lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found);
+  /// The open file that this inode stands for, if opening it again means that very one (dentry_of()).
+  virtual RefPtr<File> already_open();
   /// What open_fifo() keeps for a named pipe; null for everything else.
   virtual FifoState* fifo() { return nullptr; }
 
@@ -205,7 +211,7 @@ class FdTable : public RefCounted {
   Result<int> find_free_locked(int lowest);
   static RefPtr<File> take(Slot& slot);
   static void put(Slot& slot, RefPtr<File> file, bool close_on_exec);
-  static void drop(RefPtr<File> file);
+  void drop(RefPtr<File> file);
 
   Mutex mutex_;
   std::vector<std::unique_ptr<Chunk>> chunks_;

@@ -215,7 +215,7 @@ Result<RefPtr<Dentry>> resolve_at(int dirfd, std::string_view path, std::uint32_
   if (path.empty() && (at_flags & AT_EMPTY_PATH) != 0) {
     if (dirfd == AT_FDCWD) return start_of(dirfd);
     QUIRE_TRY(const RefPtr<File> file, current_files().get(dirfd));
-    return dentry_of(*file, "anon_inode");
+    return dentry_of(*file, file->anonymous_name());
   }
   if ((at_flags & AT_SYMLINK_NOFOLLOW) != 0) links = FinalLink::kKeep;
   if ((at_flags & AT_SYMLINK_FOLLOW) != 0) links = FinalLink::kFollow;

@@ -239,7 +239,7 @@ std::size_t Pipe::size() {
 Result<std::size_t> Pipe::resize(std::uint64_t wanted) {
   if (wanted > (std::uint64_t{1} << 31)) return fail(Errno::kInval);
   const std::size_t size = std::max<std::size_t>(std::bit_ceil(wanted), 4096);
-  if (size > kLargestSize && !current_credentials().is_root()) return fail(Errno::kPerm);
+  if (size > kLargestSize) return fail(Errno::kPerm);
   {
     Guard guard(lock_);
     if (size < bytes_.size()) return fail(Errno::kBusy);

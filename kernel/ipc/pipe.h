@@ -53,7 +53,7 @@ class Pipe final : public AnonymousInode {
   [[nodiscard]] std::size_t readable_bytes();
   [[nodiscard]] std::size_t size();
   /// Rounded up to a power of two of pages, as F_SETPIPE_SZ does. Errors: EINVAL, EPERM (beyond
-  /// kLargestSize, not root), EBUSY.
+  /// kLargestSize, root or not), EBUSY.
   Result<std::size_t> resize(std::uint64_t wanted);
 
  private:

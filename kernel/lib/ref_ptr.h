@@ -16,6 +16,13 @@ class RefCounted {
   void unref() const {
     if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  /// ref() for an object whose last reference may just have gone: false then.
+  [[nodiscard]] bool ref_unless_zero() const {
+    std::uint32_t count = count_.load(std::memory_order_relaxed);
+    while (count != 0 && !count_.compare_exchange_weak(count, count + 1, std::memory_order_acq_rel)) {
+    }
+    return count != 0;
+  }
   [[nodiscard]] std::uint32_t ref_count() const { return count_.load(std::memory_order_relaxed); }
 
  protected:
@@ -64,6 +71,13 @@ RefPtr<T> adopt_ref(T* object) {
   RefPtr<T> r(object);
   if (object != nullptr) object->unref();
   return r;
+}
+/// A reference to an object known from a list that does not count: null if its last reference is gone and it is about to take itself
+/// off the list. Pre: the list's lock, which the object's destructor takes, is held.
+template <typename T>
+RefPtr<T> try_ref(T& object) {
+  if (!object.ref_unless_zero()) return nullptr;
+  return adopt_ref(&object);
 }
 template <typename T, typename... Args>
 RefPtr<T> make_ref(Args&&... args) {

@@ -79,7 +79,7 @@ bool work_waits() {
 /// Pre: interrupts off.
 void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals& to) {
   Cpu& cpu = this_cpu_data();
-  account_time(CpuMode::kKernel);
+  account_time(cpu, CpuMode::kKernel);
   if (from.thread.space != nullptr) from.fpu.save();
   load_context(to.thread.space != nullptr ? &to.thread.space->tlb() : nullptr);
   if (to.thread.space != nullptr) {

@@ -20,7 +20,7 @@ void add(std::span<const SyscallEntry> entries) {
 }
 
 /// Counts a call that is not there; names it the first time.
-void note_missing(std::uint64_t number) {
+[[gnu::cold, gnu::noinline]] void note_missing(std::uint64_t number) {
   if (number >= kNumbers) {
     log(LogLevel::kInfo, "syscall {}: no such number", number);
   } else if (missing[number].fetch_add(1) == 0) {
@@ -39,7 +39,7 @@ void init_syscalls() {
 
 void dispatch_syscall(TrapFrame& frame) {
   const std::uint64_t number = frame.orig_rax;
-  if (number >= kNumbers || handlers[number] == nullptr) {
+  if (number >= kNumbers || handlers[number] == nullptr) [[unlikely]] {
     note_missing(number);
     frame.rax = static_cast<std::uint64_t>(-static_cast<std::int64_t>(Errno::kNoSys));
     return;

@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -79,6 +80,33 @@ def test_exact_mode_fixes_processor_and_clock(native):
     line = native("run", "--dry-run", "--icount", "--", "x").stdout.decode()
     assert "-cpu qemu64 -icount shift=0,sleep=off -rtc base=2024-01-01,clock=vm" in line
     assert "virtio-rng" not in line
+
+
+needs_kvm_device = pytest.mark.skipif(not os.access("/dev/kvm", os.R_OK | os.W_OK), reason="there is no /dev/kvm to open")
+
+
+def accelerator(native, cache, trouble=""):
+    """What --accel auto chooses, with a cache of verdicts of its own."""
+    environment = {"XDG_CACHE_HOME": str(cache), "GUEST_TROUBLE": trouble}
+    words = shlex.split(native("run", "--dry-run", "--", "x", env=environment).stdout.decode())
+    return words[words.index("-accel") + 1]
+
+
+@needs_kvm_device
+def test_kvm_is_used_once_a_guest_ran_under_it(native, tmp_path):
+    assert accelerator(native, tmp_path) == "kvm"
+    assert " usable " in (tmp_path / "quire/kvm").read_text()
+
+
+@needs_kvm_device
+def test_a_kvm_that_hangs_is_found_out_once_per_boot(native, tmp_path):
+    begin = time.monotonic()
+    assert accelerator(native, tmp_path, "hang") == "tcg"
+    assert 2 <= time.monotonic() - begin < 5
+    assert accelerator(native, tmp_path) == "tcg"  # believed without another probe
+    line = (tmp_path / "quire/kvm").read_text()
+    (tmp_path / "quire/kvm").write_text("another-boot" + line[line.index(" "):])
+    assert accelerator(native, tmp_path) == "kvm"
 
 
 def test_doctor_names_what_is_missing(native):

@@ -50,7 +50,8 @@ class MachineTest : public ::testing::Test {
   /// Maps each run of equal letters of the picture at its columns; '.' maps nothing.
   void map(const std::string& picture, MapStyle style = {}) { map(space(), picture, style); }
   void map(Space& where, const std::string& picture, MapStyle style = {});
-  Result<VirtAddr> map_pages(Space& where, std::uint64_t first, std::uint64_t pages, MapStyle style = {});
+  /// Maps pages at their columns, over what is there; expected to succeed, and says whether it did.
+  bool map_pages(Space& where, std::uint64_t first, std::uint64_t pages, MapStyle style = {});
   Result<void> unmap(Space& where, std::uint64_t first, std::uint64_t pages);
   Result<void> protect(Space& where, std::uint64_t first, std::uint64_t pages, std::uint32_t prot);
   Result<void> advise(Space& where, std::uint64_t first, std::uint64_t pages, int advice);

@@ -10,7 +10,7 @@
 
 namespace quire {
 
-/// What an entry is. kZero… are answered by ZeroObjects::kind_of(); the rest from the bits alone.
+/// What an entry is; MemoryManager::kind_of() tells, since zero objects are known by their frames.
 enum class EntryKind : std::uint8_t {
   kAbsent,
   kTable,      ///< names a table of the level below
@@ -22,6 +22,7 @@ enum class EntryKind : std::uint8_t {
   kMigration,  ///< not present: the frame is being moved
   kPoison,     ///< not present: the memory failed
   kMarker,     ///< not present: carries a property across an absent page
+  kMalformed,  ///< names no frame that could be meant: never followed, never shared (S0.22)
 };
 
 /// What memory a leaf belongs to; kept in the entry so that counting it needs no look at the descriptor.
@@ -133,6 +134,7 @@ class Entry {
       case EntryKind::kZeroFrame:
       case EntryKind::kZeroTable:
       case EntryKind::kRaw:
+      case EntryKind::kMalformed:
       case EntryKind::kMarker: return kTypeMarker;
     }
     return kTypeMarker;

@@ -60,7 +60,7 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
     const VirtAddr address = base + ByteCount(n * geometry.span(table.level).raw());
     if (table.level == kLeafLevel) {
       if (entry.names_frame()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
-      if (first_time && memory_.zero().kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
+      if (first_time && memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
         ++memory_.frame(entry.pfn()).audit_leaves;
         ++leaves_seen_;
       }
@@ -100,7 +100,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   if (writable && !vma->prot.write()) find("I3", "writable leaf in a read-only mapping; address", address.raw(), entry.encoded(), vma->prot.bits());
   if (entry.present() && vma->prot.none()) find("I3", "present leaf in a PROT_NONE mapping; address", address.raw(), entry.encoded(), 0);
   if (entry.executable() && !vma->prot.exec()) find("I3", "executable leaf in a mapping without exec; address", address.raw(), entry.encoded(), 0);
-  const EntryKind kind = memory_.zero().kind_of(entry, kLeafLevel);
+  const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
   if (kind == EntryKind::kZeroFrame) {
     if (entry.writable()) find("I13", "W on the zero frame; address", address.raw(), entry.encoded(), 0);
     if (vma->is_shared()) find("S3.3", "zero frame in a shared mapping; address", address.raw(), entry.encoded(), 0);
@@ -156,7 +156,7 @@ void Audit::check_attachments(Frame& table) {
   std::uint64_t found = 0;
   for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
-    if (memory_.zero().kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
+    if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
     const Frame& frame = memory_.frame(entry.pfn());
     const std::int64_t first_index = static_cast<std::int64_t>(frame.page.index) - static_cast<std::int64_t>(n);
     const Attachment* a = table.table.attachments;

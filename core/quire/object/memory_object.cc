@@ -105,9 +105,9 @@ Result<Frame*> ShmObject::get_page(PageIndex index) {
         return *slot;
       }
     }
-    if (nodes_missing) QUIRE_CHECK(nodes.ensure(kMaxHeight, FrameUse::kUser));
+    if (nodes_missing && !nodes.ensure(kMaxHeight, FrameUse::kUser)) return fail(Errno::kNoMem);
     if (page.held() == 0) {
-      QUIRE_CHECK(page.ensure(1, FrameUse::kUser));
+      if (!page.ensure(1, FrameUse::kUser)) return fail(Errno::kNoMem);
       memory_.clear_data(page.first());
     }
   }

@@ -19,10 +19,10 @@ Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
     if (!entry.present()) return Entry();
     writable = writable && entry.writable();
     if (level == kLeafLevel) return writable ? entry : entry.without_write();
+    const EntryKind kind = memory.kind_of(entry, level);
+    if (kind == EntryKind::kZeroTable) return Entry::leaf(memory.zero().frame(), LeafClass::kNone, kProtRead, Writable::kNo);
+    if (kind != EntryKind::kTable) return Entry();
     table = &memory.frame(entry.pfn());
-    if (memory.zero().kind_of(entry, level) == EntryKind::kZeroTable) {
-      return Entry::leaf(memory.zero().frame(), LeafClass::kNone, kProtRead, Writable::kNo);
-    }
   }
 }
 

@@ -123,7 +123,7 @@ std::uint64_t count_shared(const MemoryManager& memory, Frame& table) {
   std::uint64_t shared = 0;
   for (unsigned n = 0; n < memory.geometry().slots(); ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
-    if (memory.zero().kind_of(entry, table.level) != EntryKind::kTable) continue;
+    if (memory.kind_of(entry, table.level) != EntryKind::kTable) continue;
     if (memory.geometry().root_level() == table.level && n >= memory.geometry().user_root_slots()) break;
     Frame& child = memory.frame(entry.pfn());
     if (child.table.share.load() > 1) {

@@ -94,7 +94,7 @@ class FaultResolver {
       const Entry entry = descend();
       if (table.level() == kLeafLevel) return fill_leaf(table, entry);
       const Slot slot = geometry_.slot_of(page_, table.level());
-      switch (zero_.kind_of(entry, table.level())) {
+      switch (memory_.kind_of(entry, table.level())) {
         case EntryKind::kAbsent: {
           const Attempt attempt = fill_upper(table, slot);
           if (attempt != Attempt::kRetry) return attempt;
@@ -116,17 +116,20 @@ class FaultResolver {
         case EntryKind::kMigration:
         case EntryKind::kPoison:
         case EntryKind::kMarker:
-          return Attempt::kBusError;  // malformed upper entry: contained, never followed (S0.22)
+          return Attempt::kBusError;
+        case EntryKind::kMalformed:
+          memory_.report_malformed(entry, table.level(), "a fault");
+          return Attempt::kBusError;  // contained, never followed (S0.22)
       }
     }
   }
 
-  // Walks down writable upper entries, without locks or looks at descriptors. Returns the first entry that is not, or the leaf.
+  // Walks down writable upper entries without locks. Returns the first entry that is not, or the leaf.
   Entry descend() {
     ExclusiveTable table = table_;
     for (;;) {
       const Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
-      if (table.level() == kLeafLevel || !entry.writable()) {
+      if (table.level() == kLeafLevel || !entry.writable() || !memory_.is_table(entry.pfn(), table.level().below())) {
         table_ = table;
         return entry;
       }
@@ -147,7 +150,7 @@ class FaultResolver {
     Entry entry = seen;
     Level level = table.level();
     while (level != kLeafLevel) {
-      const EntryKind kind = zero_.kind_of(entry, level);
+      const EntryKind kind = memory_.kind_of(entry, level);
       if (kind == EntryKind::kZeroTable) return access_ == Access::kRead || entry.executable();
       if (kind != EntryKind::kTable) return false;
       level = level.below();
@@ -197,7 +200,7 @@ class FaultResolver {
 
   Attempt fill_leaf(ExclusiveTable& table, Entry entry) {
     const Slot slot = geometry_.slot_of(page_, kLeafLevel);
-    switch (zero_.kind_of(entry, kLeafLevel)) {
+    switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
         if (vma_.object != nullptr) return map_object_page(table, slot);
         return may_map_zero() ? map_zero(table, slot) : map_private_page(table, slot, entry);
@@ -211,6 +214,7 @@ class FaultResolver {
       case EntryKind::kSwap:
       case EntryKind::kMigration:
       case EntryKind::kPoison:
+      case EntryKind::kMalformed:
       case EntryKind::kMarker:
       case EntryKind::kTable:
       case EntryKind::kZeroTable: return Attempt::kBusError;
@@ -332,7 +336,7 @@ class FaultResolver {
     if (enough) return spurious();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     const bool keeps_write = seen.writable() || (vma_.is_shared() && !seen.is_private_leaf());
-    const bool zero = zero_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
+    const bool zero = memory_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
     const Entry fresh = seen.with_prot(vma_.prot, keeps_write && !zero ? Writable::kYes : Writable::kNo);
     return table.replace_if(slot, seen, fresh) ? Attempt::kDone : Attempt::kRetry;
   }

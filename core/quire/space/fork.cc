@@ -35,8 +35,11 @@ class ForkCopy {
       const Entry entry = source.entry(slot);
       if (entry.is_absent()) continue;
       --left;
-      if (memory_.zero().kind_of(entry, from.level) != EntryKind::kTable) {
-        to.install(slot, entry);  // zero tables are uncounted (I13)
+      const EntryKind kind = memory_.kind_of(entry, from.level);
+      if (kind == EntryKind::kZeroTable) {
+        to.install(slot, entry);  // uncounted (I13)
+      } else if (kind != EntryKind::kTable) {
+        memory_.report_malformed(entry, from.level, "a fork");
       } else if (from.level.below() <= share_level_) {
         share(source, slot, entry, to);
       } else {

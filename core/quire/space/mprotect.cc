@@ -24,7 +24,7 @@ class Protect {
     if (table.level() == kLeafLevel) return;
     for_each_slot(table, range, [&](Slot slot, VirtRange, VirtRange part) {
       const Entry entry = table.entry(slot);
-      if (memory_.zero().kind_of(entry, table.level()) != EntryKind::kTable) return;
+      if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) return;
       Frame& child = memory_.frame(entry.pfn());
       const bool shared = shared_above || child.table.share.load() > 1;
       if (shared) {
@@ -49,7 +49,7 @@ class Protect {
     }
     for_each_slot(table, range, [&](Slot slot, VirtRange span, VirtRange part) {
       const Entry entry = table.entry(slot);
-      const EntryKind kind = memory_.zero().kind_of(entry, table.level());
+      const EntryKind kind = memory_.kind_of(entry, table.level());
       if (kind == EntryKind::kZeroTable) {
         if (!loses_more_than_write) return;
         SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());

@@ -24,7 +24,7 @@ Zap::Need Zap::count_edge(VirtAddr address) const {
   while (table.level() != kLeafLevel) {
     if (free_range_.contains(geometry.entry_range(address, table.level()))) break;
     const Entry entry = table.entry(geometry.slot_of(address, table.level()));
-    if (memory_.zero().kind_of(entry, table.level()) != EntryKind::kTable) break;
+    if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) break;
     Frame& child = memory_.frame(entry.pfn());
     shared_above = shared_above || child.table.share.load() > 1;
     if (shared_above) {
@@ -59,9 +59,14 @@ void Zap::zap_table(ExclusiveTable table, VirtRange range, Gather& gather) {
     at = span.end();
     const Slot slot = geometry.slot_of(span.begin(), table.level());
     const Entry entry = table.entry(slot);
-    const EntryKind kind = memory_.zero().kind_of(entry, table.level());
+    const EntryKind kind = memory_.kind_of(entry, table.level());
     if (kind == EntryKind::kZeroTable) {
       // Rebuilt by the next read: dropping all of it needs no table even if only a part goes (S2.40).
+      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+      table.clear(slot);
+      gather.flush_range(span, FlushRequest::Depth::kTablesToo);
+    } else if (kind == EntryKind::kMalformed) {
+      memory_.report_malformed(entry, table.level(), "an unmapping");
       SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
       table.clear(slot);
       gather.flush_range(span, FlushRequest::Depth::kTablesToo);
@@ -111,7 +116,7 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
       const Slot slot = geometry.slot_of(at, kLeafLevel);
       if (table.entry(slot).is_absent()) continue;
       const Entry old = table.clear(slot);
-      switch (memory_.zero().kind_of(old, kLeafLevel)) {
+      switch (memory_.kind_of(old, kLeafLevel)) {
         case EntryKind::kFrame: {
           Frame& frame = memory_.frame(old.pfn());
           drop_attached_entry(memory_, table.frame(), frame, slot);
@@ -129,6 +134,7 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
         case EntryKind::kSwap:
         case EntryKind::kMigration:
         case EntryKind::kPoison:
+        case EntryKind::kMalformed:
         case EntryKind::kMarker:
           break;
       }

@@ -37,6 +37,7 @@ namespace quire {
   X(kFaultSpurious, "pgfault_spurious")                                                                \
   X(kCowCopy, "cow_copy")                             /* pages copied by write faults */               \
   X(kCowReuse, "cow_reuse")                           /* pages found exclusive and reused */           \
+  X(kMalformed, "pgtable_malformed")                  /* entries that name no table or frame (S0.22) */ \
   X(kFlush, "tlb_flush")                              /* flushes asked of the platform */              \
   X(kFlushDeferredDrop, "tlb_deferred_drop")          /* shares and frames dropped after a flush */
 // clang-format on

@@ -95,7 +95,7 @@ void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentRe
     Entry entry = source.entry(slot);
     if (entry.is_absent()) continue;
     --left;
-    switch (memory.zero().kind_of(entry, from.level)) {
+    switch (memory.kind_of(entry, from.level)) {
       case EntryKind::kTable:
         add_share(memory.frame(entry.pfn()));
         if (entry.writable()) clear_write_in_place(source, slot);
@@ -116,6 +116,9 @@ void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentRe
       case EntryKind::kPoison:
       case EntryKind::kMarker:
         to.install(slot, entry);
+        break;
+      case EntryKind::kMalformed:
+        memory.report_malformed(entry, from.level, "a copy");  // stays with the original, never shared
         break;
       case EntryKind::kSwap:
         // No swap device exists yet, so nothing makes such an entry; copying one needs its slot counted (S0.18).
@@ -147,7 +150,7 @@ void release_table(MemoryManager& memory, Frame& table) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     --left;
-    switch (memory.zero().kind_of(entry, table.level)) {
+    switch (memory.kind_of(entry, table.level)) {
       case EntryKind::kTable:
         release_table(memory, memory.frame(entry.pfn()));
         break;
@@ -160,6 +163,7 @@ void release_table(MemoryManager& memory, Frame& table) {
       case EntryKind::kSwap:
       case EntryKind::kMigration:
       case EntryKind::kPoison:
+      case EntryKind::kMalformed:
       case EntryKind::kMarker:
       case EntryKind::kAbsent:
         break;
@@ -182,7 +186,7 @@ void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& coun
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     --left;
-    if (memory.zero().kind_of(entry, table.level) == EntryKind::kTable) count_subtree(memory, memory.frame(entry.pfn()), count);
+    if (memory.kind_of(entry, table.level) == EntryKind::kTable) count_subtree(memory, memory.frame(entry.pfn()), count);
   }
 }
 

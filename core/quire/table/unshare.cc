@@ -16,7 +16,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
   // What the caller saw is looked at again: a sibling may have done the work (R3).
   const Entry entry = table.entry(slot);
   const Level below = table.level().below();
-  switch (memory.zero().kind_of(entry, table.level())) {
+  switch (memory.kind_of(entry, table.level())) {
     case EntryKind::kZeroTable: {
       if (frames.held() == 0) return {State::kNeedsFrame, 0, std::nullopt};
       NewTable copy(memory, *frames.take(), below);
@@ -59,6 +59,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
     case EntryKind::kSwap:
     case EntryKind::kMigration:
     case EntryKind::kPoison:
+    case EntryKind::kMalformed:
     case EntryKind::kMarker:
       return {State::kChanged, 0, std::nullopt};
   }

@@ -4,7 +4,6 @@
 // once, with no frame, no count and no shared line written. They are told by identity: their frames are neighbours.
 #pragma once
 
-#include "quire/arch/entry.h"
 #include "quire/base/errno.h"
 #include "quire/base/geometry.h"
 #include "quire/base/types.h"
@@ -24,15 +23,6 @@ class ZeroObjects {
   [[nodiscard]] bool is_zero(Pfn pfn) const { return pfn.raw() - base_.raw() < count_; }
   /// How many frames they are: they never come back to the pool.
   [[nodiscard]] PageCount count() const { return PageCount(count_); }
-
-  /// What an entry of a table at `level` is, zero objects included. The one place where kinds are told.
-  [[nodiscard]] EntryKind kind_of(Entry entry, Level level) const {
-    const EntryKind kind = entry.kind_without_zero(level == kLeafLevel);
-    if ((kind == EntryKind::kFrame || kind == EntryKind::kTable) && is_zero(entry.pfn())) {
-      return kind == EntryKind::kFrame ? EntryKind::kZeroFrame : EntryKind::kZeroTable;
-    }
-    return kind;
-  }
 
  private:
   Pfn base_;

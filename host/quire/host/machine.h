@@ -67,6 +67,7 @@ class Machine : private platform::Machine {
   [[nodiscard]] const PhysicalMemory& physical() const { return physical_; }
   /// What the simulated hardware saw and should not have seen; empty unless the memory manager is wrong.
   [[nodiscard]] const ViolationLog& violations() const { return violations_; }
+  void forget_violations() { violations_.clear(); }
   /// Frames in use, the machine's own and zero objects included.
   [[nodiscard]] PageCount frames_in_use();
 

@@ -16,6 +16,11 @@ void ViolationLog::report(const char* invariant, const char* what, std::uint64_t
   ++count_;
 }
 
+void ViolationLog::clear() {
+  const std::lock_guard guard(mutex_);
+  count_ = 0;
+}
+
 std::size_t ViolationLog::count() const {
   const std::lock_guard guard(mutex_);
   return count_;

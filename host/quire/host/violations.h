@@ -19,6 +19,8 @@ struct Violation {
 class ViolationLog {
  public:
   void report(const char* invariant, const char* what, std::uint64_t address, std::uint64_t frame);
+  /// Forgets all; for tests that provoke one.
+  void clear();
   /// All sightings so far, also those that were not kept.
   [[nodiscard]] std::size_t count() const;
   /// The `n`-th sighting kept; an empty one beyond.

@@ -1,7 +1,7 @@
 #include "fs/memory/directory.h"
 
 #include <linux/fs.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/directory_file.h"
 #include "fs/memory/memory_file.h"

@@ -3,7 +3,7 @@
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>

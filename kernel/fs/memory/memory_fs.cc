@@ -1,7 +1,7 @@
 #include "fs/memory/memory_fs.h"
 
 #include <linux/magic.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/memory/directory.h"
 #include "fs/memory/page_memory.h"

@@ -1,6 +1,6 @@
 #include "fs/memory/node.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/permission.h"
 #include "time/clock.h"
@@ -38,6 +38,7 @@ Result<void> MemoryNode::ensure_loaded() {
   Guard guard(attributes_lock_);
   if (!is_loaded_.load(std::memory_order_relaxed)) {
     attributes_ = loaded;
+    on_loaded(loaded);
     is_loaded_.store(true, std::memory_order_release);
   }
   return {};

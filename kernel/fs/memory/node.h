@@ -31,8 +31,10 @@ class MemoryNode : public Inode {
   MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t type);
   ~MemoryNode() override;
 
-  /// Sets the attributes of a node that has none yet.
+  /// The attributes of a node that has none yet.
   virtual Result<Attributes> load() { return fail(Errno::kIo); }
+  /// Called once with what load() said, before anybody sees it. Locks: a spin lock is held.
+  virtual void on_loaded(const Attributes&) {}
   /// The attributes are about to change for good; an overlay node makes itself known to its directory.
   virtual Result<void> before_change() { return {}; }
   /// Cuts or extends the contents. Called with the mutex held. Errors: EINVAL for what has no size.

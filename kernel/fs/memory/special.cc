@@ -1,6 +1,6 @@
 #include "fs/memory/special.h"
 
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 namespace quire::kernel {
 

@@ -1,7 +1,7 @@
 #include "fs/overlay/overlay_directory.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include "fs/directory_file.h"
 #include "fs/overlay/overlay_file.h"
@@ -73,10 +73,6 @@ Result<void> OverlayDirectory::lookup_ahead(std::span<const std::string_view> na
   QUIRE_CHECK(lower_->lookup_ahead(names, lower_found));
   OverlayDirectory* directory = this;
   for (std::size_t i = 0; i < lower_found.size() && directory != nullptr; ++i) {
-    if (!lower_found[i]) {
-      found.push_back(nullptr);
-      break;
-    }
     QUIRE_TRY(const std::uint32_t type, lower_found[i]->type());
     QUIRE_TRY(RefPtr<Inode> node, directory->wrap(names[i], std::move(lower_found[i])));
     directory = type == S_IFDIR ? static_cast<OverlayDirectory*>(node.get()) : nullptr;
@@ -113,18 +109,19 @@ bool OverlayDirectory::hides(std::string_view name, std::uint64_t end_cookie) {
   return entry != nullptr && entry->cookie < end_cookie;
 }
 
+std::uint64_t OverlayDirectory::next_cookie() {
+  Guard guard(fs().names_lock);
+  return names_.next_cookie();
+}
+
 template <typename Visit>
-Result<void> OverlayDirectory::for_each_below(Visit visit) {
+Result<void> OverlayDirectory::for_each_below(std::uint64_t end_cookie, Visit visit) {
   if (!lower_) return {};
   struct Context {
     OverlayDirectory& directory;
     std::uint64_t end_cookie;
     Visit& visit;
-  } context{.directory = *this, .end_cookie = 0, .visit = visit};
-  {
-    Guard guard(fs().names_lock);
-    context.end_cookie = names_.next_cookie();
-  }
+  } context{.directory = *this, .end_cookie = end_cookie, .visit = visit};
   QUIRE_TRY(const RefPtr<File> below, lower_->open(O_RDONLY | O_DIRECTORY));
   std::uint64_t offset = 0;
   return below->read_directory(
@@ -139,7 +136,7 @@ Result<void> OverlayDirectory::for_each_below(Visit visit) {
 Result<void> OverlayDirectory::check_empty() {
   QUIRE_CHECK(MemoryDirectory::check_empty());
   bool has_name = false;
-  QUIRE_CHECK(for_each_below([&has_name](const DirectoryEntry&) {
+  QUIRE_CHECK(for_each_below(next_cookie(), [&has_name](const DirectoryEntry&) {
     has_name = true;
     return Next::kStop;
   }));
@@ -151,12 +148,8 @@ Result<void> OverlayDirectory::merge_into(DirectoryListing& listing) {
   // The mutex keeps names from being removed meanwhile. Names may still be pinned, which adds them to the table: those come after
   // `end_cookie` and are listed as what is below.
   Guard guard(mutex);
-  std::uint64_t end_cookie = 0;
-  {
-    Guard names(fs().names_lock);
-    end_cookie = names_.next_cookie();
-  }
-  QUIRE_CHECK(for_each_below([&listing](const DirectoryEntry& entry) {
+  const std::uint64_t end_cookie = next_cookie();
+  QUIRE_CHECK(for_each_below(end_cookie, [&listing](const DirectoryEntry& entry) {
     listing.append(entry);
     return Next::kGoOn;
   }));

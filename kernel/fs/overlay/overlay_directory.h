@@ -30,10 +30,11 @@ class OverlayDirectory final : public OverlayNode<MemoryDirectory> {
   friend class OverlayPlace;
   Result<RefPtr<Inode>> wrap(std::string_view name, RefPtr<Inode> lower);
   [[nodiscard]] bool hides(std::string_view name, std::uint64_t end_cookie);
-  /// Calls visit(entry) for every name below that the table does not know, until it says kStop.
+  [[nodiscard]] std::uint64_t next_cookie();
+  /// Calls visit(entry) for every name below that the table did not know when its next cookie was `end_cookie`, until it says kStop.
   enum class Next : std::uint8_t { kGoOn, kStop };
   template <typename Visit>
-  Result<void> for_each_below(Visit visit);
+  Result<void> for_each_below(std::uint64_t end_cookie, Visit visit);
 };
 
 }  // namespace quire::kernel

@@ -1,7 +1,7 @@
 #include "fs/overlay/overlay_file.h"
 
 #include <linux/fcntl.h>
-#include <linux/stat.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -18,12 +18,9 @@ OverlayFile::OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t
 OverlayFile::OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower, RefPtr<OverlayFs> fs)
     : OverlayNode(std::move(directory), name, std::move(lower), std::move(fs)) {}
 
-Result<Attributes> OverlayFile::load() {
-  QUIRE_TRY(const Attributes below, lower_->attributes());
-  Guard guard(mutex);
-  lower_end_ = below.size;
-  lower_blocks_ = below.blocks;
-  return below;
+void OverlayFile::on_loaded(const Attributes& attributes) {
+  lower_end_ = attributes.size;
+  lower_blocks_ = attributes.blocks;
 }
 
 Result<RefPtr<File>> OverlayFile::open(std::uint32_t flags) {

@@ -17,7 +17,7 @@ class OverlayFile final : public OverlayNode<MemoryFile> {
   Result<RefPtr<File>> open(std::uint32_t flags) override;
 
  protected:
-  Result<Attributes> load() override;
+  void on_loaded(const Attributes& attributes) override;
   Result<void> fill(std::uint64_t index, PageStore::Page page) override;
   Result<void> read_hole(IoBuffer& buffer, std::uint64_t offset, std::size_t n) override;
   [[nodiscard]] std::uint64_t end_of_lower_data() const override { return lower_end_; }

@@ -1,0 +1,174 @@
+// The name space at start: what is mounted where.
+#include <linux/magic.h>
+#include <sys/stat.h>
+
+#include "boot/launch.h"
+#include "drivers/console_port.h"
+#include "fs/devices.h"
+#include "fs/lookup.h"
+#include "fs/memory/memory_fs.h"
+#include "fs/mount.h"
+#include "fs/nine_p/file_system.h"
+#include "fs/overlay/overlay_fs.h"
+#include "fs/permission.h"
+#include "fs/procfs/procfs.h"
+#include "fs/vfs.h"
+#include "fs/walk.h"
+#include "tty/streams.h"
+
+namespace quire::kernel {
+namespace {
+
+constexpr std::uint32_t kStickyForAll = 01777;
+
+RefPtr<OverlayFs>& root_overlay() {
+  static RefPtr<OverlayFs>& overlay = *new RefPtr<OverlayFs>;  // never destroyed, see dentry_cache()
+  return overlay;
+}
+
+std::unique_ptr<Mount> make_mount(RefPtr<FileSystem> fs, std::string_view source, MountAccess access) {
+  return std::make_unique<Mount>(std::move(fs), source, access);
+}
+
+Result<void> mount_root() {
+  NinePTransport* transport = nine_p_transport(launch().root);
+  if (transport == nullptr) return fail(Errno::kNoDev);
+  RefPtr<Inode> root;
+  const nine_p::Sharing sharing = launch().root_writable ? nine_p::Sharing::kShared : nine_p::Sharing::kStable;
+  QUIRE_TRY(RefPtr<FileSystem> fs, nine_p::FileSystem9p::mount(*transport, sharing, root));
+  if (!launch().root_writable) {
+    root_overlay() = make_overlay_fs();
+    fs = root_overlay();
+    root = make_overlay_root(root_overlay(), std::move(root));
+  }
+  QUIRE_CHECK(mount_table().mount(nullptr, make_mount(std::move(fs), launch().root, MountAccess::kReadWrite), std::move(root)));
+  return {};
+}
+
+/// The directory `path`; in the overlay, directories on the way are made. Errors: ENOENT on a writable root, where they are not.
+Result<RefPtr<Dentry>> directory_at(std::string_view path) {
+  RefPtr<Dentry> at = mount_table().root();
+  while (!path.empty()) {
+    const std::string_view name = path.substr(0, path.find('/'));
+    path.remove_prefix(std::min(path.size(), name.size() + 1));
+    if (name.empty()) continue;
+    QUIRE_TRY(RefPtr<Dentry> next, lookup(*at, std::span(&name, 1)));
+    if (next->is_symlink()) {
+      Walker walker;
+      QUIRE_CHECK(walker.begin(at, mount_table().root(), name));
+      QUIRE_TRY(next, walker.resolve(FinalLink::kFollow));
+    }
+    if (next->is_negative()) {
+      if (!at->inode()->caches_absence()) return fail(Errno::kNoEnt);
+      QUIRE_TRY(RefPtr<Inode> made, at->inode()->create(name, S_IFDIR | 0755U, 0));
+      QUIRE_TRY(next, publish_new(*at, name, std::move(made)));
+    }
+    at = std::move(next);
+  }
+  return at;
+}
+
+Result<void> mount_at(std::string_view path, RefPtr<FileSystem> fs, std::string_view source, RefPtr<Inode> root,
+                      MountAccess access = MountAccess::kReadWrite) {
+  QUIRE_TRY(RefPtr<Dentry> where, directory_at(path));
+  QUIRE_CHECK(mount_table().mount(std::move(where), make_mount(std::move(fs), source, access), std::move(root)));
+  return {};
+}
+
+Result<void> mount_memory(std::string_view path, std::string_view type, std::uint32_t permissions,
+                          MountAccess access = MountAccess::kReadWrite) {
+  const RefPtr<MemoryFs> fs = make_memory_fs(type);
+  return mount_at(path, fs, type, make_memory_root(fs, permissions), access);
+}
+
+struct DeviceNode {
+  std::string_view name;
+  std::uint32_t major, minor, permissions;
+};
+constexpr DeviceNode kDevices[] = {
+    {"null", 1, 3, 0666},   {"zero", 1, 5, 0666},    {"full", 1, 7, 0666}, {"random", 1, 8, 0666},
+    {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666}, {"console", 5, 1, 0620},
+};
+struct DeviceLink {
+  std::string_view name, target;
+};
+constexpr DeviceLink kDeviceLinks[] = {
+    {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+};
+
+Result<void> mount_devices() {
+  const RefPtr<MemoryFs> fs = make_memory_fs("devtmpfs");
+  const RefPtr<Inode> root = make_memory_root(fs, 0755);
+  for (const DeviceNode& device : kDevices) {
+    QUIRE_TRY(const RefPtr<Inode> node, root->create(device.name, S_IFCHR | device.permissions, device_number(device.major, device.minor)));
+    if (device.name != "console") continue;
+    // The caller's terminal belongs to the caller.
+    AttributeChange owner;
+    owner.uid = launch().uid;
+    owner.gid = launch().gid;
+    QUIRE_CHECK(node->set_attributes(owner));
+  }
+  for (const DeviceLink& link : kDeviceLinks) QUIRE_CHECK(root->symlink(link.name, link.target));
+  QUIRE_CHECK(root->create("pts", S_IFDIR | 0755U, 0));
+  QUIRE_CHECK(root->create("shm", S_IFDIR | kStickyForAll, 0));
+  QUIRE_CHECK(mount_at("/dev", fs, "devtmpfs", root));
+  return mount_memory("/dev/shm", "tmpfs", kStickyForAll);
+}
+
+Result<void> mount_shares() {
+  for (const Launch::RwMount& share : launch().rw) {
+    NinePTransport* transport = nine_p_transport(share.tag);
+    if (transport == nullptr) return fail(Errno::kNoDev);
+    RefPtr<Inode> root;
+    QUIRE_TRY(RefPtr<FileSystem> fs, nine_p::FileSystem9p::mount(*transport, nine_p::Sharing::kShared, root));
+    QUIRE_CHECK(mount_at(share.path, std::move(fs), share.tag, std::move(root)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> mount_everything() {
+  QUIRE_CHECK(mount_root());
+  QUIRE_CHECK(mount_memory("/tmp", "tmpfs", kStickyForAll));
+  QUIRE_CHECK(mount_devices());
+  QUIRE_CHECK(mount_at("/proc", make_ref<PseudoFileSystem>("proc", static_cast<std::uint64_t>(PROC_SUPER_MAGIC)), "proc", procfs_root()));
+  // The host's is not about this machine; an empty one makes programs ask /proc instead.
+  QUIRE_CHECK(mount_memory("/sys", "tmpfs", 0555, MountAccess::kReadOnly));
+  QUIRE_CHECK(mount_shares());
+  leave_boot_identity();
+  return {};
+}
+
+RefPtr<FsContext> initial_fs_context(std::string_view cwd) {
+  RefPtr<FsContext> context = make_ref<FsContext>();
+  context->root = context->cwd = mount_table().root();
+  context->umask = launch().umask;
+  Walker walker(Identity{});
+  if (walker.begin(context->root, context->root, cwd)) {
+    Result<RefPtr<Dentry>> found = walker.resolve(FinalLink::kFollow);
+    if (found && (*found)->is_directory()) context->cwd = std::move(*found);
+  }
+  return context;
+}
+
+Result<void> open_standard_files(FdTable& table) {
+  for (int fd = 0; fd < 3; ++fd) {
+    QUIRE_TRY(RefPtr<File> file, open_standard_stream(fd));
+    if (launch().tty.find(static_cast<char>('0' + fd)) != std::string_view::npos) {
+      QUIRE_TRY(file->dentry, directory_at("/dev/console"));
+      file->inode = file->dentry->inode();
+    }
+    QUIRE_CHECK(table.install(std::move(file), fd, false));
+  }
+  return {};
+}
+
+unsigned overlay_files_written() { return root_overlay() ? root_overlay()->files_written.load() : 0; }
+
+void drop_file_systems() {
+  root_overlay() = nullptr;
+  mount_table().drop();
+}
+
+}  // namespace quire::kernel

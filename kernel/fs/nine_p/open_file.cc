@@ -1,0 +1,68 @@
+#include "fs/nine_p/open_file.h"
+
+#include <linux/fcntl.h>
+
+namespace quire::kernel::nine_p {
+
+Result<std::size_t> OpenFile::read(IoBuffer& buffer, std::uint64_t offset) {
+  std::size_t done = 0;
+  while (buffer.size() > 0) {
+    const Result<std::size_t> n = file_->client().read(fid_.get(), offset + done, buffer.size(), buffer);
+    if (!n) {
+      if (done == 0) return fail(n.error());
+      break;
+    }
+    if (*n == 0) break;
+    done += *n;
+  }
+  return done;
+}
+
+Result<std::size_t> OpenFile::write(IoBuffer& buffer, std::uint64_t offset) {
+  Guard guard(file_->mutex);
+  if ((flags.load() & O_APPEND) != 0) {
+    QUIRE_TRY(const Attributes now, file_->attributes());
+    offset = now.size;
+  }
+  std::size_t done = 0;
+  while (buffer.size() > 0) {
+    const Result<std::size_t> n = file_->client().write(fid_.get(), offset + done, buffer.size(), buffer);
+    if (!n) {
+      if (done == 0) return fail(n.error());
+      break;
+    }
+    done += *n;
+  }
+  return done;
+}
+
+Result<void> OpenFile::truncate(std::uint64_t size) {
+  AttributeChange change;
+  change.size = size;
+  return file_->client().setattr(fid_.get(), change);
+}
+
+Result<void> OpenDirectory::fill() {
+  listing_.clear();
+  std::uint64_t from = 0;
+  for (;;) {
+    QUIRE_TRY(const std::size_t count, directory_->client().readdir(
+                                           fid_.get(), from,
+                                           [](void* to, const DirectoryEntry& entry) {
+                                             static_cast<DirectoryListing*>(to)->append(entry);
+                                           },
+                                           &listing_));
+    if (count == 0) return {};
+    // A server that never comes to an end must not fill memory.
+    if (listing_.size() > kMaxEntries) return fail(Errno::kIo);
+  }
+}
+
+Result<void> OpenDirectory::read_directory(std::uint64_t& offset, DirectorySink sink, void* context) {
+  Guard guard(lock_);
+  if (offset == 0) QUIRE_CHECK(fill());
+  listing_.read(offset, sink, context);
+  return {};
+}
+
+}  // namespace quire::kernel::nine_p

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""`./quire test`: builds and runs every suite, and ends with one line that counts them all.
+
+Usage: ./quire test [--quick] [--list] [SUITE...]
+
+A suite is a build and the tests it is good for; each test, and each gate that is passed or not (a build that must be free of warnings),
+counts as one. A suite that finds no test fails. Logs and JUnit files are in build/test/.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "build/test"
+JOBS = str(len(os.sched_getaffinity(0)))
+# What a suite counts besides tests: lines such as "model: 1,000,000 operations, 312 audits".
+COUNTS = re.compile(r"^[a-z_ ]+: \d[\d,']* [a-z].*$", re.M)
+
+
+@dataclasses.dataclass
+class Tally:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    counts: list = dataclasses.field(default_factory=list)
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+PASSED, FAILED = Tally(passed=1), Tally(failed=1)
+
+
+def say(text):
+    print(text, flush=True)
+
+
+class Log:
+    """Runs commands with their output in a file, and shows the end of it if one fails."""
+
+    def __init__(self, name):
+        self.path = RESULTS / f"{name}.log"
+        self.path.write_bytes(b"")
+
+    def run(self, *words, shown_lines=60, **options):
+        with self.path.open("ab") as file:
+            begin = file.tell()
+            status = subprocess.run([str(word) for word in words], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=file,
+                                    stderr=subprocess.STDOUT, check=False, **options).returncode
+        if status != 0:
+            lines = self.path.read_bytes()[begin:].decode(errors="replace").splitlines()
+            say("\n".join("    " + line for line in lines[-shown_lines:]))
+        return status == 0
+
+
+def build(log, preset, *targets):
+    configured = (ROOT / "build" / preset / "build.ninja").exists() or log.run("cmake", "--preset", preset)
+    return configured and log.run("ninja", "-j", JOBS, "-C", ROOT / "build" / preset, *targets)
+
+
+def read_junit(path):
+    """Counts the cases of a JUnit file; an unreadable one counts as a failure."""
+    try:
+        cases = list(ElementTree.parse(path).getroot().iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return FAILED
+    if not cases:
+        return FAILED
+    tally = Tally()
+    for case in cases:
+        if case.find("failure") is not None or case.find("error") is not None:
+            tally.failed += 1
+        elif case.find("skipped") is not None or case.get("status") in {"disabled", "notrun"}:
+            tally.skipped += 1
+        else:
+            tally.passed += 1
+        tally.counts += COUNTS.findall(case.findtext("system-out") or "")
+    return tally
+
+
+def with_status(succeeded, tally):
+    """A runner that failed although every test passed is a failure too."""
+    if not succeeded and tally.failed == 0:
+        tally.failed += 1
+    return tally
+
+
+def ctest(log, name, preset, *options):
+    report = RESULTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    succeeded = log.run("ctest", "--test-dir", ROOT / "build" / preset, "-j", JOBS, "--output-on-failure", "--no-tests=error",
+                        "--timeout", "900", "--test-output-size-passed", "100000", "--output-junit", report, *options)
+    return with_status(succeeded, read_junit(report))
+
+
+def pytest(log, name, *options):
+    report = RESULTS / f"{name}.xml"
+    report.unlink(missing_ok=True)
+    succeeded = log.run("/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junit-xml", report, *options)
+    return with_status(succeeded, read_junit(report))
+
+
+def hosted(preset, *options, quick_options=()):
+    """A suite of GoogleTest programs under one preset."""
+
+    def run(log, quick):
+        if not build(log, preset):
+            return FAILED
+        return ctest(log, preset, preset, *options, *(quick_options if quick else ()))
+
+    return run
+
+
+def gate(preset):
+    """A build that must succeed, free of warnings."""
+    return lambda log, quick: PASSED if build(log, preset) else FAILED
+
+
+def project(log, quick):
+    if not build(log, "freestanding"):
+        return FAILED
+    return pytest(log, "project", "tests/project")
+
+
+def end_to_end(log, quick):
+    if not (build(log, "release", "command") and build(log, "kernel")):
+        return FAILED
+    return pytest(log, "e2e", "tests/e2e", *(["-m", "not slow"] if quick else []))
+
+
+def tidy(log, quick):
+    sources = subprocess.run(["git", "ls-files", "core/*.cc", "host/*.cc", "cli/*.cc"], cwd=ROOT, capture_output=True, text=True,
+                             check=True).stdout.split()
+    if not build(log, "locks"):  # for its compile_commands.json
+        return FAILED
+    known = (ROOT / "build/locks/compile_commands.json").read_text()
+    sources = [source for source in sources if source in known]
+    command = ["xargs", "-P", JOBS, "-n", "4", "clang-tidy-19", "--quiet", "-p", ROOT / "build/locks"]
+    with (RESULTS / "tidy.list").open("w+") as names:
+        names.write("\n".join(sources))
+        names.seek(0)
+        return PASSED if log.run(*command, "-a", names.name) else FAILED
+
+
+# In the order in which they are run: what finds most in the shortest time comes first.
+SUITES = {
+    "project": project,
+    "debug": hosted("debug", quick_options=("-LE", "model|oom")),
+    "e2e": end_to_end,
+    "locks": gate("locks"),
+    "asan": hosted("asan", "-L", "asan"),
+    "tsan": hosted("tsan", "-L", "tsan"),
+}
+QUICK = ("project", "debug", "e2e")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./quire test", description="Builds and runs the project's tests.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"suites to run (default: all): {', '.join(SUITES)}")
+    parser.add_argument("--quick", action="store_true", help=f"the short tests of {', '.join(QUICK)}")
+    parser.add_argument("--list", action="store_true", help="print the names of the suites and exit")
+    options = parser.parse_args()
+    for name in options.suites:
+        if name not in SUITES:
+            parser.error(f"there is no suite '{name}' (choices: {', '.join(SUITES)})")
+    if options.list:
+        print("\n".join(SUITES))
+        return 0
+
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    total = Tally()
+    for name in options.suites or (QUICK if options.quick else SUITES):
+        begin = time.monotonic()
+        tally = SUITES[name](Log(name), options.quick)
+        say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s)")
+        for line in tally.counts:
+            say(f"  {line}")
+        total += tally
+    say(str(total))
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
