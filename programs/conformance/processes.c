@@ -73,6 +73,7 @@ static void child_signals(void) {
   if (child == 0) {
     for (;;) pause();
   }
+  setpgid(child, child);  // a group of its own is no orphan, whoever started this program
   kill(child, SIGSTOP);
   waitpid(child, &status, WUNTRACED);
   fact("WUNTRACED: %s; SIGCHLD code is CLD_STOPPED %d, status is SIGSTOP %d", in_words(status), last_code == CLD_STOPPED,
