@@ -150,8 +150,9 @@ SyscallResult sys_execve(const SyscallArgs& args) {
 }
 
 SyscallResult sys_execveat(const SyscallArgs& args) {
-  QUIRE_TRY(const std::string name, copy_string_from_user(address_argument(args, 1), kLongestPath));
-  QUIRE_TRY(const std::string path, executable_path(int_argument(args, 0), name, uint_argument(args, 4)));
+  const Result<std::string> name = copy_string_from_user(address_argument(args, 1), kLongestPath);
+  if (!name) return fail(name.error());
+  QUIRE_TRY(const std::string path, executable_path(int_argument(args, 0), *name, uint_argument(args, 4)));
   QUIRE_TRY(RefPtr<File> file, open_executable(path));
   return exec_file(std::move(file), path, address_argument(args, 2), address_argument(args, 3), args.frame);
 }
