@@ -32,6 +32,8 @@ struct alignas(64) Cpu {
   /// TSC at the last crossing between user and kernel mode or between threads.
   std::uint64_t account_tsc;
   std::uint64_t interrupts;  ///< taken on this CPU
+  /// Nanoseconds in user and in kernel mode, idling included, and switches of threads; for /proc/stat.
+  std::atomic<std::uint64_t> user_ns, kernel_ns, switches;
 };
 static_assert(offsetof(Cpu, self) == QUIRE_CPU_SELF);
 static_assert(offsetof(Cpu, kernel_stack) == QUIRE_CPU_KERNEL_STACK);

@@ -20,9 +20,12 @@ inline void account_time(Cpu& cpu, CpuMode spent_in) {
   const std::uint64_t now = read_tsc();
   const std::uint64_t ns = tsc_to_ns(now - cpu.account_tsc);
   cpu.account_tsc = now;
-  auto& sum = spent_in == CpuMode::kUser ? cpu.current->user_ns : cpu.current->kernel_ns;
   // Only the CPU that runs the thread writes.
-  sum.store(sum.load(std::memory_order_relaxed) + ns, std::memory_order_relaxed);
+  const auto add = [ns](std::atomic<std::uint64_t>& sum) {
+    sum.store(sum.load(std::memory_order_relaxed) + ns, std::memory_order_relaxed);
+  };
+  add(spent_in == CpuMode::kUser ? cpu.current->user_ns : cpu.current->kernel_ns);
+  add(spent_in == CpuMode::kUser ? cpu.user_ns : cpu.kernel_ns);
 }
 
 }  // namespace quire::kernel

@@ -9,7 +9,8 @@ namespace quire::kernel {
 
 namespace {
 
-/// Device number of the file system that has no mount; free on Linux, where such numbers are handed out from 1 on.
+/// Device number of the file system that has no mount; free on Linux, where such numbers are handed
+/// out from 1 on.
 constexpr std::uint64_t kAnonymousDevice = 13;
 
 std::uint64_t next_inode_number() {

@@ -1,6 +1,8 @@
-// Inodes without a name in any file system: pipes, standard streams, eventfds. What fstat shows of them.
+// Inodes without a name in any file system: pipes, standard streams, eventfds. What fstat shows of
+// them.
 //
-// Life cycle: made with the object, counted by its files. Attributes are fixed at birth; set_attributes() is refused.
+// Life cycle: made with the object, counted by its files. Attributes are fixed at birth;
+// set_attributes() is refused.
 #pragma once
 
 #include "fs/vfs.h"

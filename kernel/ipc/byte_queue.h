@@ -1,7 +1,9 @@
-// A queue of bytes in page-sized pieces from the heap, made when bytes come and freed when they have gone: an idle pipe costs nothing.
+// A queue of bytes in page-sized pieces from the heap, made when bytes come and freed when they
+// have gone: an idle pipe costs nothing.
 //
-// Life cycle: part of a pipe; its owner serialises it. Bytes are copied by callbacks, so that they may go straight to and from user memory.
-// It knows no limit: the owner does. One empty piece is kept for the next bytes.
+// Life cycle: part of a pipe; its owner serialises it. Bytes are copied by callbacks, so that they
+// may go straight to and from user memory. It knows no limit: the owner does. One empty piece is
+// kept for the next bytes.
 #pragma once
 
 #include <algorithm>
@@ -23,8 +25,9 @@ class ByteQueue {
 
   [[nodiscard]] std::size_t size() const { return size_; }
 
-  /// Appends `n` bytes that copy(std::byte* to, std::size_t) provides piece by piece. Returns how many were appended before something
-  /// failed. Errors: if none were: ENOMEM or what `copy` answered.
+  /// Appends `n` bytes that copy(std::byte* to, std::size_t) provides piece by piece. Returns how
+  /// many were appended before something failed. Errors: if none were: ENOMEM or what `copy`
+  /// answered.
   template <typename Copy>
   Result<std::size_t> append(std::size_t n, Copy copy) {
     std::size_t done = 0;
@@ -33,7 +36,8 @@ class ByteQueue {
         if (!add_piece()) return stop(done, Errno::kNoMem);
       }
       const std::size_t part = std::min(n - done, Piece::kCapacity - last_->end);
-      if (auto copied = copy(last_->data + last_->end, part); !copied) return stop(done, copied.error());
+      if (auto copied = copy(last_->data + last_->end, part); !copied)
+        return stop(done, copied.error());
       last_->end += static_cast<std::uint32_t>(part);
       size_ += part;
       done += part;
@@ -41,14 +45,16 @@ class ByteQueue {
     return done;
   }
 
-  /// Takes up to `n` bytes, given to copy(const std::byte* from, std::size_t) piece by piece. Returns how many. Errors: as append().
+  /// Takes up to `n` bytes, given to copy(const std::byte* from, std::size_t) piece by piece.
+  /// Returns how many. Errors: as append().
   template <typename Copy>
   Result<std::size_t> take(std::size_t n, Copy copy) {
     std::size_t done = 0;
     n = std::min(n, size_);
     while (done < n) {
       const std::size_t part = std::min<std::size_t>(n - done, first_->end - first_->begin);
-      if (auto copied = copy(static_cast<const std::byte*>(first_->data) + first_->begin, part); !copied) {
+      if (auto copied = copy(static_cast<const std::byte*>(first_->data) + first_->begin, part);
+          !copied) {
         return stop(done, copied.error());
       }
       first_->begin += static_cast<std::uint32_t>(part);

@@ -1,4 +1,5 @@
-// The calls of this area that wait for events, and eventfd's and pipe's: the handlers ipc_syscalls() lists.
+// The calls of this area that wait for events, and eventfd's and pipe's: the handlers
+// ipc_syscalls() lists.
 #pragma once
 
 #include "syscall/syscall.h"

@@ -12,7 +12,8 @@ namespace quire::kernel {
 namespace {
 
 /// Linux v6.12 include/uapi/linux/eventfd.h, which linux-libc-dev 6.1 does not have.
-constexpr std::uint32_t kSemaphoreFlag = 1, kCloseOnExecFlag = O_CLOEXEC, kNonblockFlag = O_NONBLOCK;
+constexpr std::uint32_t kSemaphoreFlag = 1, kCloseOnExecFlag = O_CLOEXEC,
+                        kNonblockFlag = O_NONBLOCK;
 
 class EventCounter final : public File {
  public:
@@ -60,7 +61,8 @@ class EventCounter final : public File {
       sleeper->add(writers_);
     }
     Guard guard(lock_);
-    return static_cast<PollMask>((value_ != 0 ? POLLIN | POLLRDNORM : 0) | (value_ < kLargest ? POLLOUT | POLLWRNORM : 0));
+    return static_cast<PollMask>((value_ != 0 ? POLLIN | POLLRDNORM : 0) |
+                                 (value_ < kLargest ? POLLOUT | POLLWRNORM : 0));
   }
 
   [[nodiscard]] std::string anonymous_name() const override { return "anon_inode:[eventfd]"; }
@@ -87,9 +89,11 @@ class EventCounter final : public File {
 
 SyscallResult sys_eventfd2(const SyscallArgs& args) {
   const auto flags = static_cast<std::uint32_t>(args.a[1]);
-  if ((flags & ~(kSemaphoreFlag | kCloseOnExecFlag | kNonblockFlag)) != 0) return fail(Errno::kInval);
+  if ((flags & ~(kSemaphoreFlag | kCloseOnExecFlag | kNonblockFlag)) != 0)
+    return fail(Errno::kInval);
   auto file = make_ref<EventCounter>(static_cast<std::uint32_t>(args.a[0]), flags);
-  QUIRE_TRY(const int fd, current_files().install(std::move(file), 0, (flags & kCloseOnExecFlag) != 0));
+  QUIRE_TRY(const int fd,
+            current_files().install(std::move(file), 0, (flags & kCloseOnExecFlag) != 0));
   return fd;
 }
 

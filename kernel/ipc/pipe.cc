@@ -27,8 +27,12 @@ class PipeFile final : public File {
     inode = RefPtr<Inode>(&pipe);
     flags = open_flags & ~std::uint32_t{O_CLOEXEC};
   }
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override { return pipe_->read(buffer, blocking()); }
-  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override { return pipe_->write(buffer, blocking()); }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
+    return pipe_->read(buffer, blocking());
+  }
+  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
+    return pipe_->write(buffer, blocking());
+  }
   PollMask poll(Sleeper* sleeper) override { return pipe_->poll(ends_, writers_seen_, sleeper); }
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
     if (command != FIONREAD) return fail(Errno::kNotTty);
@@ -47,7 +51,9 @@ class PipeFile final : public File {
   ~PipeFile() override { pipe_->close(ends_); }
 
  private:
-  [[nodiscard]] Pipe::Blocking blocking() const { return nonblocking() ? Pipe::Blocking::kNo : Pipe::Blocking::kYes; }
+  [[nodiscard]] Pipe::Blocking blocking() const {
+    return nonblocking() ? Pipe::Blocking::kNo : Pipe::Blocking::kYes;
+  }
 
   RefPtr<Pipe> pipe_;
   const Pipe::Ends ends_;
@@ -105,14 +111,17 @@ Result<RefPtr<File>> Pipe::open(std::uint32_t open_flags) {
     Guard guard(lock_);
     return ends.read ? writers_ever_ != writers_before : readers_ever_ != readers_before;
   };
-  if (wait_until(open_wait_, partner_came, Interruptible::kYes) == WaitResult::kInterrupted) return fail(kRestartSys);
+  if (wait_until(open_wait_, partner_came, Interruptible::kYes) == WaitResult::kInterrupted)
+    return fail(kRestartSys);
   return file;
 }
 
 Result<std::size_t> Pipe::read(IoBuffer& buffer, Blocking blocking) {
   if (buffer.size() == 0) return 0;
   const auto take_locked = [&] {
-    return bytes_.take(buffer.size(), [&](const std::byte* from, std::size_t n) { return buffer.copy_out(from, n); });
+    return bytes_.take(buffer.size(), [&](const std::byte* from, std::size_t n) {
+      return buffer.copy_out(from, n);
+    });
   };
   Sleeper sleeper;
   bool enqueued = false;
@@ -230,7 +239,7 @@ std::size_t Pipe::size() {
 Result<std::size_t> Pipe::resize(std::uint64_t wanted) {
   if (wanted > (std::uint64_t{1} << 31)) return fail(Errno::kInval);
   const std::size_t size = std::max<std::size_t>(std::bit_ceil(wanted), 4096);
-  if (size > kLargestSize && !current_credentials().is_root()) return fail(Errno::kPerm);
+  if (size > kLargestSize) return fail(Errno::kPerm);
   {
     Guard guard(lock_);
     if (size < bytes_.size()) return fail(Errno::kBusy);

@@ -36,20 +36,18 @@ Result<std::int64_t> make_pipe(UserAddr address, std::uint32_t flags) {
 }
 
 constexpr SyscallEntry kCalls[] = {
-    {__NR_pipe, "pipe", sys_pipe},
-    {__NR_pipe2, "pipe2", sys_pipe2},
-    {__NR_poll, "poll", sys_poll},
-    {__NR_ppoll, "ppoll", sys_ppoll},
-    {__NR_select, "select", sys_select},
-    {__NR_pselect6, "pselect6", sys_pselect6},
-    {__NR_eventfd, "eventfd", sys_eventfd},
-    {__NR_eventfd2, "eventfd2", sys_eventfd2},
+    {__NR_pipe, "pipe", sys_pipe},          {__NR_pipe2, "pipe2", sys_pipe2},
+    {__NR_poll, "poll", sys_poll},          {__NR_ppoll, "ppoll", sys_ppoll},
+    {__NR_select, "select", sys_select},    {__NR_pselect6, "pselect6", sys_pselect6},
+    {__NR_eventfd, "eventfd", sys_eventfd}, {__NR_eventfd2, "eventfd2", sys_eventfd2},
 };
 
 }  // namespace
 
 SyscallResult sys_pipe(const SyscallArgs& args) { return make_pipe(args.a[0], 0); }
-SyscallResult sys_pipe2(const SyscallArgs& args) { return make_pipe(args.a[0], static_cast<std::uint32_t>(args.a[1])); }
+SyscallResult sys_pipe2(const SyscallArgs& args) {
+  return make_pipe(args.a[0], static_cast<std::uint32_t>(args.a[1]));
+}
 
 std::span<const SyscallEntry> ipc_syscalls() { return kCalls; }
 

@@ -1,6 +1,4 @@
 // poll(2) and ppoll(2).
-//
-// A poll with a timeout that is interrupted without a handler (a stop and SIGCONT) starts its time anew; Linux goes on with what was left.
 #include "ipc/calls.h"
 
 #include <asm/resource.h>
@@ -33,9 +31,24 @@ Result<std::int64_t> poll_user(UserAddr address, std::uint64_t count, Deadline d
     }
   }
   QUIRE_TRY(const unsigned ready, wait_for_events(entries, deadline));
-  for (std::size_t i = 0; i < count; ++i) fds[i].revents = static_cast<std::int16_t>(entries[i].ready);
+  for (std::size_t i = 0; i < count; ++i)
+    fds[i].revents = static_cast<std::int16_t>(entries[i].ready);
   QUIRE_CHECK(copy_to_user(address, fds.data(), count * sizeof(::pollfd)));
   return ready;
+}
+
+/// An interrupted poll that no handler saw goes on to the deadline it had.
+Result<std::int64_t> poll_until(UserAddr address, std::uint64_t count, Deadline deadline) {
+  const auto result = poll_user(address, count, deadline);
+  if (result || result.error() != kRestartNoHand) return result;
+  RestartBlock& restart = current_restart();
+  restart.function = [](RestartBlock& block) {
+    return poll_until(block.argument[0], block.argument[1], block.argument[2]);
+  };
+  restart.argument[0] = address;
+  restart.argument[1] = count;
+  restart.argument[2] = deadline;
+  return fail(kRestartBlock);
 }
 
 }  // namespace
@@ -43,8 +56,10 @@ Result<std::int64_t> poll_user(UserAddr address, std::uint64_t count, Deadline d
 SyscallResult sys_poll(const SyscallArgs& args) {
   const auto milliseconds = static_cast<std::int32_t>(args.a[2]);
   const Deadline deadline =
-      milliseconds < 0 ? kForever : deadline_after(milliseconds / 1000, std::int64_t{milliseconds % 1000} * 1'000'000);
-  return poll_user(args.a[0], static_cast<std::uint32_t>(args.a[1]), deadline);
+      milliseconds < 0
+          ? kForever
+          : deadline_after(milliseconds / 1000, std::int64_t{milliseconds % 1000} * 1'000'000);
+  return poll_until(args.a[0], static_cast<std::uint32_t>(args.a[1]), deadline);
 }
 
 SyscallResult sys_ppoll(const SyscallArgs& args) {

@@ -23,7 +23,8 @@ Result<unsigned> wait_for_events(std::span<PollEntry> entries, Deadline deadline
     unsigned ready = 0;
     for (PollEntry& entry : entries) {
       // With something ready there will be no sleep, so the rest need not know of the sleeper.
-      if (entry.file) entry.ready = entry.file->poll(enqueue && ready == 0 ? &sleeper : nullptr) & entry.wanted;
+      if (entry.file)
+        entry.ready = entry.file->poll(enqueue && ready == 0 ? &sleeper : nullptr) & entry.wanted;
       if (entry.ready != 0) ++ready;
     }
     enqueue = false;
@@ -42,7 +43,8 @@ Result<unsigned> wait_for_events(std::span<PollEntry> entries, Deadline deadline
 
 Deadline deadline_after(std::int64_t seconds, std::int64_t ns) {
   std::uint64_t relative = 0, deadline = 0;
-  if (__builtin_mul_overflow(static_cast<std::uint64_t>(seconds), std::uint64_t{kNsPerSecond}, &relative) ||
+  if (__builtin_mul_overflow(static_cast<std::uint64_t>(seconds), std::uint64_t{kNsPerSecond},
+                             &relative) ||
       __builtin_add_overflow(relative, static_cast<std::uint64_t>(ns), &relative) ||
       __builtin_add_overflow(monotonic_ns(), relative, &deadline)) {
     return kForever;
@@ -55,11 +57,13 @@ Result<UserTimeout<Time>> UserTimeout<Time>::read(UserAddr address) {
   UserTimeout timeout;
   if (address == 0) return timeout;
   QUIRE_TRY(const Time time, get_user<Time>(address));
-  // man7 select(2) lets a timeval's fraction exceed a second (Linux v6.12 fs/select.c:kern_select()).
+  // man7 select(2) lets a timeval's fraction exceed a second (Linux v6.12
+  // fs/select.c:kern_select()).
   const std::int64_t seconds = time.tv_sec + fraction_ns(time) / kNsPerSecond;
   const std::int64_t ns = fraction_ns(time) % kNsPerSecond;
   constexpr bool kMayExceed = std::is_same_v<Time, __kernel_old_timeval>;
-  if (time.tv_sec < 0 || ns < 0 || (!kMayExceed && fraction_ns(time) >= kNsPerSecond)) return fail(Errno::kInval);
+  if (time.tv_sec < 0 || ns < 0 || (!kMayExceed && fraction_ns(time) >= kNsPerSecond))
+    return fail(Errno::kInval);
   timeout.address_ = address;
   timeout.deadline_ = deadline_after(seconds, ns);
   return timeout;

@@ -1,6 +1,7 @@
 // Waiting for events of many files: what poll and select share.
 //
-// No state of its own: entries live for one call and hold their files, on whose queues the sleeper stays until the call ends.
+// No state of its own: entries live for one call and hold their files, on whose queues the sleeper
+// stays until the call ends.
 #pragma once
 
 #include <linux/time_types.h>
@@ -16,13 +17,15 @@
 
 namespace quire::kernel {
 
-/// One file of a poll: `wanted` events, and those found `ready`. Without a file `ready` is as the caller set it.
+/// One file of a poll: `wanted` events, and those found `ready`. Without a file `ready` is as the
+/// caller set it.
 struct PollEntry {
   RefPtr<File> file;
   PollMask wanted = 0, ready = 0;
 };
 
-/// Waits until an entry is ready or the deadline has passed, and returns how many are. Errors: kRestartNoHand.
+/// Waits until an entry is ready or the deadline has passed, and returns how many are. Errors:
+/// kRestartNoHand.
 Result<unsigned> wait_for_events(std::span<PollEntry> entries, Deadline deadline);
 
 /// A relative timeout a program gave, as a deadline that can be told back to it as time left.
@@ -32,8 +35,8 @@ class UserTimeout {
   /// A null pointer waits for ever. Errors: EFAULT, EINVAL.
   static Result<UserTimeout> read(UserAddr address);
   [[nodiscard]] Deadline deadline() const { return deadline_; }
-  /// Linux tells what is left, and a restarted call relies on it; failing to is not an error (Linux v6.12
-  /// fs/select.c:poll_select_finish()).
+  /// Linux tells what is left, and a restarted call relies on it; failing to is not an error (Linux
+  /// v6.12 fs/select.c:poll_select_finish()).
   void write_back() const;
 
  private:
@@ -46,8 +49,9 @@ using TimevalTimeout = UserTimeout<__kernel_old_timeval>;
 /// Now plus a time, neither of them negative.
 Deadline deadline_after(std::int64_t seconds, std::int64_t ns);
 
-/// The signal mask of ppoll, pselect6 and epoll_pwait: blocks what is at `address` until finish_call_signal_mask(). False: null, no mask.
-/// Errors: EFAULT, EINVAL (`size` is not that of a mask).
+/// The signal mask of ppoll, pselect6 and epoll_pwait: blocks what is at `address` until
+/// finish_call_signal_mask(). False: null, no mask. Errors: EFAULT, EINVAL (`size` is not that of a
+/// mask).
 Result<bool> set_call_signal_mask(UserAddr address, std::uint64_t size);
 /// Ends it, unless a signal is to be delivered under it first: then the delivery restores the mask.
 template <typename T>

@@ -21,7 +21,9 @@ struct SelectSet {
   PollMask events = 0;
   std::vector<Word> wanted, found;
 
-  [[nodiscard]] bool has(std::size_t fd) const { return !wanted.empty() && (wanted[fd / kWordBits] >> (fd % kWordBits) & 1) != 0; }
+  [[nodiscard]] bool has(std::size_t fd) const {
+    return !wanted.empty() && (wanted[fd / kWordBits] >> (fd % kWordBits) & 1) != 0;
+  }
   void set_found(std::size_t fd) { found[fd / kWordBits] |= Word{1} << (fd % kWordBits); }
 };
 
@@ -30,14 +32,16 @@ constexpr PollMask kReadEvents = POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | PO
 constexpr PollMask kWriteEvents = POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR;
 constexpr PollMask kExceptionEvents = POLLPRI;
 
-
-Result<std::int64_t> select_user(std::uint64_t count_argument, UserAddr read, UserAddr write, UserAddr exception,
-                                 Deadline deadline) {
+Result<std::int64_t> select_user(std::uint64_t count_argument, UserAddr read, UserAddr write,
+                                 UserAddr exception, Deadline deadline) {
   const auto signed_count = static_cast<std::int32_t>(count_argument);
   if (signed_count < 0) return fail(Errno::kInval);
-  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(static_cast<std::uint64_t>(signed_count), current_files().limit));
+  const auto count = static_cast<std::size_t>(
+      std::min<std::uint64_t>(static_cast<std::uint64_t>(signed_count), current_files().limit));
   const std::size_t words = (count + kWordBits - 1) / kWordBits;
-  SelectSet sets[] = {{read, kReadEvents, {}, {}}, {write, kWriteEvents, {}, {}}, {exception, kExceptionEvents, {}, {}}};
+  SelectSet sets[] = {{read, kReadEvents, {}, {}},
+                      {write, kWriteEvents, {}, {}},
+                      {exception, kExceptionEvents, {}, {}}};
   for (SelectSet& set : sets) {
     if (set.address == 0) continue;
     set.wanted.resize(words);
@@ -64,7 +68,8 @@ Result<std::int64_t> select_user(std::uint64_t count_argument, UserAddr read, Us
     }
   }
   for (const SelectSet& set : sets) {
-    if (set.address != 0) QUIRE_CHECK(copy_to_user(set.address, set.found.data(), words * sizeof(Word)));
+    if (set.address != 0)
+      QUIRE_CHECK(copy_to_user(set.address, set.found.data(), words * sizeof(Word)));
   }
   return bits;
 }

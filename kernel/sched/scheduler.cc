@@ -1,5 +1,6 @@
 #include "sched/scheduler.h"
 
+#include <algorithm>
 #include <bit>
 #include <optional>
 
@@ -14,6 +15,7 @@
 #include "sched/reaper.h"
 #include "sched/run_queue.h"
 #include "time/timer_queue.h"
+#include "time/tsc.h"
 
 extern "C" void switch_stacks(std::uint64_t* save_rsp, std::uint64_t load_rsp);
 
@@ -86,6 +88,7 @@ void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals&
   }
   if (&from == queue.idle) arm_tick(kSliceNs);
   queue.previous = &from;
+  cpu.switches.store(cpu.switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   to.cpu.store(cpu.index, std::memory_order_relaxed);
   to.on_cpu.store(true, std::memory_order_relaxed);
   cpu.current = &to.thread;
@@ -248,6 +251,17 @@ Thread& current_thread() { return *this_cpu_data().current; }
 unsigned cpu_count() { return static_cast<unsigned>(std::bit_width(online_cpus.load(std::memory_order_relaxed))); }
 
 unsigned this_cpu() { return this_cpu_data().index; }
+
+CpuTimes cpu_times(unsigned cpu) {
+  const Cpu& data = cpu_data(cpu);
+  const Thread& idle = queues.of(cpu).idle->thread;
+  CpuTimes times{data.user_ns.load(), data.kernel_ns.load(), idle.kernel_ns.load(), data.switches.load()};
+  times.kernel_ns -= std::min(times.idle_ns, times.kernel_ns);
+  // A CPU that idles accounts for it when it wakes.
+  const std::uint64_t now = read_tsc(), since = data.account_tsc;
+  if (data.current == &idle && now > since) times.idle_ns += tsc_to_ns(now - since);
+  return times;
+}
 
 unsigned runnable_threads() {
   unsigned count = 0;

@@ -77,6 +77,11 @@ void interrupt_thread(Thread& thread);
 /// Replaces the current thread's address space (exec, exit): loads `space` (null: the kernel's), maintains actors, and returns the old
 /// one, which no CPU has loaded any more on this thread's account.
 AddressSpace* switch_space(AddressSpace* space);
+/// What a CPU has done since boot, a little old if it is another one.
+struct CpuTimes {
+  std::uint64_t user_ns = 0, kernel_ns = 0, idle_ns = 0, switches = 0;
+};
+CpuTimes cpu_times(unsigned cpu);
 /// CPUs online, and the one this code runs on.
 unsigned cpu_count();
 unsigned this_cpu();

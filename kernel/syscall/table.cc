@@ -34,6 +34,7 @@ void init_syscalls() {
   add(process_syscalls());
   add(memory_syscalls());
   add(file_syscalls());
+  add(ipc_syscalls());
 }
 
 void dispatch_syscall(TrapFrame& frame) {

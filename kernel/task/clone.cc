@@ -44,30 +44,19 @@ Result<void> check_flags(const CloneRequest& request) {
   return {};
 }
 
-RefPtr<SignalActions> copy_actions(const SignalActions& from, bool resets_handlers) {
-  RefPtr<SignalActions> copy = make_ref<SignalActions>();
-  const TaskGuard guard(task_lock);
-  std::memcpy(copy->action, from.action, sizeof copy->action);
-  if (resets_handlers) {
-    for (SignalAction& action : copy->action) {
-      if (action.handler != kIgnoreHandler) action = {};
-    }
-  }
-  return copy;
-}
-
 RefPtr<Process> make_process(const CloneRequest& request) {
   Process& parent = current_process();
   RefPtr<Process> process = make_ref<Process>();
   process->exit_signal = request.exit_signal;
   process->dumpable = parent.dumpable;
-  process->actions =
-      request.has(CLONE_SIGHAND) ? parent.actions : copy_actions(*parent.actions, request.has(CLONE_CLEAR_SIGHAND));
+  process->personality = parent.personality;
+  process->actions = request.has(CLONE_SIGHAND) ? parent.actions : copy_actions(*parent.actions);
+  if (request.has(CLONE_CLEAR_SIGHAND)) reset_handlers(*process->actions);
   process->start_ns = monotonic_ns();
   const TaskGuard guard(task_lock);
   process->no_new_privileges = parent.no_new_privileges;
   process->executable = parent.executable;
-  std::memcpy(process->limits, parent.limits, sizeof process->limits);
+  process->limits = parent.limits;
   return process;
 }
 

@@ -1,6 +1,7 @@
 // Exceptions of user mode as signals (Linux v6.12 arch/x86/kernel/traps.c, arch/x86/mm/fault.c; Intel SDM 3A 6.15).
+#include <cstring>
+
 #include "arch/trap_frame.h"
-#include "sched/scheduler.h"
 #include "task/out_of_memory.h"
 #include "task/signals.h"
 
@@ -52,13 +53,13 @@ int float_code(std::uint32_t raised) {
 }
 
 int float_code_of(std::uint64_t vector) {
-  FpuState& fpu = current_thread().internals->fpu;
-  fpu.save();
   // FXSAVE image: control word at 0, status word at 2, MXCSR at 24.
+  alignas(16) std::byte image[512];
+  current_thread().save_fpu(image);
   std::uint16_t x87[2];
   std::uint32_t mxcsr = 0;
-  std::memcpy(x87, fpu.image(), sizeof x87);
-  std::memcpy(&mxcsr, fpu.image() + 24, sizeof mxcsr);
+  std::memcpy(x87, image, sizeof x87);
+  std::memcpy(&mxcsr, image + 24, sizeof mxcsr);
   const std::uint32_t raised = vector == kX87 ? x87[1] & ~std::uint32_t{x87[0]} & 0x3f : mxcsr & ~(mxcsr >> 7) & 0x3f;
   return float_code(raised);
 }
@@ -71,7 +72,7 @@ FaultSignal signal_of(const TrapFrame& frame, std::uint64_t address) {
     case kInvalidOpcode: return {SIGILL, ILL_ILLOPN, frame.rip};
     case kSegmentNotPresent:
     case kStackSegment: return {SIGBUS, SI_KERNEL, 0};
-    case kPageFault: return page_fault_signal(current_thread().internals->last_fault, address);
+    case kPageFault: return page_fault_signal(last_fault_outcome(), address);
     case kX87:
     case kSimd: return {SIGFPE, float_code_of(frame.vector), frame.rip};
     case kAlignment: return {SIGBUS, BUS_ADRALN, 0};
@@ -85,9 +86,9 @@ FaultSignal signal_of(const TrapFrame& frame, std::uint64_t address) {
 
 void user_exception(TrapFrame& frame, std::uint64_t address) {
   Task& task = current();
-  if (frame.vector == kPageFault && task.internals->last_fault == FaultOutcome::kOutOfMemory) {
-    make_memory_free();
-    return;  // the instruction is tried again, unless this was the process to die
+  if (frame.vector == kPageFault && last_fault_outcome() == FaultOutcome::kOutOfMemory) {
+    static_cast<void>(make_memory_free());
+    return;  // the instruction is tried again, unless this process is the one to die
   }
   task.fault_vector = frame.vector;
   task.fault_error = frame.error_code;

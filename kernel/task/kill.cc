@@ -89,7 +89,7 @@ Result<SignalInfo> get_info(UserAddr from, int signal, bool is_self) {
 }
 
 bool queue_is_full_locked(const PendingSignals& pending) {
-  return pending.queued() >= current_process().limits[RLIMIT_SIGPENDING][0];
+  return pending.queued() >= current_process().limits->limit[RLIMIT_SIGPENDING].soft;
 }
 
 }  // namespace

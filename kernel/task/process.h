@@ -68,6 +68,15 @@ struct ResourceTally {
   void add(const ResourceTally& other);
 };
 
+/// RLIMIT_*. They do not change either.
+struct SharedLimits final : RefCounted {
+  static constexpr unsigned kCount = 16;
+  struct Limit {
+    std::uint64_t soft, hard;
+  };
+  Limit limit[kCount];
+};
+
 /// Set when a vfork child has left its parent's memory.
 struct VforkEvent final : RefCounted {
   std::atomic<bool> done{false};
@@ -147,6 +156,7 @@ class Process final : public RefCounted {
   bool stop_unreported = false, continue_unreported = false;  ///< [T] for wait
   bool is_subreaper = false, no_new_privileges = false, out_of_memory_victim = false;  ///< [T]
   int dumpable = 1;
+  std::uint32_t personality = 0;
   int exit_signal = 0;   ///< told to the parent; 0: none
   int stop_signal = 0;   ///< [T]
   int end_status = 0;    ///< [T] as wait reports it
@@ -175,7 +185,7 @@ class Process final : public RefCounted {
   std::uint64_t start_ns = 0;
   ResourceTally ended;           ///< [T] of tasks that have ended; the peak of address spaces left behind
   ResourceTally children_ended;  ///< [T] of children waited for
-  std::uint64_t limits[16][2];     ///< [T] RLIMIT_*: soft, hard
+  RefPtr<SharedLimits> limits;     ///< [T]
   std::unique_ptr<IntervalTimers> timers;  ///< made by the first setitimer; taken down by the last task's exit
 
   [[nodiscard]] Task& first_task() { return tasks.front(); }

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "task/signals.h"
 
 namespace quire::kernel {
@@ -44,6 +46,19 @@ void resume(Process& process) {
 
 std::unique_ptr<QueuedSignal> make_node(int signal) {
   return std::unique_ptr<QueuedSignal>(signal >= kFirstRealtime ? new QueuedSignal : nullptr);
+}
+
+RefPtr<SignalActions> copy_actions(const SignalActions& from) {
+  RefPtr<SignalActions> copy = make_ref<SignalActions>();
+  const TaskGuard guard(task_lock);
+  std::memcpy(copy->action, from.action, sizeof copy->action);
+  return copy;
+}
+
+void reset_handlers(SignalActions& actions) {
+  for (SignalAction& action : actions.action) {
+    action = {.handler = action.handler == kIgnoreHandler ? kIgnoreHandler : kDefaultHandler, .flags = 0, .restorer = 0, .mask = 0};
+  }
 }
 
 bool is_ignored_locked(const Process& process, int signal) {

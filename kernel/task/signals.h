@@ -41,6 +41,12 @@ void update_attention_locked(Task& task);
 /// Whether the default action, or SIG_IGN, would throw `signal` away. Locks: task_lock held.
 bool is_ignored_locked(const Process& process, int signal);
 
+/// A process's own copy of actions that it shares.
+RefPtr<SignalActions> copy_actions(const SignalActions& from);
+/// Handlers become the default action, what is ignored stays so (exec; Linux v6.12 kernel/signal.c:flush_signal_handlers()).
+/// Locks: task_lock held, or nobody else knows `actions`.
+void reset_handlers(SignalActions& actions);
+
 /// Replaces the current task's mask. Signals to the process that it now blocks are offered to its siblings.
 void set_blocked(SignalSet blocked);
 /// Takes the next signal of `wanted` for `task`. Locks: task_lock held.

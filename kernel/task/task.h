@@ -97,7 +97,8 @@ struct ProcessSnapshot {
   RefPtr<FsContext> fs;
   std::uint64_t limits[16][2] = {};  ///< RLIMIT_* soft, hard
   ProcessSnapshot() = default;
-  ProcessSnapshot(ProcessSnapshot&&) noexcept;
+  ProcessSnapshot(const ProcessSnapshot&) = delete;
+  ProcessSnapshot& operator=(const ProcessSnapshot&) = delete;
   ~ProcessSnapshot();
 };
 std::vector<Pid> all_pids();

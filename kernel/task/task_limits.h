@@ -5,9 +5,11 @@
 
 namespace quire::kernel {
 
-/// RLIMIT_* as Linux gives them to the first process, NPROC and SIGPENDING according to the memory.
-void set_initial_limits(Process& process);
+/// RLIMIT_* as Linux gives them to the first process; NPROC and SIGPENDING depend on the memory.
+RefPtr<SharedLimits> initial_limits();
 /// Whether one more task may start. Locks: task_lock held. Errors: EAGAIN.
 Result<void> check_task_limit_locked(const Process& parent);
+/// The limits that bind memory, in core's form.
+[[nodiscard]] Limits memory_limits(const SharedLimits& limits);
 
 }  // namespace quire::kernel

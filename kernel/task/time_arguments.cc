@@ -37,4 +37,10 @@ Deadline deadline_after(std::uint64_t duration) {
   return __builtin_add_overflow(monotonic_ns(), duration, &deadline) ? kForever : deadline;
 }
 
+Deadline monotonic_deadline(std::uint64_t wall_time) {
+  if (wall_time == kForever) return kForever;
+  const std::uint64_t now = realtime_ns();
+  return deadline_after(wall_time > now ? wall_time - now : 0);
+}
+
 }  // namespace quire::kernel

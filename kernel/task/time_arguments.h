@@ -20,5 +20,7 @@ Result<std::uint64_t> to_nanoseconds(const __kernel_old_timeval& time);
 [[nodiscard]] __kernel_old_timeval to_timeval(std::uint64_t ns);
 /// The monotonic time in `duration` nanoseconds; kForever if it is out of reach.
 [[nodiscard]] Deadline deadline_after(std::uint64_t duration);
+/// The monotonic time at which the wall clock will show `wall_time`; at once if that is past.
+[[nodiscard]] Deadline monotonic_deadline(std::uint64_t wall_time);
 
 }  // namespace quire::kernel

@@ -1,4 +1,5 @@
-// Character classes of the line discipline: Latin-1 above 127 as in Linux v6.12 lib/ctype.c, UTF-8 where IUTF8 says so.
+// Character classes of the line discipline: Latin-1 above 127 as in Linux v6.12 lib/ctype.c, UTF-8
+// where IUTF8 says so.
 #pragma once
 
 #include "tty/termios.h"
@@ -20,7 +21,8 @@ namespace quire::kernel {
   return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c - 'A' + 'a') : c;
 }
 
-/// The second or a later byte of a UTF-8 character: takes no column and is erased with its first byte.
+/// The second or a later byte of a UTF-8 character: takes no column and is erased with its first
+/// byte.
 [[nodiscard]] inline bool is_continuation(const Termios& termios, unsigned char c) {
   return termios.input(IUTF8) && (c & 0xc0) == 0x80;
 }

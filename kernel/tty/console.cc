@@ -1,11 +1,12 @@
-// The console terminal: quire.stdin is its keyboard, quire.stdout (or quire.stderr, if only that is the caller's terminal) its screen.
+// The console terminal: quire.stdin is its keyboard, quire.stdout (or quire.stderr, if only that is
+// the caller's terminal) its screen.
 #include <linux/kdev_t.h>
 #include <linux/major.h>
 #include <sys/stat.h>
 
-#include "fs/dentry.h"
 #include "boot/launch.h"
 #include "drivers/console_port.h"
+#include "fs/dentry.h"
 #include "sched/thread.h"
 #include "tty/input_stream.h"
 #include "tty/terminal.h"
@@ -19,11 +20,13 @@ constexpr std::uint32_t kConsoleDevice = MKDEV(TTYAUX_MAJOR, kConsoleMinor);
 
 class ConsoleTerminal final : public Terminal {
  public:
-  ConsoleTerminal(ConsolePort* screen, ConsolePort* keyboard) : Terminal(kConsoleDevice), screen_(screen) {
+  ConsoleTerminal(ConsolePort* screen, ConsolePort* keyboard)
+      : Terminal(kConsoleDevice), screen_(screen) {
     set_window_size(launch().rows, launch().columns);
     if (keyboard == nullptr) return;
     input_ = std::make_unique<InputStream>(*keyboard);
-    if (keyboard_.prepare([](void* self) { static_cast<ConsoleTerminal*>(self)->run_keyboard(); }, this)) {
+    if (keyboard_.prepare([](void* self) { static_cast<ConsoleTerminal*>(self)->run_keyboard(); },
+                          this)) {
       start_thread(keyboard_);
     }
   }
@@ -60,10 +63,16 @@ class ConsoleTerminal final : public Terminal {
 /// An open terminal.
 class TerminalFile final : public File {
  public:
-  TerminalFile(Terminal& terminal, std::uint32_t open_flags) : terminal_(terminal) { flags = open_flags; }
+  TerminalFile(Terminal& terminal, std::uint32_t open_flags) : terminal_(terminal) {
+    flags = open_flags;
+  }
 
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override { return terminal_.read(buffer, blocking()); }
-  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override { return terminal_.write(buffer, blocking()); }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
+    return terminal_.read(buffer, blocking());
+  }
+  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
+    return terminal_.write(buffer, blocking());
+  }
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
     return terminal_.ioctl(command, argument);
   }

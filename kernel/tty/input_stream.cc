@@ -7,7 +7,8 @@ namespace quire::kernel {
 FrameReader::Piece FrameReader::next(std::string_view raw) {
   Piece piece;
   while (left_ == 0 && !ended_ && piece.consumed < raw.size()) {
-    header_ |= static_cast<std::uint32_t>(static_cast<unsigned char>(raw[piece.consumed++])) << (8 * header_bytes_);
+    header_ |= static_cast<std::uint32_t>(static_cast<unsigned char>(raw[piece.consumed++]))
+               << (8 * header_bytes_);
     if (++header_bytes_ < sizeof header_) continue;
     left_ = header_;
     ended_ = left_ == 0;

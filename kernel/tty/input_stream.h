@@ -1,7 +1,9 @@
-// What comes through quire.stdin: frames taken apart into one stream of bytes with an end (docs/decisions/0001-guest-contract.md).
+// What comes through quire.stdin: frames taken apart into one stream of bytes with an end
+// (docs/decisions/0001-guest-contract.md).
 //
-// Life cycle: one per port, for ever. Bytes are read from the port when somebody looks for them, at most kStaging ahead, so the host
-// feels a slow reader. No lock of its own: its owner serialises it. It does not sleep; the port's `readers` queue tells of more.
+// Life cycle: one per port, for ever. Bytes are read from the port when somebody looks for them, at
+// most kStaging ahead, so the host feels a slow reader. No lock of its own: its owner serialises
+// it. It does not sleep; the port's `readers` queue tells of more.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +15,8 @@
 
 namespace quire::kernel {
 
-/// Takes frames apart: a 32-bit little-endian length, then that many bytes; length 0 is the end. Pure.
+/// Takes frames apart: a 32-bit little-endian length, then that many bytes; length 0 is the end.
+/// Pure.
 class FrameReader {
  public:
   struct Piece {
@@ -27,7 +30,7 @@ class FrameReader {
   [[nodiscard]] bool ended() const { return ended_; }
 
  private:
-  std::uint32_t left_ = 0;         ///< of the present frame
+  std::uint32_t left_ = 0;  ///< of the present frame
   std::uint32_t header_ = 0;
   unsigned header_bytes_ = 0;
   bool ended_ = false;

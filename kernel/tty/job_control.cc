@@ -11,7 +11,8 @@
 namespace quire::kernel {
 
 /// Stops a background process that wants to use its controlling terminal, by `signal` to its group.
-/// Errors: EIO if it cannot be stopped so; kRestartSys. Linux v6.12 drivers/tty/tty_jobctrl.c:__tty_check_change()
+/// Errors: EIO if it cannot be stopped so; kRestartSys. Linux v6.12
+/// drivers/tty/tty_jobctrl.c:__tty_check_change()
 Result<void> Terminal::check_background(int signal) {
   if (current_terminal() != this) return {};
   const Pid group = current_group();
@@ -44,7 +45,8 @@ void Terminal::detach_session() {
 }
 
 void Terminal::acquire_on_open(std::uint32_t open_flags) {
-  if ((open_flags & O_NOCTTY) != 0 || !current_is_session_leader() || current_terminal() != nullptr) return;
+  if ((open_flags & O_NOCTTY) != 0 || !current_is_session_leader() || current_terminal() != nullptr)
+    return;
   (void)make_controlling(/*steal=*/false);
 }
 
@@ -69,7 +71,8 @@ Result<void> Terminal::make_controlling(bool steal) {
   return {};
 }
 
-/// TIOCNOTTY. The terminal belongs to the session as a whole here, so only the leader can give it up. Errors: ENOTTY, EPERM.
+/// TIOCNOTTY. The terminal belongs to the session as a whole here, so only the leader can give it
+/// up. Errors: ENOTTY, EPERM.
 Result<void> Terminal::give_up_controlling() {
   QUIRE_CHECK(require_controlling());
   if (!current_is_session_leader()) return fail(Errno::kPerm);
@@ -83,7 +86,8 @@ Result<void> Terminal::require_controlling() {
   return {};
 }
 
-/// TIOCSPGRP. Errors: ENOTTY, EINVAL, EPERM, EFAULT; kRestartSys for a background caller that gets SIGTTOU.
+/// TIOCSPGRP. Errors: ENOTTY, EINVAL, EPERM, EFAULT; kRestartSys for a background caller that gets
+/// SIGTTOU.
 Result<void> Terminal::set_foreground_group(std::uint64_t argument) {
   if (auto allowed = check_background(SIGTTOU); !allowed) {
     return fail(allowed.error() == Errno::kIo ? Errno::kNotTty : allowed.error());

@@ -33,7 +33,8 @@ LineEffects LineDiscipline::receive(std::string_view bytes) {
 }
 
 bool LineDiscipline::has_room() const {
-  // A full buffer without a line would never drain: then the last byte is replaced until the line ends.
+  // A full buffer without a line would never drain: then the last byte is replaced until the line
+  // ends.
   return head_ - tail_ < kBufferSize - 1 || (canonical() && line_end_ == tail_);
 }
 
@@ -42,20 +43,25 @@ void LineDiscipline::receive_byte(unsigned char c) {
   if (termios_.input(IUCLC) && extended()) c = to_lower(c);
   if (literal_next_) {
     literal_next_ = false;
-    receive_literal(c);
+    receive_data(c, NewlineEcho::kVisible);
     return;
   }
-  if (stopped_ && termios_.input(IXON) && termios_.input(IXANY) && !termios_.is_control(c, VSTOP)) stopped_ = false;
+  if (stopped_ && termios_.input(IXON) && termios_.input(IXANY) && !termios_.is_control(c, VSTOP))
+    stopped_ = false;
   if (termios_.input(IXON) && receive_flow_control(c)) return;
   if (termios_.local(ISIG) && receive_signal(c)) return;
+  // Linux moves the cursor for a newline that was a return, and shows as ^J one that was typed, in
+  // raw mode.
+  auto newline_echo = NewlineEcho::kVisible;
   if (c == '\r') {
     if (termios_.input(IGNCR)) return;
     if (termios_.input(ICRNL)) c = '\n';
+    newline_echo = NewlineEcho::kRaw;
   } else if (c == '\n' && termios_.input(INLCR)) {
     c = '\r';
   }
   if (canonical() && receive_canonical(c)) return;
-  receive_literal(c);
+  receive_data(c, newline_echo);
 }
 
 bool LineDiscipline::receive_flow_control(unsigned char c) {
@@ -72,10 +78,14 @@ bool LineDiscipline::receive_flow_control(unsigned char c) {
 
 bool LineDiscipline::receive_signal(unsigned char c) {
   int signal = 0;
-  if (termios_.is_control(c, VINTR)) signal = SIGINT;
-  else if (termios_.is_control(c, VQUIT)) signal = SIGQUIT;
-  else if (termios_.is_control(c, VSUSP)) signal = SIGTSTP;
-  else return false;
+  if (termios_.is_control(c, VINTR))
+    signal = SIGINT;
+  else if (termios_.is_control(c, VQUIT))
+    signal = SIGQUIT;
+  else if (termios_.is_control(c, VSUSP))
+    signal = SIGTSTP;
+  else
+    return false;
   if (!termios_.local(NOFLSH)) {
     effects_.echo.clear();
     effects_.discard_output = true;
@@ -121,10 +131,10 @@ bool LineDiscipline::receive_canonical(unsigned char c) {
   return true;
 }
 
-void LineDiscipline::receive_literal(unsigned char c) {
+void LineDiscipline::receive_data(unsigned char c, NewlineEcho newline_echo) {
   if (termios_.local(ECHO)) {
     finish_erasing();
-    if (c == '\n') {
+    if (c == '\n' && newline_echo == NewlineEcho::kRaw) {
       echo_raw(c);
     } else {
       echo_input(c);
@@ -194,7 +204,10 @@ void LineDiscipline::echo_erased(unsigned char c, std::size_t bytes, EraseUnit u
       erasing_ = true;
     }
     echo_visible(c);
-    for (std::size_t i = 1; i < bytes; ++i) echo_raw(at(head_ + i));
+    for (std::size_t i = 1; i < bytes; ++i) {
+      echo_raw(at(head_ + i));
+      output_.step_back();
+    }
   } else if (unit == EraseUnit::kCharacter && !termios_.local(ECHOE)) {
     echo_visible(termios_.c_cc[VERASE]);
   } else if (c == '\t') {

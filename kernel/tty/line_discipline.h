@@ -1,11 +1,14 @@
-// Linux's line discipline (N_TTY) as a pure state machine: bytes from the line in; echo, signals and lines for readers out.
+// Linux's line discipline (N_TTY) as a pure state machine: bytes from the line in; echo, signals
+// and lines for readers out.
 //
-// Life cycle: part of a Terminal, whose lock serialises it. It knows no threads, tasks or devices: what has to happen outside comes back
-// as LineEffects, and the terminal does it. Behaviour after Linux v6.12 drivers/tty/n_tty.c and man7 termios(3).
+// Life cycle: part of a Terminal, whose lock serialises it. It knows no threads, tasks or devices:
+// what has to happen outside comes back as LineEffects, and the terminal does it. Behaviour after
+// Linux v6.12 drivers/tty/n_tty.c and man7 termios(3).
 //
-// The input buffer is a ring of 4096 bytes at three free-running positions: tail_ (next byte for a reader) ≤ line_end_ (end of the last
-// complete line) ≤ head_ (next free place). In canonical mode the bytes from line_end_ to head_ are the line being edited. A byte that
-// ends a line is flagged; a flagged NUL is an end of file typed with VEOF and is not given to readers.
+// The input buffer is a ring of 4096 bytes at three free-running positions: tail_ (next byte for a
+// reader) ≤ line_end_ (end of the last complete line) ≤ head_ (next free place). In canonical mode
+// the bytes from line_end_ to head_ are the line being edited. A byte that ends a line is flagged;
+// a flagged NUL is an end of file typed with VEOF and is not given to readers.
 #pragma once
 
 #include <array>
@@ -22,10 +25,11 @@ namespace quire::kernel {
 
 /// What some input led to.
 struct LineEffects {
-  std::size_t accepted = 0;      ///< bytes taken; fewer than offered: the buffer is full, come back when a reader made room
-  std::string echo;              ///< to be sent to the line
-  std::uint64_t signals = 0;     ///< for the foreground group; bit n−1 is signal n
-  bool discard_output = false;   ///< drop output that was not sent yet
+  std::size_t accepted = 0;     ///< bytes taken; fewer than offered: the buffer is full, come back
+                                ///< when a reader made room
+  std::string echo;             ///< to be sent to the line
+  std::uint64_t signals = 0;    ///< for the foreground group; bit n−1 is signal n
+  bool discard_output = false;  ///< drop output that was not sent yet
 };
 
 class LineDiscipline {
@@ -33,7 +37,8 @@ class LineDiscipline {
   static constexpr std::size_t kBufferSize = 4096;
 
   [[nodiscard]] const Termios& termios() const { return termios_; }
-  /// Changes the settings. Entering canonical mode makes what is buffered a line; leaving it gives readers everything.
+  /// Changes the settings. Entering canonical mode makes what is buffered a line; leaving it gives
+  /// readers everything.
   void set_termios(const Termios& termios);
 
   /// Takes bytes that came from the line.
@@ -43,7 +48,9 @@ class LineDiscipline {
   [[nodiscard]] bool has_room() const;
 
   /// What a program's output becomes on the line.
-  void process_output(std::string_view bytes, std::string& out) { output_.process(termios_, bytes, out); }
+  void process_output(std::string_view bytes, std::string& out) {
+    output_.process(termios_, bytes, out);
+  }
 
   /// Whether a read would find something; `at_least` counts only in raw mode.
   [[nodiscard]] bool input_available(std::size_t at_least = 1) const;
@@ -70,7 +77,9 @@ class LineDiscipline {
 
  private:
   [[nodiscard]] static std::size_t slot(std::size_t position) { return position % kBufferSize; }
-  [[nodiscard]] unsigned char at(std::size_t position) const { return static_cast<unsigned char>(buffer_[slot(position)]); }
+  [[nodiscard]] unsigned char at(std::size_t position) const {
+    return static_cast<unsigned char>(buffer_[slot(position)]);
+  }
   [[nodiscard]] bool canonical() const { return termios_.local(ICANON); }
   [[nodiscard]] bool extended() const { return termios_.local(IEXTEN); }
 
@@ -78,7 +87,8 @@ class LineDiscipline {
   bool receive_flow_control(unsigned char c);
   bool receive_signal(unsigned char c);
   bool receive_canonical(unsigned char c);
-  void receive_literal(unsigned char c);
+  enum class NewlineEcho : std::uint8_t { kRaw, kVisible };
+  void receive_data(unsigned char c, NewlineEcho newline_echo);
   void put(unsigned char c);
   void end_line(unsigned char c);
 
@@ -98,11 +108,12 @@ class LineDiscipline {
   std::array<char, kBufferSize> buffer_{};
   std::bitset<kBufferSize> ends_line_;
   std::size_t tail_ = 0, line_end_ = 0, head_ = 0;
-  bool literal_next_ = false;     ///< VLNEXT was typed
-  bool erasing_ = false;          ///< ECHOPRT: inside \…/
-  bool pushed_ = false;           ///< the last line was made by entering canonical mode: its end is not the end of a line
+  bool literal_next_ = false;  ///< VLNEXT was typed
+  bool erasing_ = false;       ///< ECHOPRT: inside \…/
+  bool pushed_ = false;  ///< the last line was made by entering canonical mode: its end is not the
+                         ///< end of a line
   bool stopped_ = false, stopped_by_call_ = false;
-  LineEffects effects_;           ///< being collected
+  LineEffects effects_;  ///< being collected
 };
 
 }  // namespace quire::kernel

@@ -17,6 +17,9 @@ void OutputProcessor::echo(const Termios& termios, unsigned char c, std::string&
     process_byte(termios, c, out);
   } else {
     out.push_back(static_cast<char>(c));
+    // 0xff is the escape of Linux's echo buffer, and counted wherever it is taken out
+    // (n_tty.c:__process_echoes()).
+    if (c == 0xff) ++column_;
   }
 }
 
@@ -30,7 +33,7 @@ void OutputProcessor::erase_tab(unsigned characters, TabOrigin origin, std::stri
   if (origin == TabOrigin::kLineStart) characters += line_start_column_;
   for (unsigned n = 8 - (characters & 7); n != 0; --n) {
     out.push_back('\b');
-    if (column_ > 0) --column_;
+    step_back();
   }
 }
 
@@ -62,7 +65,7 @@ void OutputProcessor::process_byte(const Termios& termios, unsigned char c, std:
       break;
     }
     case '\b':
-      if (column_ > 0) --column_;
+      step_back();
       break;
     default:
       if (is_control_character(c)) break;

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <array>
 
-#include "fs/dentry.h"
 #include "boot/launch.h"
 #include "drivers/console_port.h"
+#include "fs/dentry.h"
 #include "ipc/anonymous_inode.h"
 #include "mm/uaccess.h"
 #include "syscall/syscall.h"
@@ -25,7 +25,8 @@ namespace {
 /// quire.stdin for readers.
 class StandardInput final : public AnonymousInode {
  public:
-  explicit StandardInput(ConsolePort& port) : AnonymousInode(S_IFIFO | 0600, launch().uid, launch().gid), stream_(port) {}
+  explicit StandardInput(ConsolePort& port)
+      : AnonymousInode(S_IFIFO | 0600, launch().uid, launch().gid), stream_(port) {}
   Result<RefPtr<File>> open(std::uint32_t flags) override;
 
   Result<std::size_t> read(IoBuffer& buffer, bool nonblocking) {
@@ -68,7 +69,8 @@ class StandardInput final : public AnonymousInode {
 /// quire.stdout or quire.stderr for writers.
 class StandardOutput final : public AnonymousInode {
  public:
-  explicit StandardOutput(ConsolePort& port) : AnonymousInode(S_IFIFO | 0600, launch().uid, launch().gid), port_(port) {}
+  explicit StandardOutput(ConsolePort& port)
+      : AnonymousInode(S_IFIFO | 0600, launch().uid, launch().gid), port_(port) {}
   Result<RefPtr<File>> open(std::uint32_t flags) override;
 
   Result<std::size_t> write(IoBuffer& buffer) {
@@ -101,7 +103,9 @@ class InputFile final : public File {
     inode = RefPtr<Inode>(&stream);
     flags = open_flags;
   }
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override { return stream_.read(buffer, nonblocking()); }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
+    return stream_.read(buffer, nonblocking());
+  }
   PollMask poll(Sleeper* sleeper) override { return stream_.poll(sleeper); }
   [[nodiscard]] std::string anonymous_name() const override { return stream_.link_name("pipe"); }
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
@@ -120,7 +124,9 @@ class OutputFile final : public File {
     inode = RefPtr<Inode>(&stream);
     flags = open_flags;
   }
-  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override { return stream_.write(buffer); }
+  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
+    return stream_.write(buffer);
+  }
   PollMask poll(Sleeper*) override { return POLLOUT | POLLWRNORM; }
   [[nodiscard]] std::string anonymous_name() const override { return stream_.link_name("pipe"); }
 
@@ -140,7 +146,8 @@ Result<RefPtr<File>> StandardOutput::open(std::uint32_t flags) {
 
 /// The streams, kept for ever. Called by the one thread that starts the first program.
 Result<RefPtr<Inode>> standard_stream(unsigned fd) {
-  static constexpr std::array<std::string_view, 3> kPorts = {"quire.stdin", "quire.stdout", "quire.stderr"};
+  static constexpr std::array<std::string_view, 3> kPorts = {"quire.stdin", "quire.stdout",
+                                                             "quire.stderr"};
   static std::array<Inode*, 3> streams{};
   if (streams[fd] == nullptr) {
     ConsolePort* const port = console_port(kPorts[fd]);
@@ -158,7 +165,8 @@ Result<RefPtr<Inode>> standard_stream(unsigned fd) {
 
 Result<RefPtr<File>> open_standard_stream(int fd) {
   if (fd < 0 || fd > 2) return fail(Errno::kBadF);
-  if (launch().tty.find(static_cast<char>('0' + fd)) != std::string_view::npos) return open_terminal_device(1, O_RDWR);
+  if (launch().tty.find(static_cast<char>('0' + fd)) != std::string_view::npos)
+    return open_terminal_device(1, O_RDWR);
   QUIRE_TRY(const RefPtr<Inode> stream, standard_stream(static_cast<unsigned>(fd)));
   return stream->open(fd == 0 ? O_RDONLY : O_WRONLY);
 }

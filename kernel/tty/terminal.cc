@@ -13,7 +13,8 @@ namespace quire::kernel {
 namespace {
 
 constexpr std::uint64_t kTenthOfSecondNs = 100'000'000;
-/// A hung-up terminal is ready for everything (Linux v6.12 drivers/tty/tty_io.c:hung_up_tty_poll()).
+/// A hung-up terminal is ready for everything (Linux v6.12
+/// drivers/tty/tty_io.c:hung_up_tty_poll()).
 constexpr PollMask kHungUpEvents = POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLERR | POLLHUP;
 
 /// When a read in raw mode is complete (man7 termios(3), MIN and TIME).

@@ -1,11 +1,14 @@
-// A terminal: a line discipline between a device and the processes that read, write and control it, and job control.
+// A terminal: a line discipline between a device and the processes that read, write and control it,
+// and job control.
 //
-// Life cycle: made once per device and kept for ever; open files (TerminalFile) point at it. A session adopts it as its controlling
-// terminal by opening it, by TIOCSCTTY or by attach(). hang_up() is final: reads then give end of file and writes EIO.
+// Life cycle: made once per device and kept for ever; open files (TerminalFile) point at it. A
+// session adopts it as its controlling terminal by opening it, by TIOCSCTTY or by attach().
+// hang_up() is final: reads then give end of file and writes EIO.
 //
-// Locks: `output_lock_` is held over transmit(), so that echo and programs' output do not mix within a chunk and the columns are true;
-// `lock_` guards the rest and is taken inside it. Signals are sent, and other areas called, with neither held.
-// Behaviour: man7 termios(3), ioctl_tty(2); Linux v6.12 drivers/tty/{tty_io,tty_ioctl,tty_jobctrl,n_tty}.c.
+// Locks: `output_lock_` is held over transmit(), so that echo and programs' output do not mix
+// within a chunk and the columns are true; `lock_` guards the rest and is taken inside it. Signals
+// are sent, and other areas called, with neither held. Behaviour: man7 termios(3), ioctl_tty(2);
+// Linux v6.12 drivers/tty/{tty_io,tty_ioctl,tty_jobctrl,n_tty}.c.
 //
 // Not there: pseudo-terminals, TIOCSTI, modem lines, struct termio (TCGETA), exclusive mode.
 #pragma once
@@ -34,14 +37,16 @@ class Terminal {
 
   enum class Blocking : std::uint8_t { kYes, kNo };
   /// read(2), write(2), ioctl(2), poll(2) of an open file. Locks: none held.
-  /// Errors: EAGAIN; EIO (hung up, or a background reader that cannot be stopped); EFAULT; kRestartSys.
+  /// Errors: EAGAIN; EIO (hung up, or a background reader that cannot be stopped); EFAULT;
+  /// kRestartSys.
   Result<std::size_t> read(IoBuffer& buffer, Blocking blocking);
   Result<std::size_t> write(IoBuffer& buffer, Blocking blocking);
   /// Errors: ENOTTY for what it does not know, and as ioctl_tty(2).
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);
   PollMask poll(Sleeper* sleeper);
 
-  /// Bytes from the device. Returns how many were taken; if fewer, wait_for_room() says when to come again. For one thread.
+  /// Bytes from the device. Returns how many were taken; if fewer, wait_for_room() says when to
+  /// come again. For one thread.
   std::size_t receive(std::string_view bytes);
   void wait_for_room();
   /// The device is gone: SIGHUP and SIGCONT to the session's leader and to the foreground group.
@@ -49,12 +54,14 @@ class Terminal {
   /// SIGWINCH to the foreground group if the size changed.
   void set_window_size(std::uint16_t rows, std::uint16_t columns);
 
-  /// Makes this the controlling terminal of `session`, with `group` in the foreground. The task area records it on its side
-  /// (set_session_terminal()).
+  /// Makes this the controlling terminal of `session`, with `group` in the foreground. The task
+  /// area records it on its side (set_session_terminal()).
   void attach(Pid session, Pid group);
-  /// The session gives the terminal up (its leader exits, TIOCNOTTY): SIGHUP and SIGCONT to the foreground group.
+  /// The session gives the terminal up (its leader exits, TIOCNOTTY): SIGHUP and SIGCONT to the
+  /// foreground group.
   void detach_session();
-  /// open(2) by a session leader without a terminal acquires one that is free (man7 credentials(7)).
+  /// open(2) by a session leader without a terminal acquires one that is free (man7
+  /// credentials(7)).
   void acquire_on_open(std::uint32_t open_flags);
   /// 0: none.
   [[nodiscard]] Pid foreground_group();

@@ -29,7 +29,8 @@ Result<std::int64_t> Terminal::ioctl(std::uint32_t command, std::uint64_t argume
     case TCGETS:
     case TCGETS2: {
       const Termios t = snapshot([this] { return discipline_.termios(); });
-      done = copy_to_user(argument, &t, command == TCGETS ? kShortTermios : sizeof(struct termios2));
+      done =
+          copy_to_user(argument, &t, command == TCGETS ? kShortTermios : sizeof(struct termios2));
       break;
     }
     case TCSETS:
@@ -66,7 +67,8 @@ Result<std::int64_t> Terminal::ioctl(std::uint32_t command, std::uint64_t argume
       done = give_up_controlling();
       break;
     case FIONREAD:
-      done = put_user(argument, static_cast<int>(snapshot([this] { return discipline_.readable_bytes(); })));
+      done = put_user(argument,
+                      static_cast<int>(snapshot([this] { return discipline_.readable_bytes(); })));
       break;
     case TIOCOUTQ:
       done = put_user(argument, static_cast<int>(snapshot([this] { return held_echo_.size(); })));
@@ -77,7 +79,8 @@ Result<std::int64_t> Terminal::ioctl(std::uint32_t command, std::uint64_t argume
     case TCXONC:
       done = control_flow(argument);
       break;
-    case TCSBRK:  // tcdrain() is TCSBRK with 1: every write is sent when it returns; there is no line to break
+    case TCSBRK:  // tcdrain() is TCSBRK with 1: every write is sent when it returns; there is no
+                  // line to break
     case TCSBRKP:
       done = check_background(SIGTTOU);
       break;
@@ -99,7 +102,8 @@ Result<void> Terminal::change_settings(std::uint32_t command, std::uint64_t argu
     Guard guard(lock_);
     wanted = discipline_.termios();
   }
-  QUIRE_CHECK(copy_from_user(&wanted, argument, is_short ? kShortTermios : sizeof(struct termios2)));
+  QUIRE_CHECK(
+      copy_from_user(&wanted, argument, is_short ? kShortTermios : sizeof(struct termios2)));
   {
     Guard guard(lock_);
     if (command == TCSETSF || command == TCSETSF2) discipline_.flush_input();
@@ -133,7 +137,8 @@ Result<void> Terminal::control_flow(std::uint64_t action) {
       std::string echo;
       {
         Guard guard(lock_);
-        discipline_.set_flow(action == TCOOFF ? LineDiscipline::Flow::kStop : LineDiscipline::Flow::kStart);
+        discipline_.set_flow(action == TCOOFF ? LineDiscipline::Flow::kStop
+                                              : LineDiscipline::Flow::kStart);
         if (!discipline_.stopped()) echo.swap(held_echo_);
       }
       if (!echo.empty()) transmit(echo);

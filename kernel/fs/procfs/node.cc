@@ -7,25 +7,23 @@
 #include <charconv>
 
 #include "fs/dentry.h"
+#include "fs/directory_file.h"
 #include "time/clock.h"
 
 namespace quire::kernel {
 
 namespace {
 
-/// An open directory of procfs.
-class DirectoryFile final : public File {
+class OpenDirectory final : public DirectoryFile {
  public:
-  DirectoryFile(ProcDirectory& directory, std::uint32_t open_flags) : directory_(&directory) {
+  OpenDirectory(ProcDirectory& directory, std::uint32_t open_flags) : directory_(&directory) {
     inode = directory_;
     flags = open_flags;
   }
-  Result<std::size_t> read(IoBuffer&, std::uint64_t) override { return fail(Errno::kIsDir); }
-  Result<void> read_directory(std::uint64_t& offset, EntryVisitor::Sink sink, void* context) override {
+  Result<void> read_directory(std::uint64_t& offset, DirectorySink sink, void* context) override {
     EntryVisitor visitor(offset, sink, context);
     return directory_->list(visitor);
   }
-  [[nodiscard]] bool has_position() const override { return true; }
 
  private:
   RefPtr<ProcDirectory> directory_;
@@ -34,7 +32,8 @@ class DirectoryFile final : public File {
 /// An open text file: the piece that was made last, and where in the text it lies.
 class TextFile final : public File {
  public:
-  TextFile(RefPtr<Inode> node, std::unique_ptr<TextSource> source, std::uint32_t open_flags) : source_(std::move(source)) {
+  TextFile(RefPtr<Inode> node, std::unique_ptr<TextSource> source, std::uint32_t open_flags)
+      : source_(std::move(source)) {
     inode = std::move(node);
     flags = open_flags;
   }
@@ -74,7 +73,7 @@ class TextFile final : public File {
   Mutex lock_;
   std::unique_ptr<TextSource> source_;
   std::string piece_;
-  std::uint64_t begin_ = 0;  ///< offset of piece_ in the text
+  std::uint64_t begin_ = 0;   ///< offset of piece_ in the text
   std::uint64_t cursor_ = 0;  ///< of the piece after it
 };
 
@@ -100,10 +99,10 @@ Result<Attributes> ProcNode::attributes() {
 
 Result<RefPtr<File>> ProcNode::open(std::uint32_t) { return fail(Errno::kLoop); }
 
-void EntryVisitor::give(std::uint64_t position, std::string name, std::uint64_t inode, std::uint32_t mode) {
+void EntryVisitor::give(std::uint64_t position, std::string name, std::uint64_t inode,
+                        std::uint32_t mode) {
   if (!wants(position)) return;
-  // DT_* are the file type bits of st_mode, shifted.
-  const DirectoryEntry entry{std::move(name), inode, static_cast<std::uint8_t>((mode & S_IFMT) >> 12)};
+  const DirectoryEntry entry{std::move(name), inode, directory_entry_type(mode)};
   full_ = !sink_(context_, entry, position + 1);
   if (!full_) offset_ = position + 1;
 }
@@ -113,13 +112,14 @@ ProcDirectory::ProcDirectory(std::uint64_t number, Owner owner, std::uint32_t pe
 
 Result<RefPtr<File>> ProcDirectory::open(std::uint32_t flags) {
   if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kIsDir);
-  return RefPtr<File>(make_ref<DirectoryFile>(*this, flags));
+  return RefPtr<File>(make_ref<OpenDirectory>(*this, flags));
 }
 
 ProcLink::ProcLink(std::uint64_t number, Owner owner, std::string target)
     : ProcNode(number, S_IFLNK | 0777, owner), target_(std::move(target)) {}
 
-ProcJump::ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target, std::uint32_t permissions)
+ProcJump::ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target,
+                   std::uint32_t permissions)
     : ProcNode(number, S_IFLNK | permissions, owner), target_(std::move(target)) {}
 ProcJump::~ProcJump() = default;
 
@@ -136,7 +136,8 @@ Result<RefPtr<File>> ProcText::open(std::uint32_t flags) {
 
 std::optional<Pid> parse_number(std::string_view name) {
   Pid value = 0;
-  if (name.empty() || (name[0] == '0' && name.size() > 1) || name[0] < '0' || name[0] > '9') return std::nullopt;
+  if (name.empty() || (name[0] == '0' && name.size() > 1) || name[0] < '0' || name[0] > '9')
+    return std::nullopt;
   const auto parsed = std::from_chars(name.data(), name.data() + name.size(), value);
   if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) return std::nullopt;
   return value;

@@ -1,19 +1,24 @@
-// The inodes of procfs: directories, text files, links. What they have in common, and how a directory lists itself.
+// The inodes of procfs: directories, text files, links. What they have in common, and how a
+// directory lists itself.
 //
-// Life cycle: made anew by every lookup; equal nodes have equal inode numbers. They hold no process, only its identity.
+// Life cycle: made anew by every lookup; equal nodes have equal inode numbers. They hold no
+// process, only its identity.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "fs/directory_file.h"
 #include "fs/vfs.h"
 #include "task/task.h"
 
 namespace quire::kernel {
 
-/// Which process (or thread of it) a node is about; pid 0: the system. A number that was given away again is told by the birth.
+/// Which process (or thread of it) a node is about; pid 0: the system. A number that was given away
+/// again is told by the birth.
 struct ProcessIdentity {
   Pid pid = 0;
   Pid tid = 0;  ///< 0: the process as a whole
@@ -28,7 +33,8 @@ class ProcNode : public Inode {
   struct Owner {
     std::uint32_t uid = 0, gid = 0;
   };
-  ProcNode(std::uint64_t number, std::uint32_t mode, Owner owner) : number_(number), mode_(mode), owner_(owner) {}
+  ProcNode(std::uint64_t number, std::uint32_t mode, Owner owner)
+      : number_(number), mode_(mode), owner_(owner) {}
 
   Result<Attributes> attributes() override;
   [[nodiscard]] bool cacheable() const override { return false; }
@@ -42,11 +48,12 @@ class ProcNode : public Inode {
   Owner owner_;
 };
 
-/// Takes a directory's entries one by one until whoever asked has enough. Positions of entries ascend within a directory.
+/// Takes a directory's entries one by one until whoever asked has enough. Positions of entries
+/// ascend within a directory.
 class EntryVisitor {
  public:
-  using Sink = bool (*)(void*, const DirectoryEntry&, std::uint64_t next);
-  EntryVisitor(std::uint64_t& offset, Sink sink, void* context) : offset_(offset), sink_(sink), context_(context) {}
+  EntryVisitor(std::uint64_t& offset, DirectorySink sink, void* context)
+      : offset_(offset), sink_(sink), context_(context) {}
   /// Whether the entry at `position` is still to be given out.
   [[nodiscard]] bool wants(std::uint64_t position) const { return !full_ && position >= offset_; }
   [[nodiscard]] bool full() const { return full_; }
@@ -54,7 +61,7 @@ class EntryVisitor {
 
  private:
   std::uint64_t& offset_;
-  Sink sink_;
+  DirectorySink sink_;
   void* context_;
   bool full_ = false;
 };
@@ -81,7 +88,8 @@ class ProcLink final : public ProcNode {
 /// A link that leads to an open file, or to a name (cwd, root).
 class ProcJump final : public ProcNode {
  public:
-  ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target, std::uint32_t permissions = 0777);
+  ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target,
+           std::uint32_t permissions = 0777);
   ~ProcJump() override;
   Result<std::string> read_link() override;
   Result<RefPtr<Dentry>> follow_link() override;
@@ -90,11 +98,13 @@ class ProcJump final : public ProcNode {
   RefPtr<Dentry> target_;
 };
 
-/// Where a text file's text comes from, a piece at a time, so that a long one needs no large block of memory.
+/// Where a text file's text comes from, a piece at a time, so that a long one needs no large block
+/// of memory.
 class TextSource {
  public:
   virtual ~TextSource() = default;
-  /// Appends the piece at `cursor` (0: the first) and moves it on. False: there is none. A piece is at most a few KiB.
+  /// Appends the piece at `cursor` (0: the first) and moves it on. False: there is none. A piece is
+  /// at most a few KiB.
   virtual Result<bool> next(std::uint64_t& cursor, std::string& out) = 0;
 };
 

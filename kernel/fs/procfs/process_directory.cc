@@ -15,7 +15,8 @@ namespace {
 // Inode numbers: pid, what kind of thing, and which one of them. Pids stay below 2^22.
 enum class NumberSpace : std::uint64_t { kEntry, kFd, kTask, kTaskEntry };
 std::uint64_t node_number(Pid pid, NumberSpace space, std::uint64_t index) {
-  return (static_cast<std::uint64_t>(pid) << 40) | (static_cast<std::uint64_t>(space) << 36) | (index + 1);
+  return (static_cast<std::uint64_t>(pid) << 40) | (static_cast<std::uint64_t>(space) << 36) |
+         (index + 1);
 }
 
 std::string decimal(Pid number) {
@@ -49,8 +50,10 @@ class FdDirectory final : public ProcDirectory {
     if (!process->files) return fail(Errno::kNoEnt);
     const auto file = process->files->get(*fd);
     if (!file) return fail(Errno::kNoEnt);
-    const std::uint32_t permissions = ((*file)->readable() ? 0500U : 0U) | ((*file)->writable() ? 0300U : 0U);
-    return RefPtr<Inode>(make_ref<ProcJump>(number_of(*fd), owner(), dentry_of(**file, (*file)->anonymous_name()), permissions));
+    const std::uint32_t permissions =
+        ((*file)->readable() ? 0500U : 0U) | ((*file)->writable() ? 0300U : 0U);
+    return RefPtr<Inode>(make_ref<ProcJump>(
+        number_of(*fd), owner(), dentry_of(**file, (*file)->anonymous_name()), permissions));
   }
 
   Result<void> list(EntryVisitor& visitor) override {
@@ -77,26 +80,31 @@ struct ProcessEntry {
   std::uint32_t mode;
   enum class Where : std::uint8_t { kBoth, kProcessOnly } where;
   /// Errors: ENOENT if the process has no such thing.
-  Result<RefPtr<Inode>> (*make)(const ProcessEntry& entry, std::uint64_t number, const ProcessIdentity& identity, Snapshot process);
+  Result<RefPtr<Inode>> (*make)(const ProcessEntry& entry, std::uint64_t number,
+                                const ProcessIdentity& identity, Snapshot process);
 };
 
 template <ProcessTextFunction kFormat>
-Result<RefPtr<Inode>> make_text(const ProcessEntry& entry, std::uint64_t number, const ProcessIdentity& identity, Snapshot process) {
+Result<RefPtr<Inode>> make_text(const ProcessEntry& entry, std::uint64_t number,
+                                const ProcessIdentity& identity, Snapshot process) {
   return make_process_text(number, entry.mode & 0777, owner_of(*process), identity, kFormat);
 }
 
 template <auto kMake>
-Result<RefPtr<Inode>> make_special(const ProcessEntry& entry, std::uint64_t number, const ProcessIdentity& identity, Snapshot process) {
+Result<RefPtr<Inode>> make_special(const ProcessEntry& entry, std::uint64_t number,
+                                   const ProcessIdentity& identity, Snapshot process) {
   return kMake(number, entry.mode & 0777, owner_of(*process), identity);
 }
 
-Result<RefPtr<Inode>> make_executable_link(const ProcessEntry&, std::uint64_t number, const ProcessIdentity&, Snapshot process) {
+Result<RefPtr<Inode>> make_executable_link(const ProcessEntry&, std::uint64_t number,
+                                           const ProcessIdentity&, Snapshot process) {
   if (process->executable.empty()) return fail(Errno::kNoEnt);
   return RefPtr<Inode>(make_ref<ProcLink>(number, owner_of(*process), process->executable));
 }
 
 template <RefPtr<Dentry> FsContext::*kPlace>
-Result<RefPtr<Inode>> make_place_link(const ProcessEntry&, std::uint64_t number, const ProcessIdentity&, Snapshot process) {
+Result<RefPtr<Inode>> make_place_link(const ProcessEntry&, std::uint64_t number,
+                                      const ProcessIdentity&, Snapshot process) {
   if (!process->fs) return fail(Errno::kNoEnt);
   RefPtr<Dentry> place;
   {
@@ -106,11 +114,13 @@ Result<RefPtr<Inode>> make_place_link(const ProcessEntry&, std::uint64_t number,
   return RefPtr<Inode>(make_ref<ProcJump>(number, owner_of(*process), std::move(place)));
 }
 
-Result<RefPtr<Inode>> make_fd_directory(const ProcessEntry&, std::uint64_t number, const ProcessIdentity& identity, Snapshot process) {
+Result<RefPtr<Inode>> make_fd_directory(const ProcessEntry&, std::uint64_t number,
+                                        const ProcessIdentity& identity, Snapshot process) {
   return RefPtr<Inode>(make_ref<FdDirectory>(number, owner_of(*process), identity));
 }
 
-Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number, const ProcessIdentity& identity, Snapshot process);
+Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number,
+                                     const ProcessIdentity& identity, Snapshot process);
 
 using Where = ProcessEntry::Where;
 constexpr std::array kEntries = {
@@ -150,16 +160,20 @@ class ProcessDirectory final : public ProcDirectory {
   Result<void> list(EntryVisitor& visitor) override {
     QUIRE_CHECK(snapshot_for_lookup(identity_));
     for (std::size_t i = 0; i < kEntries.size() && !visitor.full(); ++i) {
-      if (is_here(kEntries[i])) visitor.give(i, std::string(kEntries[i].name), number_of(i), kEntries[i].mode);
+      if (is_here(kEntries[i]))
+        visitor.give(i, std::string(kEntries[i].name), number_of(i), kEntries[i].mode);
     }
     return {};
   }
 
  private:
-  [[nodiscard]] bool is_here(const ProcessEntry& entry) const { return identity_.tid == 0 || entry.where == Where::kBoth; }
+  [[nodiscard]] bool is_here(const ProcessEntry& entry) const {
+    return identity_.tid == 0 || entry.where == Where::kBoth;
+  }
   [[nodiscard]] std::uint64_t number_of(std::size_t index) const {
     const bool thread = identity_.tid != 0;
-    return node_number(thread ? identity_.tid : identity_.pid, thread ? NumberSpace::kTaskEntry : NumberSpace::kEntry, index + 1);
+    return node_number(thread ? identity_.tid : identity_.pid,
+                       thread ? NumberSpace::kTaskEntry : NumberSpace::kEntry, index + 1);
   }
   ProcessIdentity identity_;
 };
@@ -167,7 +181,8 @@ class ProcessDirectory final : public ProcDirectory {
 /// /proc/PID/task.
 class TaskList final : public ProcDirectory {
  public:
-  TaskList(std::uint64_t number, Owner owner, ProcessIdentity identity) : ProcDirectory(number, owner), identity_(identity) {}
+  TaskList(std::uint64_t number, Owner owner, ProcessIdentity identity)
+      : ProcDirectory(number, owner), identity_(identity) {}
 
   Result<RefPtr<Inode>> lookup(std::string_view name) override {
     const auto tid = parse_number(name);
@@ -196,7 +211,8 @@ class TaskList final : public ProcDirectory {
   ProcessIdentity identity_;
 };
 
-Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number, const ProcessIdentity& identity, Snapshot process) {
+Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number,
+                                     const ProcessIdentity& identity, Snapshot process) {
   return RefPtr<Inode>(make_ref<TaskList>(number, owner_of(*process), identity));
 }
 
@@ -206,7 +222,8 @@ Result<RefPtr<Inode>> make_process_directory(Pid pid) {
   const auto process = snapshot_process(pid);
   if (!process) return fail(Errno::kNoEnt);
   const ProcessIdentity identity{pid, 0, (*process)->start_ns};
-  return RefPtr<Inode>(make_ref<ProcessDirectory>(process_directory_number(pid), owner_of(**process), identity));
+  return RefPtr<Inode>(
+      make_ref<ProcessDirectory>(process_directory_number(pid), owner_of(**process), identity));
 }
 
 std::uint64_t process_directory_number(Pid pid) { return node_number(pid, NumberSpace::kEntry, 0); }

@@ -1,6 +1,7 @@
 // /proc/PID and what is below it.
 //
-// Life cycle and locks: as procfs.h says. A directory of a process that has gone stays open and lists nothing.
+// Life cycle and locks: as procfs.h says. A directory of a process that has gone stays open and
+// lists nothing.
 #pragma once
 
 #include "fs/procfs/node.h"

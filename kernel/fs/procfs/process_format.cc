@@ -49,21 +49,31 @@ class Fields {
 
 std::string_view state_name(char state) {
   switch (state) {
-    case 'R': return "R (running)";
-    case 'S': return "S (sleeping)";
-    case 'D': return "D (disk sleep)";
-    case 'T': return "T (stopped)";
-    case 't': return "t (tracing stop)";
-    case 'Z': return "Z (zombie)";
-    case 'X': return "X (dead)";
-    default: return "I (idle)";
+    case 'R':
+      return "R (running)";
+    case 'S':
+      return "S (sleeping)";
+    case 'D':
+      return "D (disk sleep)";
+    case 'T':
+      return "T (stopped)";
+    case 't':
+      return "t (tracing stop)";
+    case 'Z':
+      return "Z (zombie)";
+    case 'X':
+      return "X (dead)";
+    default:
+      return "I (idle)";
   }
 }
 
 void format_memory_block(const MemoryView& memory, std::string& out) {
   const Usage& u = memory.usage;
   TextBuilder text(out);
-  const auto line = [&text](std::string_view name, PageCount pages) { text.text(name).text("\t").right(kb(pages), 8).text(" kB\n"); };
+  const auto line = [&text](std::string_view name, PageCount pages) {
+    text.text(name).text("\t").right(kb(pages), 8).text(" kB\n");
+  };
   const PageCount exe = text_pages(memory);
   line("VmPeak:", std::max(u.mapped_peak, u.mapped));
   line("VmSize:", u.mapped);
@@ -101,9 +111,12 @@ void format_identity_block(const ProcessView& view, std::string& out) {
   // Linux shows the size of the table, which grows by powers of two from 64.
   std::size_t open_end = 0;
   if (p.files) {
-    if (const auto fds = p.files->open_fds(); !fds.empty()) open_end = static_cast<std::size_t>(fds.back()) + 1;
+    if (const auto fds = p.files->open_fds(); !fds.empty())
+      open_end = static_cast<std::size_t>(fds.back()) + 1;
   }
-  text.text("FDSize:\t").number(p.files ? std::bit_ceil(std::max<std::size_t>(open_end, 64)) : 0).text("\nGroups:\t");
+  text.text("FDSize:\t")
+      .number(p.files ? std::bit_ceil(std::max<std::size_t>(open_end, 64)) : 0)
+      .text("\nGroups:\t");
   for (const std::uint32_t group : c.groups) text.number(group).text(" ");
   text.text("\nNStgid:\t").number(p.pid).text("\nNSpid:\t").number(view.id);
   text.text("\nNSpgid:\t").number(p.group).text("\nNSsid:\t").number(p.session).text("\n");
@@ -112,7 +125,9 @@ void format_identity_block(const ProcessView& view, std::string& out) {
 void format_signal_block(const ProcessView& view, std::string& out) {
   const ProcessSnapshot& p = view.process;
   TextBuilder text(out);
-  const auto mask = [&text](std::string_view name, std::uint64_t value) { text.text(name).text("\t").hex(value, 16).text("\n"); };
+  const auto mask = [&text](std::string_view name, std::uint64_t value) {
+    text.text(name).text("\t").hex(value, 16).text("\n");
+  };
   text.text("Threads:\t").number(p.tasks.size());
   text.text("\nSigQ:\t0/").number(p.limits[RLIMIT_SIGPENDING][0]).text("\n");
   mask("SigPnd:", p.pending);
@@ -121,23 +136,15 @@ void format_signal_block(const ProcessView& view, std::string& out) {
   mask("SigIgn:", p.ignored);
   mask("SigCgt:", p.caught);
   mask("CapInh:", 0);
-  mask("CapPrm:", p.credentials.is_root() || p.credentials.uid == 0 || p.credentials.suid == 0 ? kAllCapabilities : 0);
+  mask("CapPrm:", p.credentials.is_root() || p.credentials.uid == 0 || p.credentials.suid == 0
+                      ? kAllCapabilities
+                      : 0);
   mask("CapEff:", p.credentials.is_root() ? kAllCapabilities : 0);
   mask("CapBnd:", kAllCapabilities);
   mask("CapAmb:", 0);
 }
 
 }  // namespace
-
-MemoryView view_memory(AddressSpace* space) {
-  MemoryView view;
-  if (space == nullptr) return view;
-  view.present = true;
-  view.usage = space->usage();
-  view.layout = space->layout();
-  space->map().for_each_with(VmaFlag::kLocked, [&view](const Vma& vma) { view.locked += vma.range.pages(); });
-  return view;
-}
 
 void format_process_stat(const ProcessView& view, std::string& out) {
   const ProcessSnapshot& p = view.process;
@@ -147,17 +154,25 @@ void format_process_stat(const ProcessView& view, std::string& out) {
   const int priority = kPriorityBase + p.nice;
   Fields fields(out);
   fields.add(p.parent).add(p.group).add(p.session).add(p.tty_device).add(p.tty_group).add(0);
-  fields.add(p.minor_faults).add(p.children_minor_faults).add(p.major_faults).add(p.children_major_faults);
+  fields.add(p.minor_faults)
+      .add(p.children_minor_faults)
+      .add(p.major_faults)
+      .add(p.children_major_faults);
   fields.add(p.user_ns / kNsPerTick).add(p.kernel_ns / kNsPerTick);
   fields.add(p.children_user_ns / kNsPerTick).add(p.children_kernel_ns / kNsPerTick);
   fields.add(priority).add(p.nice).add(p.tasks.size()).add(0).add(p.start_ns / kNsPerTick);
   fields.add(u.mapped.bytes().raw()).add(u.rss().raw()).add(p.limits[RLIMIT_RSS][0]);
   fields.add(l.code_begin.raw()).add(l.code_end.raw()).add(l.stack_begin.raw()).zeros(2);
   // Only signals 1 to 31 fit here, in decimal (man7 proc(5): obsolete, "use status").
-  for (const SignalSet set : {p.pending | p.shared_pending, p.blocked, p.ignored, p.caught}) fields.add(set & 0x7fffffff);
+  for (const SignalSet set : {p.pending | p.shared_pending, p.blocked, p.ignored, p.caught})
+    fields.add(set & 0x7fffffff);
   fields.zeros(3).add(SIGCHLD).zeros(6);
   fields.add(l.data_begin.raw()).add(l.data_end.raw()).add(l.brk_begin.raw());
-  fields.add(l.args_begin.raw()).add(l.args_end.raw()).add(l.env_begin.raw()).add(l.env_end.raw()).add(0);
+  fields.add(l.args_begin.raw())
+      .add(l.args_end.raw())
+      .add(l.env_begin.raw())
+      .add(l.env_end.raw())
+      .add(0);
   out.push_back('\n');
 }
 
@@ -175,8 +190,18 @@ void format_process_status(const ProcessView& view, std::string& out) {
 
 void format_process_statm(const ProcessView& view, std::string& out) {
   const Usage& u = view.memory.usage;
-  TextBuilder(out).number(u.mapped.raw()).text(" ").number(u.rss().raw()).text(" ").number((u.rss_file + u.rss_shmem).raw());
-  TextBuilder(out).text(" ").number(text_pages(view.memory).raw()).text(" 0 ").number((u.data + u.stack).raw()).text(" 0\n");
+  TextBuilder(out)
+      .number(u.mapped.raw())
+      .text(" ")
+      .number(u.rss().raw())
+      .text(" ")
+      .number((u.rss_file + u.rss_shmem).raw());
+  TextBuilder(out)
+      .text(" ")
+      .number(text_pages(view.memory).raw())
+      .text(" 0 ")
+      .number((u.data + u.stack).raw())
+      .text(" 0\n");
 }
 
 void format_process_limits(const ProcessView& view, std::string& out) {
@@ -208,7 +233,14 @@ void format_process_limits(const ProcessView& view, std::string& out) {
     const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     text.left(value == RLIM_INFINITY ? "unlimited" : std::string_view(digits, end), 20).text(" ");
   };
-  text.left("Limit", 25).text(" ").left("Soft Limit", 20).text(" ").left("Hard Limit", 20).text(" ").left("Units", 10).text("\n");
+  text.left("Limit", 25)
+      .text(" ")
+      .left("Soft Limit", 20)
+      .text(" ")
+      .left("Hard Limit", 20)
+      .text(" ")
+      .left("Units", 10)
+      .text("\n");
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     text.left(kNames[i].name, 25).text(" ");
     column(view.process.limits[i][0]);
@@ -219,21 +251,24 @@ void format_process_limits(const ProcessView& view, std::string& out) {
 }
 
 void format_process_oom_score(const ProcessView& view, std::string& out) {
-  // Linux v6.12 fs/proc/base.c:proc_oom_score(), mm/oom_kill.c:oom_badness(), without swap and adjustment.
+  // Linux v6.12 fs/proc/base.c:proc_oom_score(), mm/oom_kill.c:oom_badness(), without swap and
+  // adjustment.
   const std::uint64_t pages = view.memory.usage.rss().raw() + view.memory.usage.tables.raw();
   const std::uint64_t badness = view.frames == 0 ? 0 : pages * 1000 / view.frames;
   TextBuilder(out).number(view.memory.present ? (1000 + badness) * 2 / 3 : 0).text("\n");
 }
 
 void format_mapping(const Vma& vma, std::string& out) {
-  constexpr std::size_t kNameColumn = 73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
+  constexpr std::size_t kNameColumn =
+      73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
   std::string_view device = "00:00", name;
   std::uint64_t offset = 0;
   if (vma.flags.has(VmaFlag::kHeap)) {
     name = "[heap]";
   } else if (vma.flags.has(VmaFlag::kStack)) {
     name = "[stack]";
-  } else if (vma.object != nullptr) {  // shared anonymous memory is a file of the kernel's own tmpfs on Linux
+  } else if (vma.object !=
+             nullptr) {  // shared anonymous memory is a file of the kernel's own tmpfs on Linux
     device = "00:01";
     name = "/dev/zero (deleted)";
     offset = vma.offset.raw() << kPageShift;
@@ -241,9 +276,12 @@ void format_mapping(const Vma& vma, std::string& out) {
   const std::size_t line_begin = out.size();
   TextBuilder text(out);
   text.hex(vma.range.begin().raw(), 8).text("-").hex(vma.range.end().raw(), 8).text(" ");
-  text.text(vma.prot.read() ? "r" : "-").text(vma.prot.write() ? "w" : "-").text(vma.prot.exec() ? "x" : "-");
+  text.text(vma.prot.read() ? "r" : "-")
+      .text(vma.prot.write() ? "w" : "-")
+      .text(vma.prot.exec() ? "x" : "-");
   text.text(vma.is_shared() ? "s " : "p ").hex(offset, 8).text(" ").text(device).text(" 0 ");
-  if (!name.empty()) text.left("", kNameColumn - std::min(kNameColumn, out.size() - line_begin)).text(name);
+  if (!name.empty())
+    text.left("", kNameColumn - std::min(kNameColumn, out.size() - line_begin)).text(name);
   text.text("\n");
 }
 

@@ -1,6 +1,7 @@
 // The texts of /proc/PID, from plain data: pure, so that they can be tested on the host.
 //
-// Formats: Linux v6.1 fs/proc/array.c, task_mmu.c, base.c; keys Linux does not have stand at the end of their block (product.md 3).
+// Formats: Linux v6.1 fs/proc/array.c, task_mmu.c, base.c; keys Linux does not have stand at the
+// end of their block (product.md 3).
 #pragma once
 
 #include <cstdint>
@@ -11,21 +12,21 @@
 
 namespace quire::kernel {
 
-/// What an address space has to show; `present` is false for a process without one (a zombie, pid 1).
+/// What an address space has to show; `present` is false for a process without one (a zombie, pid
+/// 1).
 struct MemoryView {
   bool present = false;
   Usage usage;
   Layout layout;
   PageCount locked;
 };
-MemoryView view_memory(AddressSpace* space);
 
 /// One thread, or a process as a whole, and the machine around it.
 struct ProcessView {
   const ProcessSnapshot& process;
   const MemoryView& memory;
-  Pid id;             ///< what to show as pid: the thread's number in task/
-  unsigned cpus;      ///< of the machine
+  Pid id;                ///< what to show as pid: the thread's number in task/
+  unsigned cpus;         ///< of the machine
   std::uint64_t frames;  ///< of the machine
 };
 

@@ -13,9 +13,21 @@ namespace {
 
 constexpr std::size_t kPieceSize = 2048;
 
+MemoryView view_memory(AddressSpace* space) {
+  MemoryView view;
+  if (space == nullptr) return view;
+  view.present = true;
+  view.usage = space->usage();
+  view.layout = space->layout();
+  space->map().for_each_with(VmaFlag::kLocked,
+                             [&view](const Vma& vma) { view.locked += vma.range.pages(); });
+  return view;
+}
+
 class WholeText final : public TextSource {
  public:
-  WholeText(const ProcessIdentity& identity, ProcessTextFunction format) : identity_(identity), format_(format) {}
+  WholeText(const ProcessIdentity& identity, ProcessTextFunction format)
+      : identity_(identity), format_(format) {}
   Result<bool> next(std::uint64_t& cursor, std::string& out) override {
     if (cursor != 0) return false;
     cursor = 1;
@@ -80,14 +92,17 @@ class MemoryText final : public TextSource {
     if (what_ == What::kEnvironment) return {layout.env_begin, layout.env_end};
     return {layout.args_begin, end_of_arguments(space, layout)};
   }
-  /// A program that wrote its own title may have run over the end of its arguments into the environment
-  /// (Linux v6.12 fs/proc/base.c:get_mm_cmdline()).
+  /// A program that wrote its own title may have run over the end of its arguments into the
+  /// environment (Linux v6.12 fs/proc/base.c:get_mm_cmdline()).
   static VirtAddr end_of_arguments(AddressSpace& space, const Layout& layout) {
-    if (layout.args_end <= layout.args_begin || layout.env_begin != layout.args_end) return layout.args_end;
+    if (layout.args_end <= layout.args_begin || layout.env_begin != layout.args_end)
+      return layout.args_end;
     std::byte last{};
-    if (!space.read(layout.args_end - ByteCount(1), {&last, 1}) || last == std::byte{0}) return layout.args_end;
+    if (!space.read(layout.args_end - ByteCount(1), {&last, 1}) || last == std::byte{0})
+      return layout.args_end;
     std::byte piece[256];
-    const std::size_t wanted = std::min<std::size_t>((layout.env_end - layout.env_begin).raw(), sizeof piece);
+    const std::size_t wanted =
+        std::min<std::size_t>((layout.env_end - layout.env_begin).raw(), sizeof piece);
     const auto read = space.read(layout.env_begin, {piece, wanted});
     if (!read) return layout.args_end;
     const auto* const nul = std::find(piece, piece + read->raw(), std::byte{0});
@@ -102,12 +117,14 @@ class MemoryText final : public TextSource {
 template <typename Source, typename... Extra>
 class ProcessTextNode final : public ProcText {
  public:
-  ProcessTextNode(std::uint64_t number, std::uint32_t permissions, Owner owner, const ProcessIdentity& identity, Extra... extra)
+  ProcessTextNode(std::uint64_t number, std::uint32_t permissions, Owner owner,
+                  const ProcessIdentity& identity, Extra... extra)
       : ProcText(number, permissions, owner), identity_(identity), extra_(extra...) {}
 
  protected:
   std::unique_ptr<TextSource> source() const override {
-    return std::apply([this](auto... extra) { return std::make_unique<Source>(identity_, extra...); }, extra_);
+    return std::apply(
+        [this](auto... extra) { return std::make_unique<Source>(identity_, extra...); }, extra_);
   }
 
  private:
@@ -117,23 +134,30 @@ class ProcessTextNode final : public ProcText {
 
 }  // namespace
 
-RefPtr<Inode> make_process_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner,
-                                const ProcessIdentity& identity, ProcessTextFunction format) {
-  return make_ref<ProcessTextNode<WholeText, ProcessTextFunction>>(number, permissions, owner, identity, format);
+RefPtr<Inode> make_process_text(std::uint64_t number, std::uint32_t permissions,
+                                ProcNode::Owner owner, const ProcessIdentity& identity,
+                                ProcessTextFunction format) {
+  return make_ref<ProcessTextNode<WholeText, ProcessTextFunction>>(number, permissions, owner,
+                                                                   identity, format);
 }
-RefPtr<Inode> make_maps_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner, const ProcessIdentity& identity) {
+RefPtr<Inode> make_maps_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner,
+                             const ProcessIdentity& identity) {
   return make_ref<ProcessTextNode<MapsText>>(number, permissions, owner, identity);
 }
-RefPtr<Inode> make_command_line_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner,
-                                     const ProcessIdentity& identity) {
-  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(number, permissions, owner, identity, MemoryText::What::kArguments);
+RefPtr<Inode> make_command_line_text(std::uint64_t number, std::uint32_t permissions,
+                                     ProcNode::Owner owner, const ProcessIdentity& identity) {
+  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(
+      number, permissions, owner, identity, MemoryText::What::kArguments);
 }
-RefPtr<Inode> make_environment_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner,
-                                    const ProcessIdentity& identity) {
-  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(number, permissions, owner, identity, MemoryText::What::kEnvironment);
+RefPtr<Inode> make_environment_text(std::uint64_t number, std::uint32_t permissions,
+                                    ProcNode::Owner owner, const ProcessIdentity& identity) {
+  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(
+      number, permissions, owner, identity, MemoryText::What::kEnvironment);
 }
 
-void write_comm(const ProcessView& view, std::string& out) { TextBuilder(out).text(view.process.command).text("\n"); }
+void write_comm(const ProcessView& view, std::string& out) {
+  TextBuilder(out).text(view.process.command).text("\n");
+}
 
 void write_mounts(const ProcessView&, std::string& out) { format_mounts(out); }
 

@@ -25,10 +25,13 @@ std::uint32_t mode_of(const SystemEntry& entry) {
 /// Text that one function writes.
 class SystemText final : public ProcText {
  public:
-  SystemText(std::uint64_t number, const SystemEntry& entry) : ProcText(number, 0444, {}), entry_(entry) {}
+  SystemText(std::uint64_t number, const SystemEntry& entry)
+      : ProcText(number, 0444, {}), entry_(entry) {}
 
  protected:
-  std::unique_ptr<TextSource> source() const override { return std::make_unique<Source>(entry_.write); }
+  std::unique_ptr<TextSource> source() const override {
+    return std::make_unique<Source>(entry_.write);
+  }
 
  private:
   class Source final : public TextSource {
@@ -47,30 +50,37 @@ class SystemText final : public ProcText {
   const SystemEntry& entry_;
 };
 
-/// A directory of fixed entries. Their numbers follow its own: the tree is small and everything in it is numbered in order.
+/// A directory of fixed entries. Their numbers follow its own: the tree is small and everything in
+/// it is numbered in order.
 class SystemDirectory : public ProcDirectory {
  public:
-  SystemDirectory(std::uint64_t number, std::span<const SystemEntry> entries) : ProcDirectory(number), entries_(entries) {}
+  SystemDirectory(std::uint64_t number, std::span<const SystemEntry> entries)
+      : ProcDirectory(number), entries_(entries) {}
 
   Result<RefPtr<Inode>> lookup(std::string_view name) override {
-    const auto entry = std::find_if(entries_.begin(), entries_.end(), [name](const SystemEntry& e) { return e.name == name; });
+    const auto entry = std::find_if(entries_.begin(), entries_.end(),
+                                    [name](const SystemEntry& e) { return e.name == name; });
     if (entry == entries_.end()) return fail(Errno::kNoEnt);
     const std::uint64_t n = number_of(static_cast<std::size_t>(entry - entries_.begin()));
     if (entry->write != nullptr) return RefPtr<Inode>(make_ref<SystemText>(n, *entry));
-    if (entry->target != nullptr) return RefPtr<Inode>(make_ref<ProcLink>(n, Owner{}, entry->target()));
+    if (entry->target != nullptr)
+      return RefPtr<Inode>(make_ref<ProcLink>(n, Owner{}, entry->target()));
     return RefPtr<Inode>(make_ref<SystemDirectory>(n, entry->children));
   }
 
   Result<void> list(EntryVisitor& visitor) override {
     for (std::size_t i = 0; i < entries_.size() && !visitor.full(); ++i) {
-      if (visitor.wants(i)) visitor.give(i, std::string(entries_[i].name), number_of(i), mode_of(entries_[i]));
+      if (visitor.wants(i))
+        visitor.give(i, std::string(entries_[i].name), number_of(i), mode_of(entries_[i]));
     }
     return {};
   }
 
  private:
   static constexpr std::uint64_t kFanOut = 64;  ///< entries per directory at most
-  [[nodiscard]] std::uint64_t number_of(std::size_t index) const { return number() * kFanOut + index; }
+  [[nodiscard]] std::uint64_t number_of(std::size_t index) const {
+    return number() * kFanOut + index;
+  }
   std::span<const SystemEntry> entries_;
 };
 

@@ -1,4 +1,5 @@
-// What the system-wide files show, gathered from core, the scheduler and the tasks; plain data for the formatters.
+// What the system-wide files show, gathered from core, the scheduler and the tasks; plain data for
+// the formatters.
 #pragma once
 
 #include <cstdint>

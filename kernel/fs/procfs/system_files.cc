@@ -8,6 +8,7 @@
 #include "fs/procfs/mounts.h"
 #include "fs/procfs/system_format.h"
 #include "fs/procfs/text.h"
+#include "lib/version.h"
 #include "quire/space/address_space.h"
 #include "task/task.h"
 #include "time/clock.h"
@@ -15,6 +16,9 @@
 namespace quire::kernel {
 
 namespace {
+
+/// One more than the largest pid.
+constexpr Pid kPidLimit = 32768;
 
 void write_meminfo(std::string& out) { format_meminfo(memory_figures(), out); }
 void write_stat(std::string& out) { format_system_stat(system_figures(), out); }
@@ -37,14 +41,21 @@ void write_host_name(std::string& out) { TextBuilder(out).text(launch().hostname
 
 constexpr std::array kSysKernel = {
     SystemEntry{"hostname", write_host_name},
-    SystemEntry{"osrelease", [](std::string& out) { TextBuilder(out).text(kernel_release()).text("\n"); }},
+    SystemEntry{"osrelease",
+                [](std::string& out) { TextBuilder(out).text(kKernelRelease).text("\n"); }},
     SystemEntry{"ostype", [](std::string& out) { out += "Linux\n"; }},
-    SystemEntry{"pid_max", [](std::string& out) { TextBuilder(out).number(pid_limit()).text("\n"); }},
+    SystemEntry{"pid_max", [](std::string& out) { TextBuilder(out).number(kPidLimit).text("\n"); }},
 };
 constexpr std::array kSysVm = {
-    SystemEntry{"max_map_count", [](std::string& out) { TextBuilder(out).number(Limits{}.max_map_count).text("\n"); }},
-    SystemEntry{"mmap_min_addr", [](std::string& out) { TextBuilder(out).number(AddressSpaceConfig{}.mmap_floor.raw()).text("\n"); }},
-    SystemEntry{"overcommit_memory", [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
+    SystemEntry{
+        "max_map_count",
+        [](std::string& out) { TextBuilder(out).number(Limits{}.max_map_count).text("\n"); }},
+    SystemEntry{"mmap_min_addr",
+                [](std::string& out) {
+                  TextBuilder(out).number(AddressSpaceConfig{}.mmap_floor.raw()).text("\n");
+                }},
+    SystemEntry{"overcommit_memory",
+                [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
 };
 constexpr std::array kSys = {
     SystemEntry{"kernel", nullptr, nullptr, kSysKernel},
@@ -62,7 +73,15 @@ constexpr std::array kSystem = {
     SystemEntry{"sys", nullptr, nullptr, kSys},
     SystemEntry{"thread-self", nullptr, thread_self_target},
     SystemEntry{"uptime", write_uptime},
-    SystemEntry{"version", [](std::string& out) { TextBuilder(out).text("Linux version ").text(kernel_release()).text(" ").text(kernel_version()).text("\n"); }},
+    SystemEntry{"version",
+                [](std::string& out) {
+                  TextBuilder(out)
+                      .text("Linux version ")
+                      .text(kKernelRelease)
+                      .text(" ")
+                      .text(kKernelVersion)
+                      .text("\n");
+                }},
     SystemEntry{"vmstat", write_memory_statistics},
 };
 

@@ -8,7 +8,8 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint64_t kNsPerTick = 10'000'000;  ///< USER_HZ is 100, so ticks are hundredths of a second too
+constexpr std::uint64_t kNsPerTick =
+    10'000'000;  ///< USER_HZ is 100, so ticks are hundredths of a second too
 
 void format_cpu(const CpuFigures& cpu, std::string& out) {
   TextBuilder text(out);
@@ -38,7 +39,9 @@ void format_meminfo(const MemoryFigures& figures, std::string& out) {
   line("MemTotal:", figures.total);
   line("MemFree:", figures.free);
   line("MemAvailable:", figures.free > figures.reserve ? figures.free - figures.reserve : 0);
-  for (const std::string_view name : {"Buffers:", "Cached:", "SwapCached:", "SwapTotal:", "SwapFree:"}) line(name, 0);
+  for (const std::string_view name :
+       {"Buffers:", "Cached:", "SwapCached:", "SwapTotal:", "SwapFree:"})
+    line(name, 0);
   line("PageTables:", figures.tables);
 }
 
@@ -58,13 +61,21 @@ void format_system_stat(const SystemFigures& figures, std::string& out) {
 
 void format_uptime(const SystemFigures& figures, std::uint64_t uptime_ns, std::string& out) {
   TextBuilder text(out);
-  text.hundredths(uptime_ns / kNsPerTick).text(" ").hundredths(sum(figures).idle_ns / kNsPerTick).text("\n");
+  text.hundredths(uptime_ns / kNsPerTick)
+      .text(" ")
+      .hundredths(sum(figures).idle_ns / kNsPerTick)
+      .text("\n");
 }
 
 void format_load_average(const LoadFigures& load, std::string& out) {
   TextBuilder text(out);
   for (const std::uint32_t average : load.average) text.hundredths(average).text(" ");
-  text.number(load.runnable).text("/").number(load.tasks).text(" ").number(load.last_pid).text("\n");
+  text.number(load.runnable)
+      .text("/")
+      .number(load.tasks)
+      .text(" ")
+      .number(load.last_pid)
+      .text("\n");
 }
 
 }  // namespace quire::kernel

@@ -1,7 +1,8 @@
-// The texts of /proc itself. Those that take figures are pure, so that they can be tested on the host.
+// The texts of /proc itself. Those that take figures are pure, so that they can be tested on the
+// host.
 //
-// Formats: Linux v6.1 fs/proc/{meminfo,stat,uptime,loadavg,version}.c. Keys for what this kernel does not have are left out, but for those
-// that free(1) and top(1) insist on.
+// Formats: Linux v6.1 fs/proc/{meminfo,stat,uptime,loadavg,version}.c. Keys for what this kernel
+// does not have are left out, but for those that free(1) and top(1) insist on.
 #pragma once
 
 #include <string>

@@ -36,15 +36,20 @@ class TextBuilder {
   TextBuilder& zero_filled(T value, std::size_t width) {
     return pad(value, 10, width, '0');
   }
-  TextBuilder& hex(std::uint64_t value, std::size_t width = 0) { return pad(value, 16, width, '0'); }
+  TextBuilder& hex(std::uint64_t value, std::size_t width = 0) {
+    return pad(value, 16, width, '0');
+  }
   TextBuilder& octal(std::uint64_t value, std::size_t width) { return pad(value, 8, width, '0'); }
   /// "Name:" and a number of kilobytes in the columns /proc/meminfo and /proc/PID/status have.
   TextBuilder& kilobytes(std::string_view name, std::size_t name_width, std::uint64_t kb) {
     return left(name, name_width).right(kb, 8).text(" kB\n");
   }
   /// Seconds with two digits, as in /proc/uptime and /proc/loadavg; the argument is in hundredths.
-  TextBuilder& hundredths(std::uint64_t value) { return number(value / 100).text(".").zero_filled(value % 100, 2); }
-  /// A name as maps shows it: what would end the line is written \ooo (Linux v6.12 fs/seq_file.c:mangle_path()).
+  TextBuilder& hundredths(std::uint64_t value) {
+    return number(value / 100).text(".").zero_filled(value % 100, 2);
+  }
+  /// A name as maps shows it: what would end the line is written \ooo (Linux v6.12
+  /// fs/seq_file.c:mangle_path()).
   TextBuilder& escaped(std::string_view name, std::string_view special) {
     for (const char c : name) {
       if (special.find(c) == std::string_view::npos) {

@@ -1,0 +1,35 @@
+// ELF programs in memory: static, static-PIE, and dynamic ones with their interpreter.
+//
+// A segment is private anonymous memory filled from the file, because files cannot be mapped yet; it is read in big pieces and gets its
+// protection afterwards. A file that lies about itself gives ENOEXEC, never more. Linux v6.12 fs/binfmt_elf.c:load_elf_binary().
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "fs/vfs.h"
+#include "quire/space/address_space.h"
+
+namespace quire::kernel {
+
+/// Where a program has been put.
+struct ElfImage {
+  std::uint64_t entry = 0;
+  std::uint64_t program_headers = 0;  ///< where they are in memory, 0 if they are not
+  std::uint16_t program_header_count = 0;
+  std::uint64_t base = 0;  ///< added to the file's addresses
+  bool executable_stack = false;
+  std::string interpreter;  ///< PT_INTERP; empty: none
+  std::uint64_t code_begin = 0, code_end = 0, data_begin = 0, data_end = 0, memory_end = 0;
+};
+
+/// Where to put a position-independent file.
+enum class Placement : std::uint8_t {
+  kProgram,     ///< at two thirds of user space (Linux: ELF_ET_DYN_BASE), so that the break has room
+  kInterpreter  ///< where mmap would
+};
+
+/// Loads the segments of `file` into `space`. Errors: ENOEXEC, ENOMEM, EIO. After an error `space` is to be thrown away.
+Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement);
+
+}  // namespace quire::kernel

@@ -1,0 +1,148 @@
+// futex(2). Behaviour: man7 futex(2); Linux v6.12 kernel/futex/syscalls.c, waitwake.c.
+#include "task/calls.h"
+#include "task/futex.h"
+#include "task/task.h"
+#include "task/time_arguments.h"
+#include "task/uapi.h"
+#include "time/clock.h"
+
+namespace quire::kernel {
+
+namespace {
+
+struct FutexCall {
+  UserAddr address;
+  int operation;
+  std::uint32_t value;
+  std::uint64_t fourth;  ///< a timeout's address, or a count
+  UserAddr second_address;
+  std::uint32_t third_value;
+  [[nodiscard]] FutexScope scope() const { return (operation & FUTEX_PRIVATE_FLAG) != 0 ? FutexScope::kPrivate : FutexScope::kAny; }
+};
+
+SyscallResult wait_again(RestartBlock& block);
+
+/// FUTEX_WAIT has a relative timeout: if a signal interrupts it, it goes on with what is left.
+SyscallResult wait_restartable(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline, std::uint32_t bits) {
+  const Result<void> waited = futex_wait(address, scope, expected, deadline, bits);
+  if (waited) return 0;
+  if (waited.error() != kRestartSys || deadline == kForever) return fail(waited.error());
+  current_restart() = {wait_again, {address, static_cast<std::uint64_t>(scope), expected, deadline, bits}};
+  return fail(kRestartBlock);
+}
+
+SyscallResult wait_again(RestartBlock& block) {
+  const auto& a = block.argument;
+  return wait_restartable(a[0], static_cast<FutexScope>(a[1]), static_cast<std::uint32_t>(a[2]), a[3], static_cast<std::uint32_t>(a[4]));
+}
+
+SyscallResult wait(const FutexCall& call) {
+  Deadline deadline = kForever;
+  if (call.fourth != 0) {
+    QUIRE_TRY(const std::uint64_t timeout, get_duration(call.fourth));
+    deadline = deadline_after(timeout);
+  }
+  return wait_restartable(call.address, call.scope(), call.value, deadline, kAnyBits);
+}
+
+/// The timeout is absolute, on the monotonic or the wall clock.
+SyscallResult wait_bits(const FutexCall& call) {
+  if (call.third_value == 0) return fail(Errno::kInval);
+  Deadline deadline = kForever;
+  if (call.fourth != 0) {
+    QUIRE_TRY(deadline, get_duration(call.fourth));
+    if ((call.operation & FUTEX_CLOCK_REALTIME) != 0) deadline = monotonic_deadline(deadline);
+  }
+  QUIRE_CHECK(futex_wait(call.address, call.scope(), call.value, deadline, call.third_value));
+  return 0;
+}
+
+SyscallResult wake(const FutexCall& call, std::uint32_t bits) {
+  if (bits == 0) return fail(Errno::kInval);
+  QUIRE_TRY(const FutexKey key, futex_key(call.address, call.scope()));
+  return futex_wake(key, std::max(call.value, 1U), bits);
+}
+
+enum class Compare : std::uint8_t { kNo, kYes };
+
+SyscallResult requeue(const FutexCall& call, Compare compare) {
+  const auto move = static_cast<std::int32_t>(call.fourth);
+  if (static_cast<std::int32_t>(call.value) < 0 || move < 0) return fail(Errno::kInval);
+  QUIRE_TRY(const FutexKey from, futex_key(call.address, call.scope()));
+  QUIRE_TRY(const FutexKey to, futex_key(call.second_address, call.scope()));
+  if (compare == Compare::kYes) {
+    QUIRE_TRY(const std::uint32_t now, user_load32(call.address));
+    if (now != call.third_value) return fail(Errno::kAgain);
+  }
+  const Requeued done = futex_requeue(from, to, call.value, static_cast<std::uint32_t>(move));
+  return done.woken + (compare == Compare::kYes ? done.moved : 0);
+}
+
+std::int32_t sign_extend_12(std::uint32_t value) { return static_cast<std::int32_t>(value << 20) >> 20; }
+
+Result<std::uint32_t> apply(std::uint32_t operation, std::uint32_t old, std::int32_t argument) {
+  if ((operation & FUTEX_OP_OPARG_SHIFT) != 0) argument = static_cast<std::int32_t>(1U << (static_cast<std::uint32_t>(argument) & 31));
+  const auto operand = static_cast<std::uint32_t>(argument);
+  switch (operation & ~std::uint32_t{FUTEX_OP_OPARG_SHIFT}) {
+    case FUTEX_OP_SET: return operand;
+    case FUTEX_OP_ADD: return old + operand;
+    case FUTEX_OP_OR: return old | operand;
+    case FUTEX_OP_ANDN: return old & ~operand;
+    case FUTEX_OP_XOR: return old ^ operand;
+    default: return fail(Errno::kNoSys);
+  }
+}
+
+Result<bool> compare(std::uint32_t operation, std::int32_t old, std::int32_t argument) {
+  switch (operation) {
+    case FUTEX_OP_CMP_EQ: return old == argument;
+    case FUTEX_OP_CMP_NE: return old != argument;
+    case FUTEX_OP_CMP_LT: return old < argument;
+    case FUTEX_OP_CMP_LE: return old <= argument;
+    case FUTEX_OP_CMP_GT: return old > argument;
+    case FUTEX_OP_CMP_GE: return old >= argument;
+    default: return fail(Errno::kNoSys);
+  }
+}
+
+SyscallResult wake_operation(const FutexCall& call) {
+  QUIRE_TRY(const FutexKey first, futex_key(call.address, call.scope()));
+  QUIRE_TRY(const FutexKey second, futex_key(call.second_address, call.scope()));
+  const std::uint32_t code = call.third_value;
+  QUIRE_TRY(std::uint32_t old, user_load32(call.second_address));
+  for (;;) {
+    QUIRE_TRY(const std::uint32_t wanted, apply(code >> 28, old, sign_extend_12(code >> 12)));
+    QUIRE_TRY(const std::uint32_t seen, user_cmpxchg32(call.second_address, old, wanted));
+    if (seen == old) break;
+    old = seen;
+  }
+  std::uint32_t woken = futex_wake(first, std::max(call.value, 1U), kAnyBits);
+  QUIRE_TRY(const bool also, compare(code >> 24 & 0xf, static_cast<std::int32_t>(old), sign_extend_12(code)));
+  if (also) woken += futex_wake(second, std::max(static_cast<std::uint32_t>(call.fourth), 1U), kAnyBits);
+  return woken;
+}
+
+}  // namespace
+
+SyscallResult sys_futex(const SyscallArgs& args) {
+  const FutexCall call{.address = address_argument(args, 0),
+                       .operation = int_argument(args, 1),
+                       .value = uint_argument(args, 2),
+                       .fourth = args.a[3],
+                       .second_address = address_argument(args, 4),
+                       .third_value = uint_argument(args, 5)};
+  const int command = call.operation & FUTEX_CMD_MASK;
+  if ((call.operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET) return fail(Errno::kNoSys);
+  switch (command) {
+    case FUTEX_WAIT: return wait(call);
+    case FUTEX_WAIT_BITSET: return wait_bits(call);
+    case FUTEX_WAKE: return wake(call, kAnyBits);
+    case FUTEX_WAKE_BITSET: return wake(call, call.third_value);
+    case FUTEX_REQUEUE: return requeue(call, Compare::kNo);
+    case FUTEX_CMP_REQUEUE: return requeue(call, Compare::kYes);
+    case FUTEX_WAKE_OP: return wake_operation(call);
+    default: return fail(Errno::kNoSys);
+  }
+}
+
+}  // namespace quire::kernel

@@ -1,0 +1,158 @@
+#include "task/program.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "arch/trap_frame.h"
+#include "task/image_cache.h"
+#include "task/stack_image.h"
+
+namespace quire::kernel {
+
+namespace {
+
+constexpr std::size_t kScriptLine = 256;  // Linux: BINPRM_BUF_SIZE
+constexpr unsigned kMostInterpreters = 5;
+constexpr std::uint64_t kStartFlags = 0x202;  // interrupts on
+
+struct ScriptLine {
+  std::string interpreter, argument;
+};
+
+constexpr std::string_view kBlanks = " \t";
+
+std::string_view trim(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+/// Linux v6.12 fs/binfmt_script.c:load_script(). Errors: ENOEXEC.
+Result<ScriptLine> parse_script_line(std::string_view head) {
+  const std::size_t newline = head.find('\n');
+  // Without an end of line the interpreter's name must at least have one.
+  const bool cut_off = newline == std::string_view::npos && head.size() == kScriptLine;
+  std::string_view line = head.substr(2, newline == std::string_view::npos ? head.size() : newline - 2);
+  line = line.substr(0, line.find('\0'));
+  const std::size_t begin = line.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return fail(Errno::kNoExec);
+  line = line.substr(begin);
+  const std::size_t end = line.find_first_of(kBlanks);
+  if (end == std::string_view::npos && cut_off) return fail(Errno::kNoExec);
+  ScriptLine script;
+  script.interpreter = line.substr(0, end);
+  if (end != std::string_view::npos) script.argument = trim(line.substr(end));
+  return script;
+}
+
+/// Set-user-ID and set-group-ID programs (Linux v6.12 fs/exec.c:bprm_fill_uid()).
+Result<Credentials> credentials_for(File& file, const Credentials& who) {
+  Credentials result = who;
+  if (current_process().no_new_privileges) return result;
+  QUIRE_TRY(const Attributes attributes, file.attributes());
+  if ((attributes.mode & S_ISUID) != 0) result.euid = attributes.uid;
+  if ((attributes.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) result.egid = attributes.gid;
+  result.suid = result.fsuid = result.euid;
+  result.sgid = result.fsgid = result.egid;
+  return result;
+}
+
+Layout layout_of(const ElfImage& image, const StackImage& stack) {
+  Layout layout;
+  layout.code_begin = VirtAddr(image.code_begin);
+  layout.code_end = VirtAddr(image.code_end);
+  layout.data_begin = VirtAddr(image.data_begin);
+  layout.data_end = VirtAddr(image.data_end);
+  layout.brk_begin = VirtAddr((image.memory_end + kPageSize - 1) & ~(kPageSize - 1));
+  layout.stack_begin = VirtAddr(stack.pointer);
+  layout.args_begin = VirtAddr(stack.arguments_begin);
+  layout.args_end = VirtAddr(stack.arguments_end);
+  layout.env_begin = VirtAddr(stack.arguments_end);
+  layout.env_end = VirtAddr(stack.environment_end);
+  return layout;
+}
+
+}  // namespace
+
+Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path) {
+  ProgramFile program{.file = std::move(file), .path = std::string(path), .prefix = {}};
+  std::string name(path);
+  for (unsigned depth = 0;; ++depth) {
+    std::array<char, kScriptLine> head{};
+    QUIRE_TRY(const std::size_t size, read_file(*program.file, head.data(), head.size(), 0));
+    if (size < 2 || head[0] != '#' || head[1] != '!') return program;
+    if (depth == kMostInterpreters) return fail(Errno::kLoop);
+    QUIRE_TRY(const ScriptLine script, parse_script_line(std::string_view(head.data(), size)));
+    if (program.prefix.empty()) program.prefix.push_back(name);
+    if (!script.argument.empty()) program.prefix.insert(program.prefix.begin(), script.argument);
+    program.prefix.insert(program.prefix.begin(), script.interpreter);
+    QUIRE_TRY(program.file, open_executable(script.interpreter));
+  }
+}
+
+Program::Program(Program&& other) noexcept
+    : executable(std::move(other.executable)),
+      credentials(std::move(other.credentials)),
+      space_(std::exchange(other.space_, nullptr)),
+      entry_(other.entry_),
+      stack_(other.stack_),
+      path_(std::move(other.path_)) {}
+
+Program::~Program() {
+  if (space_ != nullptr) space_->release();
+}
+
+void Program::set_registers(TrapFrame& frame) const {
+  const std::uint64_t cs = frame.cs, ss = frame.ss;
+  frame = {};
+  frame.cs = cs;
+  frame.ss = ss;
+  frame.orig_rax = ~std::uint64_t{0};
+  frame.rip = entry_;
+  frame.rsp = stack_;
+  frame.rflags = kStartFlags;
+}
+
+void Program::set_command(char (&command)[16]) const {
+  const std::size_t slash = path_.rfind('/');
+  const std::string_view base = slash == std::string::npos ? std::string_view(path_) : std::string_view(path_).substr(slash + 1);
+  std::memset(command, 0, sizeof command);
+  std::memcpy(command, base.data(), std::min(base.size(), sizeof command - 1));
+}
+
+Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings, const Credentials& who,
+                             const AddressSpaceConfig& config) {
+  Program program;
+  QUIRE_TRY(Credentials identity, credentials_for(*file.file, who));
+  QUIRE_TRY(LoadedProgram loaded, load_cached(*file.file, config));
+  program.space_ = loaded.space;
+  AuxiliaryFacts facts;
+  facts.credentials = &identity;
+  facts.file_name = file.path;
+  facts.secure = identity.euid != identity.uid || identity.egid != identity.gid;
+  program.entry_ = loaded.image.entry;
+  if (!loaded.image.interpreter.empty()) {
+    QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(loaded.image.interpreter));
+    QUIRE_TRY(const ElfImage interpreter, load_elf(*program.space_, *interpreter_file, Placement::kInterpreter));
+    facts.interpreter_base = interpreter.base;
+    program.entry_ = interpreter.entry;
+  }
+  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, loaded.image, facts));
+  program.space_->set_layout(layout_of(loaded.image, stack));
+  program.stack_ = stack.pointer;
+  program.path_ = file.path;
+  program.executable = file.file;
+  program.credentials = make_ref<SharedCredentials>(std::move(identity));
+  return program;
+}
+
+std::uint64_t argument_budget(std::uint64_t stack_limit) {
+  constexpr std::uint64_t kLeast = 128 * 1024;
+  constexpr std::uint64_t kMost = (std::uint64_t{8} << 20) / 4 * 3;
+  return std::max(kLeast, std::min(stack_limit / 4, kMost));
+}
+
+}  // namespace quire::kernel

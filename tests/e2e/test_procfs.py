@@ -1,0 +1,100 @@
+"""What programs read from /proc, and the programs that read it."""
+
+import pathlib
+import re
+
+import pytest
+
+from conftest import BUSYBOX
+
+
+def lines(result):
+    assert result.stderr == b""
+    return result.stdout.decode().splitlines()
+
+
+def test_ps_sees_the_processes_and_their_parents(kernel):
+    out = lines(kernel.shell("sleep 100 & ps -o pid,ppid,stat,comm; kill $!"))
+    assert out[0].split() == ["PID", "PPID", "STAT", "COMMAND"]
+    by_name = {words[3]: words for words in map(str.split, out[1:])}
+    assert by_name["sleep"][1] == by_name["sh"][0]
+    assert by_name["sleep"][2].startswith("S") and by_name["ps"][2].startswith("R")
+
+
+def test_processes_are_found_by_name(kernel):
+    out = lines(kernel.shell("sleep 100 & test $(pidof sleep) = $!; echo $?; test $(pgrep sleep) = $!; echo $?; kill $!"))
+    assert out == ["0", "0"]
+
+
+def test_top_and_free_and_uptime_understand_the_figures(kernel):
+    out = kernel("run", "-m", "512M", "--", BUSYBOX, "sh", "-c", "free -k; uptime; top -b -n 1").stdout.decode()
+    total, used, free = map(int, re.search(r"Mem:\s+(\d+)\s+(\d+)\s+(\d+)", out).groups())
+    assert 400_000 < total <= 512 * 1024 and used + free <= total
+    assert "load average: " in out
+    assert re.search(r"CPU:.* idle", out) and re.search(r"\bsh\b", out)
+
+
+def test_mounts_are_listed(kernel):
+    out = lines(kernel.shell("mount; df -P / /tmp | tail -n 1"))
+    mounts = {line.split()[2]: line.split()[4] for line in out if " on " in line}
+    assert mounts["/proc"] == "proc" and mounts["/tmp"] == "tmpfs" and "/" in mounts
+    assert out[-1].endswith("/tmp")
+
+
+def test_maps_show_the_program_heap_and_stack(kernel):
+    out = lines(kernel("run", "--", BUSYBOX, "cat", "/proc/self/maps"))
+    host = pathlib.Path("/proc/self/maps").read_text().splitlines()
+    form = re.compile(r"[0-9a-f]{8,}-[0-9a-f]{8,} [r-][w-][x-][ps] [0-9a-f]{8} [0-9a-f]{2}:[0-9a-f]{2} \d+ .*")
+    assert all(form.fullmatch(line) for line in out + host)
+    starts = [int(line.split("-")[0], 16) for line in out]
+    assert starts == sorted(starts)
+    stack = [line for line in out if line.endswith("[stack]")]
+    assert len(stack) == 1 and stack[0].index("[") == 73
+
+
+def keys(text):
+    return [line.split(":")[0] for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["/proc/self/status", "/proc/meminfo"])
+def test_keys_are_linuxs_and_in_its_order(kernel, name):
+    ours = keys(kernel("run", "--", BUSYBOX, "cat", name).stdout.decode())
+    theirs = keys(pathlib.Path(name).read_text())
+    assert len(ours) > 5
+    assert ours == [key for key in theirs if key in ours]
+
+
+def test_a_process_describes_itself(kernel):
+    out = lines(kernel.shell(
+        "exec 3</dev/null; readlink /proc/self/exe; readlink /proc/$$/cwd; readlink /proc/$$/fd/3; tr '\\0' ' ' </proc/$$/cmdline; echo;"
+        "cat /proc/$$/comm; readlink /proc/self/fd/1 | cut -c1-5; ls /proc/$$/task | wc -l; tr '\\0' '\\n' </proc/$$/environ | grep ^MARK",
+        env={"MARK": "x"}, cwd="/tmp"))
+    assert out[0] == BUSYBOX and out[1] == "/tmp" and out[2] == "/dev/null"
+    assert out[3].startswith(f"{BUSYBOX} sh -c ") and out[4] == "busybox" and out[5] == "pipe:"
+    assert out[6] == "1" and out[7] == "MARK=x"
+
+
+def test_stat_has_as_many_fields_as_linuxs(kernel):
+    ours = kernel("run", "--", BUSYBOX, "cat", "/proc/self/stat").stdout.decode()
+    assert len(ours.split()) == len(pathlib.Path("/proc/self/stat").read_text().split())
+
+
+def test_what_has_gone_is_gone(kernel):
+    out = lines(kernel.shell("true & p=$!; wait; cat /proc/$p/stat 2>/dev/null; echo $?; ls /proc/nothing /proc/01 2>/dev/null; echo $?"))
+    assert out == ["1", "1"]
+
+
+def test_a_zombie_is_one(kernel):
+    out = lines(kernel.shell("sh -c 'true & exec sleep 1' & sleep 0.5; ps -o stat,comm | grep true; grep -h State: /proc/[0-9]*/status | grep -c Z"))
+    assert out[0].startswith("Z") and out[1] == "1"
+
+
+def test_forks_are_counted_in_vmstat(kernel):
+    out = lines(kernel.shell("a=$(grep -w pgtable_fork /proc/vmstat); true | true; b=$(grep -w pgtable_fork /proc/vmstat); test \"$a\" != \"$b\"; echo $?"))
+    assert out == ["0"]
+
+
+def test_many_mappings_are_read_whole(kernel):
+    script = "cat /proc/self/maps | wc -l; dd if=/proc/self/maps bs=7 2>/dev/null | cut -c1-12 | sort -u | wc -l; dd if=/proc/self/maps bs=64k 2>/dev/null | wc -l"
+    whole, small, large = map(int, lines(kernel.shell(script)))
+    assert whole == small == large > 3
