@@ -27,6 +27,7 @@ void Mmu::lock() {
     ++depth_;
     return;
   }
+  hooks::yield_point("lock_mmu", &owner_);
   const void* nobody = nullptr;
   while (!owner_.compare_exchange_weak(nobody, me, std::memory_order_acquire)) {
     nobody = nullptr;
@@ -36,7 +37,9 @@ void Mmu::lock() {
 }
 
 void Mmu::unlock() {
-  if (--depth_ == 0) owner_.store(nullptr, std::memory_order_release);
+  if (--depth_ != 0) return;
+  hooks::yield_point("unlock_mmu", &owner_);
+  owner_.store(nullptr, std::memory_order_release);
 }
 
 bool Mmu::held_by_this_thread() const { return owner_.load(std::memory_order_relaxed) == &this_thread; }
@@ -71,7 +74,9 @@ void Mmu::load(TlbContext& context) {
   root_ = context.root;
   running_ = &context;
   // The bit first: a flush that does not see it has raised the generation before it is read here.
+  hooks::yield_point("load_root", &context);
   context.running.fetch_or(std::uint64_t{1} << index_);
+  hooks::yield_point("load_root", &context);
   const std::uint64_t generation = context.generation.load();
   tagged_ = claim(context.id);
   if (tagged_ != nullptr) {
