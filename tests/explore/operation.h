@@ -57,7 +57,7 @@ class Places {
   [[nodiscard]] std::string describe(const Operation& operation) const;
 
  private:
-  enum class Area : std::uint64_t { kNowhere, kMachine, kWindow, kData, kDescriptor, kHeap };
+  enum class Area : std::uint64_t { kNowhere, kMachine, kWindow, kFrame, kDescriptor, kHeap };
   static constexpr unsigned kAreaShift = 56;
   [[nodiscard]] static Place place(Area area, std::uint64_t offset) { return (static_cast<std::uint64_t>(area) << kAreaShift) | offset; }
   [[nodiscard]] std::string describe_frame(std::uint64_t pfn) const;
