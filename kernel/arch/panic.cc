@@ -31,7 +31,7 @@ void print(std::string_view format, const Arguments&... arguments) {
 void begin_panic() {
   disable_interrupts();
   if (panicking.exchange(true)) {
-    print("panic: while panicking");
+    print("panic: again, while panicking");
     power_off(MachineEnd::kPanic);
   }
   if ((online_cpus.load() & (online_cpus.load() - 1)) != 0) send_nmi_to_others();
@@ -60,7 +60,7 @@ void print_backtrace(std::uint64_t frame_pointer) {
 }
 
 [[noreturn]] void end_panic() {
-  if (extra_report != nullptr) extra_report();
+  if (extra_report != nullptr) extra_report();  // may panic itself, or spin on a lock that nobody gives up
   power_off(MachineEnd::kPanic);
 }
 
@@ -108,6 +108,14 @@ void panic_trap(const TrapFrame& frame, std::uint64_t fault_address) {
   print_location(frame.rip);
   if (!frame.from_user()) print_backtrace(frame.rbp);
   end_panic();
+}
+
+void note_spin_in_panic() {
+  constexpr unsigned kPatience = 1'000'000;
+  static constinit unsigned spins = 0;
+  if (!panicking.load(std::memory_order_relaxed) || ++spins < kPatience) return;
+  print("panic: a lock is held; the report ends here");
+  power_off(MachineEnd::kPanic);
 }
 
 void set_panic_report(void (*report)()) { extra_report = report; }

@@ -13,8 +13,11 @@ namespace quire::kernel {
 /// The same for a trap nobody can handle: its registers, and the backtrace of what it interrupted.
 [[noreturn]] void panic_trap(const TrapFrame& frame, std::uint64_t fault_address);
 
-/// What else a panic prints, after the backtrace (core's audit). Runs with interrupts off, must not wait.
+/// What else a panic prints, after the backtrace (core's audit). Runs with interrupts off, alone.
 void set_panic_report(void (*report)());
+
+/// Every turn of a spin loop: ends a panic whose report spins for ever, because the lock's holder was stopped.
+void note_spin_in_panic();
 
 /// How the machine ends (docs/decisions/0001-guest-contract.md).
 enum class MachineEnd : std::uint8_t { kOk = 0x10, kPanic = 0x20 };

@@ -17,6 +17,7 @@
 #include "drivers/drivers.h"
 #include "fs/vfs.h"
 #include "lib/log.h"
+#include "mm/audit_report.h"
 #include "mm/memory.h"
 #include "sched/reaper.h"
 #include "sched/scheduler.h"
@@ -70,6 +71,7 @@ extern "C" [[noreturn]] void kernel_main(std::uint64_t start_info_address) {
   detect_features();
   const StartInfo& info = read_start_info(start_info_address);
   init_memory(info.ram_ranges(), {&info.launch_block, 1});
+  audit_in_panics();
   parse_launch(launch_block(info));
   set_log_level(launch().verbose);
   init_apic();

@@ -202,6 +202,7 @@ void* operator new(std::size_t size) { return allocate_or_panic(size, kNormalAli
 void* operator new[](std::size_t size) { return allocate_or_panic(size, kNormalAlignment); }
 void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_panic(size, raw(alignment)); }
 void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_panic(size, raw(alignment)); }
+const std::nothrow_t std::nothrow{};
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   return quire::kernel::heap_allocate(size, kNormalAlignment);
 }

@@ -41,6 +41,7 @@ void wake(const std::atomic<std::uint32_t>& word) { kernel::bucket_of(&word).wak
 void relax() {
   kernel::pause_cpu();
   if (kernel::shootdowns_wait()) kernel::answer_shootdowns();
+  kernel::note_spin_in_panic();
 }
 
 std::uint64_t now() { return kernel::monotonic_ns(); }

@@ -133,7 +133,7 @@ SyscallResult exec_file(RefPtr<File> file, std::string_view path, UserAddr argv,
 Result<std::string> executable_path(int dirfd, const std::string& path, std::uint32_t flags) {
   if ((flags & ~static_cast<std::uint32_t>(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return fail(Errno::kInval);
   if (path.empty() && (flags & AT_EMPTY_PATH) == 0) return fail(Errno::kNoEnt);
-  if (path.starts_with('/') || (dirfd == AT_FDCWD && !path.empty())) return path;
+  if (path.find('/') == 0 || (dirfd == AT_FDCWD && !path.empty())) return path;
   if (dirfd == AT_FDCWD) return fail(Errno::kAcces);
   QUIRE_TRY(const RefPtr<File> directory, current_files().get(dirfd));
   if (!directory->dentry) return fail(Errno::kAcces);
@@ -150,8 +150,9 @@ SyscallResult sys_execve(const SyscallArgs& args) {
 }
 
 SyscallResult sys_execveat(const SyscallArgs& args) {
-  QUIRE_TRY(const std::string name, copy_string_from_user(address_argument(args, 1), kLongestPath));
-  QUIRE_TRY(const std::string path, executable_path(int_argument(args, 0), name, uint_argument(args, 4)));
+  const Result<std::string> name = copy_string_from_user(address_argument(args, 1), kLongestPath);
+  if (!name) return fail(name.error());
+  QUIRE_TRY(const std::string path, executable_path(int_argument(args, 0), *name, uint_argument(args, 4)));
   QUIRE_TRY(RefPtr<File> file, open_executable(path));
   return exec_file(std::move(file), path, address_argument(args, 2), address_argument(args, 3), args.frame);
 }

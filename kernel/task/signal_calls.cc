@@ -20,14 +20,6 @@ Result<void> check_set_size(std::uint64_t size) {
   return {};
 }
 
-/// Blocks `mask` until a signal has been taken; return_to_user_work() goes back to the mask before.
-void block_until_return(SignalSet mask) {
-  Task& task = current();
-  task.saved_blocked = task.blocked;
-  task.restore_blocked = true;
-  set_blocked(mask);
-}
-
 void sleep_until_signal() {
   Sleeper sleeper;
   while (sleeper.sleep(Interruptible::kYes) != WaitResult::kInterrupted) {
@@ -77,6 +69,19 @@ Result<SignalInfo> wait_for_signal(SignalSet wanted, Deadline deadline) {
 }
 
 }  // namespace
+
+void set_temporary_signal_mask(SignalSet mask) {
+  Task& task = current();
+  task.saved_blocked = task.blocked;
+  task.restore_blocked = true;
+  set_blocked(mask);
+}
+
+void restore_signal_mask() {
+  Task& task = current();
+  task.restore_blocked = false;
+  set_blocked(task.saved_blocked);
+}
 
 Result<void> change_alternate_stack(Task& task, const AlternateStack& stack, std::uint64_t sp) {
   const AlternateStack& old = task.alternate_stack;
@@ -146,7 +151,7 @@ SyscallResult sys_rt_sigpending(const SyscallArgs& args) {
 SyscallResult sys_rt_sigsuspend(const SyscallArgs& args) {
   QUIRE_CHECK(check_set_size(args.a[1]));
   QUIRE_TRY(const auto mask, get_user<SignalSet>(address_argument(args, 0)));
-  block_until_return(mask);
+  set_temporary_signal_mask(mask);
   sleep_until_signal();
   return fail(kRestartNoHand);
 }

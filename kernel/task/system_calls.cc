@@ -5,6 +5,7 @@
 
 #include "boot/launch.h"
 #include "drivers/console_port.h"
+#include "lib/version.h"
 #include "mm/memory.h"
 #include "task/calls.h"
 #include "task/signals.h"
@@ -29,8 +30,8 @@ SyscallResult sys_uname(const SyscallArgs& args) {
   uapi::new_utsname names{};
   put_name(names.sysname, "Linux");
   put_name(names.nodename, launch().hostname);
-  put_name(names.release, "6.1.0-quire");
-  put_name(names.version, "#1 SMP Quire 0.1");
+  put_name(names.release, kKernelRelease);
+  put_name(names.version, kKernelVersion);
   put_name(names.machine, "x86_64");
   put_name(names.domainname, "(none)");
   QUIRE_CHECK(put_user(address_argument(args, 0), names));

@@ -1,0 +1,134 @@
+// The audit and the lock check: each must see what it is there to see.
+#include "quire/audit/audit.h"
+#include "quire/base/lock.h"
+#include "support/fixture.h"
+
+namespace quire::test {
+namespace {
+
+class AuditSees : public MachineTest {
+ protected:
+  AuditSees() = default;
+  void SetUp() override {
+    map_pages(space(), 0, 600);
+    fill(space(), 0, 4);
+    (void)peek(space(), 5);
+  }
+  [[nodiscard]] Frame& table(unsigned level) { return memory().frame(path_to(*space(), at(0)).tables[3 - level]); }
+  [[nodiscard]] Frame& leaf() { return memory().frame(path_to(*space(), at(0)).leaf); }
+  /// Expects a finding of `invariant`.
+  void expect(const char* invariant) {
+    const std::string findings = audit_findings(machine());
+    EXPECT_NE(findings.find(std::string(invariant) + ":"), std::string::npos) << "findings: " << findings;
+  }
+};
+
+// Rows: S0.60
+TEST_F(AuditSees, AWrongShareCount) {
+  table(1).table.share.value_ += 1;
+  expect("I1");
+  table(1).table.share.value_ -= 1;
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, AWriteBitAboveASharedTable) {
+  const Space child = fork();
+  auto* const root = reinterpret_cast<std::uint64_t*>(memory().window(space()->tlb().root));
+  const Slot slot = memory().geometry().slot_of(at(0), memory().geometry().root_level());
+  root[slot] |= mmu::RawEntry::kWrite;
+  expect("I3");
+  root[slot] &= ~mmu::RawEntry::kWrite;
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, AWrongLeafCountOfAFrame) {
+  leaf().counts.value_ += Frame::kOneLeaf;
+  expect("I4");
+  leaf().counts.value_ -= Frame::kOneLeaf;
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, AWrongCounterOfATable) {
+  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)] += 1;
+  expect("I10");
+  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)] -= 1;
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, AnAttachmentThatDoesNotCountRight) {
+  table(1).table.attachments->entries += 1;
+  expect("I11");
+  table(1).table.attachments->entries -= 1;
+}
+
+// Rows: S0.60 S3.7
+TEST_F(AuditSees, AZeroFrameThatIsNotZero) {
+  std::byte* const zero = memory().window(memory().zero().frame());
+  zero[17] = std::byte{1};
+  expect("I13");
+  zero[17] = std::byte{0};
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, AFrameNobodyNames) {
+  Frame* const lost = memory().pool().take_or_null(FrameUse::kUser);
+  ASSERT_NE(lost, nullptr);
+  expect("I6");
+  memory().pool().give(lost);
+}
+
+#if defined(QUIRE_HOOKS) && QUIRE_HOOKS
+
+/// What the panic handler heard.
+std::string panic_text;
+
+class LockOrder : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    panic_text.clear();
+    before_ = set_panic_handler([](const char* text) {
+      panic_text = text;
+      throw 0;  // leaves the assertion; nothing under test is used afterwards
+    });
+  }
+  void TearDown() override { set_panic_handler(before_); }
+  template <typename Body>
+  static std::string panic_of(Body body) {
+    try {
+      body();
+    } catch (int) {
+      return panic_text;
+    }
+    return "";
+  }
+
+ private:
+  PanicHandler before_ = nullptr;
+};
+
+// Rows: S0.1 S0.24 S2.45
+TEST_F(LockOrder, StopsWhoTakesLocksInTheWrongOrder) {
+  const auto rank = [](LockRank wanted) { return static_cast<unsigned>(wanted); };
+  int locks[4] = {};
+  EXPECT_EQ(panic_of([&] {
+              hooks::lock_acquired(rank(LockRank::kMm), 1, &locks[0]);
+              hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[1]);
+              hooks::lock_acquired(rank(LockRank::kTable), 6, &locks[2]);
+              hooks::lock_acquired(rank(LockRank::kPool), 0, &locks[3]);
+              for (int n = 3; n >= 0; --n) hooks::lock_released(&locks[n]);
+            }),
+            "");
+  hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[0]);
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[1]); }), "") << "equal key";
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 4, &locks[1]); }), "") << "descending key";
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kMm), 9, &locks[1]); }), "") << "lower rank";
+  EXPECT_NE(panic_of([&] { hooks::may_sleep("waits under a table lock"); }), "");
+  EXPECT_NE(panic_of([&] { hooks::lock_released(&locks[1]); }), "") << "not held";
+  hooks::lock_released(&locks[0]);
+  EXPECT_EQ(panic_of([&] { hooks::may_sleep("waits with nothing held"); }), "");
+}
+
+#endif
+
+}  // namespace
+}  // namespace quire::test
