@@ -160,7 +160,8 @@ void stale_reader_of_zero(World& w) {
   });
 }
 
-// Somebody else, such as a pipe, holds a page that is mapped only once in the end.
+// Somebody else, such as a pipe, holds a page that is mapped only once in the end. Whoever takes a hold through a shared path takes write
+// permission from the entry it came through, since a table that is taken over later gets it back as a whole.
 void held_page(World& w) {
   Process& a = w.create("A");
   w.map(a, 0, 4);
@@ -169,6 +170,9 @@ void held_page(World& w) {
   w.watch(0, 1);
   const Pfn pfn = test::path_to(*a.space, World::at(0)).leaf;
   w.memory().frame(pfn).get();
+  const test::Path path = test::path_to(*a.space, World::at(0));
+  auto* const leaf = reinterpret_cast<std::uint64_t*>(w.memory().window(path.tables[path.depth - 1]));
+  __atomic_fetch_and(leaf, ~Entry::write_mask(), __ATOMIC_SEQ_CST);
   w.actor("A1", [&w, &a] { w.store(a, 0, 0, 70); });
   w.actor("B1", [&w, &b] { w.munmap(b, 0, 4); });
   w.finally([&w, pfn] {
