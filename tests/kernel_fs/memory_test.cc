@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -17,6 +16,13 @@ using Names = std::vector<std::string>;
 
 class Memory : public MemoryRoot {};
 
+/// Runs of one character each.
+std::string runs(std::initializer_list<std::pair<std::size_t, char>> parts) {
+  std::string text;
+  for (const auto& [length, character] : parts) text.append(length, character);
+  return text;
+}
+
 TEST_F(Memory, KeepsWhatWasWritten) {
   EXPECT_EQ(store("/file", "hello", O_CREAT | O_WRONLY), 5);
   EXPECT_EQ(load("/file"), "hello");
@@ -26,7 +32,7 @@ TEST_F(Memory, KeepsWhatWasWritten) {
 TEST_F(Memory, ReadsHolesAsZeros) {
   const int fd = open_file("/sparse", O_CREAT | O_RDWR);
   EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("end"), 3, 3 * 4096 + 1), 3);
-  EXPECT_EQ(read_text(fd), std::string(3 * 4096 + 1, '\0') + "end");
+  EXPECT_EQ(read_text(fd), runs({{3 * 4096 + 1, '\0'}, {1, 'e'}, {1, 'n'}, {1, 'd'}}));
   EXPECT_EQ(machine().pages, 1U);
   close_file(fd);
 }
@@ -35,7 +41,7 @@ TEST_F(Memory, ShowsZerosWhereAFileWasCutAndGrewAgain) {
   store("/file", std::string(6000, 'x'), O_CREAT | O_WRONLY);
   EXPECT_EQ(sys(__NR_truncate, arg("/file"), 10), 0);
   EXPECT_EQ(sys(__NR_truncate, arg("/file"), 5000), 0);
-  EXPECT_EQ(load("/file"), std::string(10, 'x') + std::string(4990, '\0'));
+  EXPECT_EQ(load("/file"), runs({{10, 'x'}, {4990, '\0'}}));
 }
 
 TEST_F(Memory, FarOffsetsNeedNoMoreMemoryThanNearOnes) {
@@ -96,9 +102,7 @@ TEST_F(Memory, PunchedHolesGiveTheirPagesBack) {
   EXPECT_EQ(sys(__NR_fallocate, static_cast<std::uint64_t>(fd), kPunch, 100, 3 * 4096), 0);
   EXPECT_EQ(machine().pages, 3U);
   sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_SET);
-  std::string wanted(5 * 4096, 'x');
-  std::fill_n(wanted.begin() + 100, 3 * 4096, '\0');
-  EXPECT_EQ(read_text(fd), wanted);
+  EXPECT_EQ(read_text(fd), runs({{100, 'x'}, {3 * 4096, '\0'}, {2 * 4096 - 100, 'x'}}));
   close_file(fd);
 }
 
