@@ -25,7 +25,11 @@ std::vector<std::string> qemu_arguments(const MachineConfig& config) {
   std::vector<std::string> words{config.qemu};
   const auto add = [&words](auto... more) { (words.emplace_back(more), ...); };
 
-  add("-M", "microvm,acpi=off,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on");
+  // In exact mode the clock's own timer would let time jump while the guest waits for the host; the
+  // launch block has the time.
+  add("-M",
+      fmt::format("microvm,acpi=off,pit=off,pic=off,rtc={},isa-serial=on,auto-kernel-cmdline=on",
+                  config.clock == GuestClock::kRealTime ? "on" : "off"));
   add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot");
   if (config.clock == GuestClock::kInstructions) {
     add("-accel", "tcg", "-cpu", "qemu64", "-icount", "shift=0,sleep=off", "-rtc",

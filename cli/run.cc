@@ -6,6 +6,7 @@
 
 #include "accelerator.h"
 #include "guest.h"
+#include "guest_paths.h"
 #include "run_launch.h"
 #include "session.h"
 #include "terminal.h"
@@ -36,6 +37,16 @@ void show(const ControlMessage& message, Verbosity verbosity) {
   }
 }
 
+std::string explain_not_found(const RunOptions& options) {
+  const std::string& program = options.program.front();
+  if (const auto mount = hidden_by(options, program)) {
+    return fmt::format(
+        "{}: not found in the guest, which has a {} of its own; --rwdir DIR brings a directory in",
+        program, *mount);
+  }
+  return fmt::format("{}: not found in the guest, whose root is {}", program, options.root);
+}
+
 void show_log(std::string_view log) {
   while (!log.empty()) {
     std::string_view line = take_until(log, '\n');
@@ -55,7 +66,7 @@ int conclude(const SessionResult& result, const RunOptions& options) {
     case Outcome::Kind::kStopped:
       return kExitSignal + outcome.number;
     case Outcome::Kind::kNotFound:
-      say(fmt::format("{}: not found in the guest, whose root is {}", program, options.root));
+      say(explain_not_found(options));
       return kExitNotFound;
     case Outcome::Kind::kNotExecutable:
       say(

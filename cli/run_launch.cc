@@ -7,9 +7,9 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <vector>
 
+#include "guest_paths.h"
 #include "terminal.h"
 #include "text.h"
 
@@ -80,13 +80,6 @@ std::vector<std::string> environment_for(const std::vector<std::string>& changes
   return variables;
 }
 
-std::string working_directory(const RunOptions& options) {
-  if (!options.cwd.empty()) return options.cwd;
-  std::error_code error;
-  const std::string here = std::filesystem::current_path(error);
-  return path_in_guest(options.root, here).value_or("/");
-}
-
 mode_t current_umask() {
   const mode_t mask = umask(0);
   umask(mask);
@@ -94,14 +87,6 @@ mode_t current_umask() {
 }
 
 }  // namespace
-
-std::optional<std::string> path_in_guest(const std::string& root, const std::string& host_path) {
-  std::error_code error;
-  const auto relative = std::filesystem::canonical(host_path, error)
-                            .lexically_relative(std::filesystem::canonical(root));
-  if (error || relative.empty() || *relative.begin() == "..") return std::nullopt;
-  return ("/" / relative).lexically_normal();
-}
 
 void add_exact_records(LaunchBlock& block) {
   block.add("tsc", "1000000000");                // instructions a second
@@ -116,7 +101,7 @@ LaunchBlock launch_for(const RunOptions& options, const MachineConfig& machine,
   for (const std::string& argument : options.program) block.add("arg", argument);
   for (const std::string& variable : environment_for(options.environment))
     block.add("env", variable);
-  block.add("cwd", working_directory(options));
+  block.add("cwd", options.cwd.empty() ? callers_directory(options).value_or("/") : options.cwd);
   add_identity(block, options.user.empty() ? caller() : identity_of(options.user));
   block.add("umask", fmt::format("{:o}", current_umask()));
   block.add("fork", options.fork_mode);
@@ -124,7 +109,8 @@ LaunchBlock launch_for(const RunOptions& options, const MachineConfig& machine,
   if (options.root_writable) block.add("rootrw", "1");
   for (std::size_t i = 1; i < machine.directories.size(); ++i) {
     const SharedDirectory& share = machine.directories[i];
-    // Outside the root the directory keeps the name it has on the host.
+    // Outside the root a directory keeps the name it has on the host. A read-only one is refused by
+    // the host, write by write.
     block.add("rw",
               fmt::format("{} {}", share.tag,
                           path_in_guest(options.root, share.host_path).value_or(share.host_path)));

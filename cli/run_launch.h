@@ -19,7 +19,4 @@ LaunchBlock launch_for(const RunOptions& options, const MachineConfig& machine,
 /// each time.
 void add_exact_records(LaunchBlock& block);
 
-/// A path of the host as the guest sees it under `root`; nothing if it lies outside.
-std::optional<std::string> path_in_guest(const std::string& root, const std::string& host_path);
-
 }  // namespace quire::cli

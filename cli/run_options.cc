@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "guest_paths.h"
 #include "options.h"
 #include "text.h"
 
@@ -55,7 +56,8 @@ void check_directory(const char* option, const std::string& path) {
     throw UsageError(fmt::format("{}: {}: not a directory", option, path));
 }
 
-std::string writable_tag(std::size_t index) { return fmt::format("rw{}", index); }
+/// One directory is the root; one may be the caller's own.
+constexpr std::size_t kMaxWritableDirectories = kMaxDirectories - 2;
 
 }  // namespace
 
@@ -116,8 +118,8 @@ void check(const RunOptions& options) {
     throw UsageError("--icount: exact mode has one CPU; leave -c out");
   if (options.exact && options.accelerator == "kvm")
     throw UsageError("--icount: instructions are counted by tcg, not by kvm");
-  if (options.writable_directories.size() > kMaxDirectories - 1) {
-    throw UsageError(fmt::format("--rwdir: at most {} directories", kMaxDirectories - 1));
+  if (options.writable_directories.size() > kMaxWritableDirectories) {
+    throw UsageError(fmt::format("--rwdir: at most {} directories", kMaxWritableDirectories));
   }
   check_directory("--root", options.root);
   for (const std::string& directory : options.writable_directories)
@@ -132,9 +134,16 @@ MachineConfig machine_for(const RunOptions& options) {
   machine.directories.push_back(
       {"root", fs::canonical(options.root),
        options.root_writable ? ShareAccess::kReadWrite : ShareAccess::kReadOnly});
-  for (const std::string& directory : options.writable_directories) {
-    machine.directories.push_back({writable_tag(machine.directories.size()),
-                                   fs::canonical(directory), ShareAccess::kReadWrite});
+  const auto share = [&machine](const std::string& directory, ShareAccess access) {
+    machine.directories.push_back(
+        {fmt::format("share{}", machine.directories.size()), fs::canonical(directory), access});
+  };
+  for (const std::string& directory : options.writable_directories)
+    share(directory, ShareAccess::kReadWrite);
+  // The program starts where the caller is, even where the guest has a file system of its own.
+  if (const auto here = callers_directory(options);
+      options.cwd.empty() && here && hidden_by(options, *here)) {
+    share(".", ShareAccess::kReadOnly);
   }
   return machine;
 }

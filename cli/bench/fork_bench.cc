@@ -20,9 +20,12 @@ constexpr std::uint64_t kMappings[] = {200, 2'000, 20'000, 60'000};
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::chrono::minutes kPointDeadline{10};
 
+std::string size_name(ForkPoint::Size size, std::uint64_t count) {
+  return fmt::format("{}{}", count, size == ForkPoint::Size::kMebibytes ? "MiB" : "mappings");
+}
+
 std::string point_name(const std::string& mode, ForkPoint::Size size, std::uint64_t count) {
-  return fmt::format("fork/{}/{}{}", mode, count,
-                     size == ForkPoint::Size::kMebibytes ? "MiB" : "mappings");
+  return fmt::format("fork/{}/{}", mode, size_name(size, count));
 }
 
 /// Room for the touched pages, three sets of leaf tables and the kernel.
@@ -43,17 +46,18 @@ std::uint64_t available_memory() {
   return 0;
 }
 
-std::string probe_program() {
+/// build/release/programs beside build/release/cli/quire. It is the guest's whole root: nothing
+/// else of the host can matter.
+std::string programs_directory() {
   std::error_code error;
   const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
-  return binary.parent_path().parent_path() / "programs" / "fork_probe";
+  return binary.parent_path().parent_path() / "programs";
 }
 
 LaunchBlock launch_for(const ForkPoint& point) {
   LaunchBlock block;
-  const std::string program = probe_program();
-  block.add("program", program);
-  block.add("arg", program);
+  block.add("program", "/fork_probe");
+  block.add("arg", "fork_probe");
   block.add("arg", point.size == ForkPoint::Size::kMebibytes ? "anon" : "maps");
   block.add("arg", std::to_string(point.count));
   block.add("fork", point.mode);
@@ -67,7 +71,7 @@ std::string run_probe(const ForkPoint& point) {
   MachineConfig machine = default_machine();
   machine.memory = memory_for(point);
   machine.clock = GuestClock::kInstructions;
-  machine.directories.push_back({"root", "/", ShareAccess::kReadOnly});
+  machine.directories.push_back({"root", programs_directory(), ShareAccess::kReadOnly});
   Guest guest = Guest::start(machine, launch_for(point));
   std::string output;
   SessionConfig config;
@@ -160,7 +164,8 @@ std::vector<BenchRatio> fork_ratios(const std::vector<BenchResult>& results) {
     const auto above = find(mode, size, large, operation);
     const auto below = find(mode, size, small, operation);
     if (above == results.end() || below == results.end()) return;
-    ratios.push_back({fmt::format("{} / {}", above->name, below->name),
+    ratios.push_back({fmt::format("fork/{}/{} {} over {}", mode, operation, size_name(size, large),
+                                  size_name(size, small)),
                       above->instructions / below->instructions});
   };
   for (const char* mode : kModes) {

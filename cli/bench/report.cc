@@ -41,7 +41,8 @@ std::string thousands(double value) {
 
 std::string counters_text(const BenchResult& result) {
   std::string text;
-  for (const auto& [name, value] : result.counters) text += fmt::format("  {}={:g}", name, value);
+  for (const auto& [name, value] : result.counters)
+    text += fmt::format("  {}={}", name, thousands(value));
   return text;
 }
 
@@ -50,6 +51,7 @@ std::string counters_text(const BenchResult& result) {
 std::string format_console(const BenchReport& report) {
   std::size_t width = 10;
   for (const BenchResult& result : report.results) width = std::max(width, result.name.size());
+  for (const BenchRatio& ratio : report.ratios) width = std::max(width, ratio.name.size());
   std::string text = fmt::format("{:<{}} {:>18}\n", "benchmark", width, "instructions");
   for (const BenchResult& result : report.results) {
     text += result.skipped.empty()
@@ -108,7 +110,7 @@ std::string format_csv(const BenchReport& report) {
     for (const std::string& name : names) {
       const auto counter =
           std::ranges::find(result.counters, name, &std::pair<std::string, double>::first);
-      text += counter == result.counters.end() ? "," : fmt::format(",{:g}", counter->second);
+      text += counter == result.counters.end() ? "," : fmt::format(",{:.0f}", counter->second);
     }
     text += "\n";
   }

@@ -7,13 +7,14 @@ guest misbehaves, which the stand-in does on request.
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import pexpect
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 COMMAND = ROOT / "build/release/cli/quire"
-KERNEL = ROOT / "build/kernel/kernel/quire.elf"
+KERNEL = pathlib.Path(os.environ.get("QUIRE_KERNEL") or ROOT / "build/kernel/kernel/quire.elf")
 NATIVE_GUEST = ROOT / "tests/e2e/native_guest.py"
 BUSYBOX = "/bin/busybox"
 
@@ -43,6 +44,17 @@ class Quire:
 
     def shell(self, script, **options):
         return self("run", "--", BUSYBOX, "sh", "-c", script, **options)
+
+
+@pytest.fixture
+def shared_path():
+    """A fresh directory that the guest sees under the same name: not in /tmp, where the guest has a file system of its own."""
+    base = ROOT / "build/test"
+    base.mkdir(parents=True, exist_ok=True)
+    if base.is_relative_to("/tmp"):
+        base = pathlib.Path("/var/tmp")
+    with tempfile.TemporaryDirectory(dir=base) as name:
+        yield pathlib.Path(name)
 
 
 @pytest.fixture(scope="session")

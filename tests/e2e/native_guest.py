@@ -54,7 +54,8 @@ class Guest:
 
     def start(self):
         environment = dict(record.split("=", 1) for record in self.launch.get("env", []) if "=" in record)
-        program = self.launch["program"][0]
+        root = next(match[1] for word in sys.argv if (match := re.search(r"id=root,path=([^,]*)", word)))
+        program = root.rstrip("/") + self.launch["program"][0] if root != "/" else self.launch["program"][0]
         options = dict(executable=program, args=self.launch["arg"], env=environment, cwd=self.launch["cwd"][0])
         if "tty" in self.launch:
             self.terminal, inner = pty.openpty()

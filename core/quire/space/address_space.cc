@@ -9,11 +9,14 @@ namespace quire {
 
 namespace {
 
-// Linux leaves at least 128 MiB between the stack's top and the mappings (mm/util.c:mmap_base()); small test spaces leave an eighth.
+// Linux leaves at least 128 MiB between the stack's top and the mappings (mm/util.c:mmap_base()). Here the mappings begin below a boundary
+// of level-2 tables (1 GiB), so that the stack, which every process writes after a fork, has few neighbours to copy the entries of.
+// Small test spaces leave an eighth.
 VirtAddr default_mmap_top(const Geometry& geometry) {
   const std::uint64_t top = geometry.user_top().raw();
   const std::uint64_t gap = std::uint64_t{128} << 20;
-  return VirtAddr(top / 8 < gap ? top - top / 8 / kPageSize * kPageSize : top - gap);
+  if (top / 8 < gap) return VirtAddr(top - top / 8 / kPageSize * kPageSize);
+  return geometry.table_range(VirtAddr(top - gap), Level(2)).begin();
 }
 
 }  // namespace

@@ -27,12 +27,6 @@ void NewTable::fill(const MemoryManager& memory, Entry entry) {
   if (level_ == kLeafLevel) frame_->table.leaves[static_cast<unsigned>(LeafClass::kNone)] = frame_->table.live;
 }
 
-bool clear_write_in_place(const TableView& table, Slot slot) {
-  std::uint64_t* raw = &table.entries_[slot];
-  hooks::yield_point("clear_write", raw);
-  return (__atomic_fetch_and(raw, ~Entry::write_mask(), __ATOMIC_SEQ_CST) & Entry::write_mask()) != 0;
-}
-
 void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry) {
   auto* entries = reinterpret_cast<std::uint64_t*>(memory.window(table));
   for (unsigned slot = 0; slot < memory.geometry().slots(); ++slot) store_raw(entries, static_cast<Slot>(slot), entry);

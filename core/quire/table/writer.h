@@ -102,6 +102,13 @@ class NewTable : public ExclusiveTable {
  public:
   /// Makes an empty table of `level` with share count 1 from a held frame.
   NewTable(MemoryManager& memory, Frame& held, Level level);
+  /// Stores a copied entry; its counting is done for the whole table by take_counts().
+  void put_copy(Slot slot, Entry entry) { __atomic_store_n(&entries_[slot], entry.encoded(), __ATOMIC_RELAXED); }
+  /// Takes over the counters of the table copied from, `skipped` entries of which (not leaves) were left out.
+  void take_counts(const Frame& from, unsigned skipped) {
+    frame_->table.live = static_cast<std::uint16_t>(from.table.live - skipped);
+    for (unsigned c = 0; c < kLeafClasses; ++c) frame_->table.leaves[c] = from.table.leaves[c];
+  }
   /// Fills all of an empty table with one zero entry (a private copy of a zero table).
   void fill(const MemoryManager& memory, Entry entry);
   NewTable(const NewTable&) = delete;
@@ -110,7 +117,11 @@ class NewTable : public ExclusiveTable {
 
 /// Clears W of an entry of any table, shared or not, keeping what hardware sets meanwhile (S0.13). Taking away is always allowed in
 /// place: fork does it at the top, copying in both copies (R9). Returns whether it was set. Locks: the table's.
-bool clear_write_in_place(const TableView& table, Slot slot);
+inline bool clear_write_in_place(const TableView& table, Slot slot) {
+  std::uint64_t* raw = &table.entries_[slot];
+  hooks::yield_point("clear_write", raw);
+  return (__atomic_fetch_and(raw, ~Entry::write_mask(), __ATOMIC_SEQ_CST) & Entry::write_mask()) != 0;
+}
 
 /// Fills a zero table at start-up (ZeroObjects).
 void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry);

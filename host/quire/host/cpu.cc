@@ -1,5 +1,7 @@
 #include "quire/host/cpu.h"
 
+#include <quire_hooks.h>
+
 #include <algorithm>
 
 #include "quire/host/machine.h"
@@ -127,7 +129,9 @@ Accessed<void> Cpu::with_page(VirtAddr address, Access access, Use use) {
     mmu_.lock();
     mmu::Translation translation;
     if (space_ != nullptr && mmu_.translate(address, access, translation)) {
-      use(machine_.physical().frame(translation.frame) + (address.raw() & (kPageSize - 1)));
+      std::byte* const guest = machine_.physical().frame(translation.frame) + (address.raw() & (kPageSize - 1));
+      hooks::yield_point(access == Access::kWrite ? "store_frame" : "load_frame", guest);
+      use(guest);
       mmu_.unlock();
       return {};
     }

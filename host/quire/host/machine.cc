@@ -1,5 +1,7 @@
 #include "quire/host/machine.h"
 
+#include <quire_hooks.h>
+
 #include <bit>
 #include <new>
 #include <utility>
@@ -83,6 +85,7 @@ PageCount Machine::frames_in_use() { return memory_.pool().total_frames() - memo
 void Machine::flush(TlbContext& context, const FlushRequest& request) {
   const SectionsReleased released;
   const std::uint64_t generation = context.generation.fetch_add(1) + 1;
+  hooks::yield_point("flush_mask", &context);
   for (std::uint64_t mask = context.running.load(); mask != 0; mask &= mask - 1) {
     mmus_[static_cast<unsigned>(std::countr_zero(mask))].load(std::memory_order_acquire)->flush(context.id, request,
                                                                                                generation);
