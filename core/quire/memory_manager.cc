@@ -39,7 +39,7 @@ void MemoryManager::fill_zero(std::byte* page) {
 
 void MemoryManager::copy_data(const Frame& to, const Frame& from) const {
   if (config_.metadata_only) return;
-  hooks::yield_point("copy_data", contents(from));
+  hooks::yield_point("copy_frame", contents(from));
   std::byte* target = contents(to);
   const std::byte* source = contents(from);
 #if defined(__x86_64__)

@@ -70,7 +70,9 @@ class MemoryManager {
 
   /// Whether `pfn` is a table of `level`: what an upper entry of the level above may name.
   [[nodiscard]] bool is_table(Pfn pfn, Level level) const {
-    return pfn.raw() < config_.frames.raw() && frame(pfn).kind == FrameKind::kTable && frame(pfn).level == level;
+    if (pfn.raw() >= config_.frames.raw()) return false;
+    hooks::yield_point("look_frame", window(pfn));
+    return frame(pfn).kind == FrameKind::kTable && frame(pfn).level == level;
   }
   /// What an entry of a table at `level` is. The one place where kinds are told: zero objects by identity, before any count is looked at;
   /// entries that name no such frame are malformed (S0.22).

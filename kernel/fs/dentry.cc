@@ -127,9 +127,9 @@ void DentryCache::cover(Dentry& mount_point, RefPtr<Dentry> root) {
   insert_locked(*root);
 }
 
-std::size_t DentryCache::evict_some_locked(Releases& releases, std::size_t goal) {
+std::size_t DentryCache::evict_some_locked(Releases& releases, std::size_t looks) {
   std::size_t evicted = 0;
-  for (std::size_t looked_at = count_; looked_at > 0 && evicted < goal && !releases.full(); --looked_at) {
+  for (; looks > 0 && count_ > 0 && !releases.full(); --looks) {
     Dentry& candidate = eviction_.front();
     const bool in_use = candidate.ref_count() != 1 || !candidate.children_.empty();
     if (in_use || candidate.was_used_) {
@@ -144,17 +144,28 @@ std::size_t DentryCache::evict_some_locked(Releases& releases, std::size_t goal)
 }
 
 void DentryCache::evict() {
+  // A few looks for each name that is added: everything may be in use, and a long search under the lock is worse than a cache too large.
+  constexpr std::size_t kLooks = 8;
   Releases releases;
   Guard guard(lock_);
-  if (count_ > kCapacity) evict_some_locked(releases, Releases::kCapacity);
+  if (count_ > kCapacity) evict_some_locked(releases, kLooks);
 }
 
-void DentryCache::drop_all() {
+void DentryCache::drop_idle() {
   // One round only clears the marks of recent use; leaves go first, then what they were in.
   for (unsigned idle_rounds = 0; idle_rounds < 2;) {
     Releases releases;
     Guard guard(lock_);
-    idle_rounds = evict_some_locked(releases, Releases::kCapacity) == 0 ? idle_rounds + 1 : 0;
+    idle_rounds = evict_some_locked(releases, count_) == 0 ? idle_rounds + 1 : 0;
+  }
+}
+
+void DentryCache::clear() {
+  for (;;) {
+    Releases releases;
+    Guard guard(lock_);
+    if (eviction_.empty()) return;
+    for (std::size_t i = 0; i < Releases::kCapacity && !eviction_.empty(); ++i) erase_locked(eviction_.front(), releases);
   }
 }
 

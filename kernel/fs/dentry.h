@@ -90,8 +90,10 @@ class DentryCache {
   void exchange(Dentry& a, Dentry& b);
   /// Puts `root`, which carries the same name and parent, in the place of `mount_point`, for good.
   void cover(Dentry& mount_point, RefPtr<Dentry> root);
-  /// Forgets everything that nobody holds.
-  void drop_all();
+  /// Forgets what nobody holds.
+  void drop_idle();
+  /// Forgets everything, at the end.
+  void clear();
 
   RefPtr<Dentry> parent(Dentry& dentry);
   std::string name(Dentry& dentry);
@@ -108,7 +110,8 @@ class DentryCache {
   void insert_locked(Dentry& dentry);
   void erase_locked(Dentry& dentry, Releases& releases);
   void evict();
-  std::size_t evict_some_locked(Releases& releases, std::size_t goal);
+  /// Evicts what it can among the next `looks` candidates, as far as `releases` has room; returns how many went.
+  std::size_t evict_some_locked(Releases& releases, std::size_t looks);
 
   SpinLock lock_;
   Dentry::EvictionList eviction_;

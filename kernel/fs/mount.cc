@@ -45,7 +45,7 @@ void MountTable::drop() {
     mount->covered_ = nullptr;
   }
   // A dentry that someone still holds keeps a pointer to its mount, which nobody follows after this.
-  dentry_cache().drop_all();
+  dentry_cache().clear();
   mounts_.clear();
 }
 

@@ -198,11 +198,12 @@ std::size_t raw(std::align_val_t alignment) { return static_cast<std::size_t>(al
 
 }  // namespace
 
+const std::nothrow_t std::nothrow{};
+
 void* operator new(std::size_t size) { return allocate_or_panic(size, kNormalAlignment); }
 void* operator new[](std::size_t size) { return allocate_or_panic(size, kNormalAlignment); }
 void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_or_panic(size, raw(alignment)); }
 void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_or_panic(size, raw(alignment)); }
-const std::nothrow_t std::nothrow{};
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
   return quire::kernel::heap_allocate(size, kNormalAlignment);
 }

@@ -5,6 +5,7 @@
 #include "arch/traps.h"
 #include "sched/scheduler.h"
 #include "syscall/syscall.h"
+#include "task/out_of_memory.h"
 
 namespace quire::kernel {
 namespace {
@@ -46,8 +47,9 @@ bool kernel_page_fault(TrapFrame& frame, std::uint64_t address) {
     // Copies run with interrupts on; the fault may sleep.
     enable_interrupts();
     const FaultOutcome outcome = thread.space->fault(VirtAddr(address), access_of(frame));
+    const bool again = outcome == FaultOutcome::kOutOfMemory && make_memory_free();
     disable_interrupts();
-    if (resolved(thread, outcome)) return true;
+    if (again || resolved(thread, outcome)) return true;
   }
   frame.rip = fixup;
   return true;

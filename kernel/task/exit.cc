@@ -25,12 +25,19 @@ Process& new_parent_for_children_of(const Process& dying) {
   return *tree().init;
 }
 
+/// Whether `process` connects its group to another one of its session through its parent. Locks: task_lock held.
+bool is_link_outside(const Process& process) {
+  const Process* const parent = process.parent;
+  return parent != nullptr && parent->group != process.group && parent->group->session == process.group->session;
+}
+
 /// Locks: task_lock held.
 void give_children_away(Process& process) {
   if (process.children.empty()) return;
   Process& heir = new_parent_for_children_of(process);
   while (!process.children.empty()) {
     Process& child = process.children.front();
+    const bool was_link_outside = is_link_outside(child);
     process.children.pop_front();
     heir.children.push_back(child);
     child.parent = &heir;
@@ -40,7 +47,7 @@ void give_children_away(Process& process) {
       std::unique_ptr<QueuedSignal> none;
       send_locked(child, nullptr, SignalInfo::from_kernel(task.parent_death_signal), none);
     }
-    if (child.group != process.group && child.group->session == process.group->session) release_orphans_locked(*child.group, nullptr);
+    if (was_link_outside) release_orphans_locked(*child.group, nullptr);
   }
   heir.child_events.wake_all();
 }
@@ -53,7 +60,7 @@ RefPtr<Process> end_process_of_last_task(Task& task) {
   process.last_credentials = task.credentials;
   std::copy(std::begin(task.command), std::end(task.command), process.last_command);
   give_children_away(process);
-  release_orphans_locked(*process.group, &process);
+  if (is_link_outside(process)) release_orphans_locked(*process.group, &process);
   const int signal = signal_of_status(process.end_status);
   const bool unwanted = signal != 0 ? notify_parent_locked(process, CLD_KILLED, signal)
                                     : notify_parent_locked(process, CLD_EXITED, process.end_status >> 8);

@@ -74,17 +74,22 @@ void kill_for_memory(Process& process) {
 bool make_memory_free() {
   Process& process = current_process();
   constexpr std::uint64_t kMomentNs = 5'000'000;
+  // The victim may need a lock that this task holds in order to end.
+  constexpr unsigned kMostMoments = 400;
   bool dying = false;
   {
     const TaskGuard guard(task_lock);
     if (process.ending) return false;
     dying = victim_is_dying_locked();
   }
+  unsigned& moments = current().moments_without_memory;
   if (dying) {
+    if (++moments > kMostMoments) return false;
     Sleeper sleeper;
     sleeper.sleep(Interruptible::kNo, monotonic_ns() + kMomentNs);
     return true;
   }
+  moments = 0;
   if (empty_image_cache()) return true;
   std::vector<Candidate> all = candidates();
   if (Process* const largest = largest_of(all); largest != nullptr) kill_for_memory(*largest);

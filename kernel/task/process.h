@@ -122,6 +122,8 @@ class Task final : public Thread {
   /// The last exception in user mode, for sigcontext. [own]
   std::uint64_t fault_vector = 0, fault_error = 0, fault_address = 0;
 
+  unsigned moments_without_memory = 0;  ///< [own] how often it has waited in a row for another's end
+
   UserAddr set_child_tid = 0, clear_child_tid = 0;  ///< [own]
   UserAddr robust_list = 0;                         ///< [own/T]
   int parent_death_signal = 0;                      ///< [own/T]

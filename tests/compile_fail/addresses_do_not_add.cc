@@ -1,4 +1,5 @@
-// An address plus an address means nothing (S2.3).
+// An address plus an address means nothing.
+// Rows: S2.3
 #include "quire/base/types.h"
 
 quire::VirtAddr middle(quire::VirtAddr a, quire::VirtAddr b) {

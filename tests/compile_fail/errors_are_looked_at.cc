@@ -1,4 +1,5 @@
 // What an operation answers is not thrown away.
+// Rows: S1.24
 #include "quire/space/address_space.h"
 
 void hasty(quire::AddressSpace& space) {

@@ -1,4 +1,5 @@
-// A frame number is not a physical address, and neither is a virtual one (S2.3).
+// A frame number is not a physical address, and neither is a virtual one.
+// Rows: S2.3
 #include "quire/base/types.h"
 
 quire::PhysAddr address_of(quire::Pfn pfn) {

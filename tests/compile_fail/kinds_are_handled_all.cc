@@ -1,4 +1,5 @@
-// A switch over kinds of entry that forgets one does not compile (S3.6, S2.5).
+// A switch over kinds of entry that forgets one does not compile.
+// Rows: S3.6
 #include "quire/arch/entry.h"
 
 bool names_a_frame(quire::EntryKind kind) {

@@ -1,4 +1,5 @@
-// Nothing converts a view into the right to write (S0.33).
+// Nothing converts a view into the right to write.
+// Rows: S0.33
 #include "quire/table/writer.h"
 
 void careless_caller(const quire::TableView& view) {

@@ -15,6 +15,6 @@ def test_the_guest_answers_as_the_host_does(kernel, name):
     if not program.exists():
         pytest.skip("the programs are not built")
     expected = subprocess.run([program], stdout=subprocess.PIPE, timeout=60, check=True).stdout.decode().splitlines()
-    result = kernel("run", "--", program, timeout=120)
+    result = kernel("run", "--rwdir", PROGRAMS, "--", program, timeout=120)
     assert result.stdout.decode().splitlines() == expected
     assert result.returncode == 0

@@ -15,16 +15,14 @@ struct Label {
 
 constexpr std::array kLabels{
     Label{"op", Effect::kBoundary},         Label{"load", Effect::kRead},         Label{"entry", Effect::kRead},
-    Label{"walk", Effect::kRead},           Label{"load_data", Effect::kRead},    Label{"copy_data", Effect::kRead},
-    Label{"rw_look", Effect::kRead},        Label{"lock", Effect::kTakeSpin},     Label{"unlock", Effect::kRelease},
+    Label{"walk", Effect::kRead},           Label{"load_frame", Effect::kRead},    Label{"copy_frame", Effect::kRead},
+    Label{"rw_look", Effect::kRead},        Label{"look_frame", Effect::kRead},        Label{"lock", Effect::kTakeSpin},     Label{"unlock", Effect::kRelease},
     Label{"lock_mmu", Effect::kTakeMmu},    Label{"unlock_mmu", Effect::kRelease}, Label{"relax", Effect::kRelax},
+    Label{"rw_change", Effect::kConfirm},
 };
 
-/// Labels of operations on the contents of a page, which are one thing to the explorer.
-bool is_about_data(const char* label) {
-  const std::size_t length = std::strlen(label);
-  return length > 5 && std::strcmp(label + length - 5, "_data") == 0;
-}
+/// Labels of operations on a frame as a whole: its contents and its kind are one thing to the explorer.
+bool is_about_frame(const char* label) { return std::string_view(label).ends_with("_frame"); }
 
 const char* kind_name(FrameKind kind) {
   switch (kind) {
@@ -66,7 +64,7 @@ Place Places::of(const char* label, const void* where) {
   };
   std::uint64_t offset = 0;
   if (offset_in(physical.window(), physical.frames().bytes().raw(), offset)) {
-    return is_about_data(label) ? place(Area::kData, offset / kPageSize) : place(Area::kWindow, offset);
+    return is_about_frame(label) ? place(Area::kFrame, offset / kPageSize) : place(Area::kWindow, offset);
   }
   if (offset_in(physical.descriptors(), physical.frames().raw() * sizeof(Frame), offset)) return place(Area::kDescriptor, offset);
   if (offset_in(machine_, sizeof(Machine), offset)) return place(Area::kMachine, offset);
@@ -89,7 +87,7 @@ std::string Places::describe(const Operation& operation) const {
     case Area::kNowhere: return text;
     case Area::kMachine: return text + " of the machine +" + std::to_string(offset);
     case Area::kWindow: return text + " " + describe_frame(offset / kPageSize) + "[" + std::to_string(offset % kPageSize / 8) + "]";
-    case Area::kData: return text + " " + describe_frame(offset);
+    case Area::kFrame: return text + " " + describe_frame(offset);
     case Area::kDescriptor: return text + " descriptor of " + describe_frame(offset / sizeof(Frame)) + " +" + std::to_string(offset % sizeof(Frame));
     case Area::kHeap: return text + " CPU or lock " + std::to_string(offset);
   }

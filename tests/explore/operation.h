@@ -22,6 +22,7 @@ enum class Effect : std::uint8_t {
   kBoundary,   ///< nothing: between two operations of a scenario's actor
   kRead,
   kWrite,
+  kConfirm,    ///< a write that only happens if nothing has changed since the read just before it; else the read is done again
   kTakeSpin,   ///< takes a spin lock: a 32-bit word that is not zero while held
   kTakeMmu,    ///< takes a simulated Mmu: a pointer that is not null while held
   kRelease,    ///< gives either back; whoever wants it runs afterwards anyway, so nobody need be run before
@@ -57,7 +58,7 @@ class Places {
   [[nodiscard]] std::string describe(const Operation& operation) const;
 
  private:
-  enum class Area : std::uint64_t { kNowhere, kMachine, kWindow, kData, kDescriptor, kHeap };
+  enum class Area : std::uint64_t { kNowhere, kMachine, kWindow, kFrame, kDescriptor, kHeap };
   static constexpr unsigned kAreaShift = 56;
   [[nodiscard]] static Place place(Area area, std::uint64_t offset) { return (static_cast<std::uint64_t>(area) << kAreaShift) | offset; }
   [[nodiscard]] std::string describe_frame(std::uint64_t pfn) const;

@@ -28,7 +28,7 @@ Runner::~Runner() {
   stopping_ = true;
   for (Thread& each : threads_) {
     if (!each.thread.joinable()) continue;
-    each.go.release();
+    each.go.pass();
     each.thread.join();
   }
 }
@@ -44,35 +44,33 @@ void Runner::begin(const Machine& machine) {
 void Runner::work(unsigned index) {
   this_actor = index;
   for (;;) {
-    threads_[index].go.acquire();
+    threads_[index].go.take();
     if (stopping_) return;
-    threads_[index].job();
+    // One after the other, in the order of the actors, so that who gets which frames does not depend on the schedule.
+    (*warm_up_)();
+    if (index + 1 < actors_.size()) {
+      threads_[index + 1].go.pass();
+    } else {
+      threads_[pick(kMaxActors)].go.pass();
+    }
+    threads_[index].go.take();
+    perform(index);
+    hooks::set_scheduler(this);
+    actors_[index].body();
+    hooks::set_scheduler(nullptr);
+    finish(index);
   }
 }
 
 void Runner::start(std::span<const Actor> actors, const std::function<void()>& warm_up) {
   actors_ = actors;
-  for (unsigned n = 0; n < actors.size(); ++n) {
-    Thread& each = threads_[n];
-    if (!each.thread.joinable()) each.thread = std::thread([this, n] { work(n); });
-    each.job = [this, &warm_up] {
-      warm_up();
-      done_.release();
-    };
-    each.go.release();
-    done_.acquire();
-    slots_[n] = Slot{.state = State::kReady, .next = {}, .history = n + 1};
-    each.job = [this, n] {
-      perform(n);
-      hooks::set_scheduler(this);
-      actors_[n].body();
-      hooks::set_scheduler(nullptr);
-      finish(n);
-    };
+  warm_up_ = &warm_up;
+  for (unsigned n = 0; n < kMaxActors; ++n) {
+    slots_[n] = n < actors.size() ? Slot{.state = State::kReady, .next = {}, .history = n + 1} : Slot{};
+    if (n < actors.size() && !threads_[n].thread.joinable()) threads_[n].thread = std::thread([this, n] { work(n); });
   }
-  for (std::size_t n = actors.size(); n < kMaxActors; ++n) slots_[n] = Slot{};
-  threads_[pick(kMaxActors)].go.release();
-  done_.acquire();
+  threads_[0].go.pass();
+  done_.take();
 }
 
 void Runner::run(std::span<const Actor> actors, const std::function<void()>& warm_up, Strategy& strategy, Grain grain) {
@@ -107,8 +105,8 @@ void Runner::about_to(unsigned self, const Operation& next) {
     slots_[self].last_version = histories_[slots_[self].last_place].version;
   }
   if (const unsigned chosen = pick(self); chosen != self) {
-    threads_[chosen].go.release();
-    threads_[self].go.acquire();
+    threads_[chosen].go.pass();
+    threads_[self].go.take();
   }
   perform(self);
 }
@@ -116,9 +114,9 @@ void Runner::about_to(unsigned self, const Operation& next) {
 void Runner::finish(unsigned self) {
   slots_[self].state = State::kDone;
   if (const unsigned chosen = pick(self); chosen != kMaxActors) {
-    threads_[chosen].go.release();
+    threads_[chosen].go.pass();
   } else {
-    done_.release();
+    done_.pass();
   }
 }
 
@@ -134,6 +132,7 @@ bool Runner::can_run(const Slot& slot) const {
     case Effect::kBoundary:
     case Effect::kRead:
     case Effect::kWrite:
+    case Effect::kConfirm:
     case Effect::kRelease: return true;
   }
   return true;
@@ -141,7 +140,8 @@ bool Runner::can_run(const Slot& slot) const {
 
 bool Runner::is_worth_a_decision(const Operation& next) const {
   if (grain_ == Grain::kWholeActions) return next.effect == Effect::kBoundary;
-  return next.effect != Effect::kRelease && meetings_.at(next.place);
+  if (next.effect == Effect::kRelease || (next.effect == Effect::kConfirm && attention_ == Attention::kTables)) return false;
+  return meetings_.at(next.place);
 }
 
 // Who runs next; `current` ran until now, or nobody did. kMaxActors if all have finished.
@@ -193,7 +193,7 @@ void Runner::perform(unsigned self) {
   sites_.insert(now.site);
   if (now.effect == Effect::kBoundary) slot.history = mix(slot.history, 0);
   if (now.effect == Effect::kRelax || now.place == 0) return;
-  if (places_.is_allocator(now.place) && !heed_allocator_) return;
+  if (places_.is_allocator(now.place) && attention_ == Attention::kTables) return;
   meetings_.note(now.place, self, now.effect);
   slot.last_place = now.place;
   PlaceHistory& place = histories_[now.place];
@@ -217,8 +217,8 @@ void Runner::wait(const std::atomic<std::uint32_t>& word, std::uint32_t expected
   slot.word = &word;
   slot.next = operation("woken", nullptr, __builtin_return_address(0));
   const unsigned chosen = pick(this_actor);
-  threads_[chosen].go.release();
-  threads_[this_actor].go.acquire();
+  threads_[chosen].go.pass();
+  threads_[this_actor].go.take();
   perform(this_actor);
 }
 

@@ -15,7 +15,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <semaphore>
 #include <span>
 #include <string>
 #include <thread>
@@ -23,6 +22,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "explore/baton.h"
 #include "explore/operation.h"
 
 namespace quire::explore {
@@ -71,6 +71,12 @@ enum class Grain : std::uint8_t {
   kWholeActions, ///< only between the actions of the scenario: sequential histories
 };
 
+/// What a scenario is about.
+enum class Attention : std::uint8_t {
+  kTables,  ///< tables and all that hangs on them; allocators and the insides of sleeping locks are taken to work
+  kBasics,  ///< those, too
+};
+
 class Runner final : public hooks::Scheduler {
  public:
   struct Actor {
@@ -95,8 +101,7 @@ class Runner final : public hooks::Scheduler {
   void replay(std::span<const Actor> actors, const std::function<void()>& warm_up, std::span<const Stretch> schedule);
 
   [[nodiscard]] Meetings& meetings() { return meetings_; }
-  /// Whether the allocator's places count as places to meet.
-  void heed_allocator(bool heed) { heed_allocator_ = heed; }
+  void attend_to(Attention attention) { attention_ = attention; }
   /// The actor that runs this thread; kMaxActors for the thread that called run().
   [[nodiscard]] static unsigned current_actor();
   [[nodiscard]] std::vector<Stretch> schedule() const;
@@ -126,8 +131,7 @@ class Runner final : public hooks::Scheduler {
     std::uint32_t version = 0;
   };
   struct Thread {
-    std::binary_semaphore go{0};
-    std::function<void()> job;
+    Baton go;
     std::thread thread;
   };
   struct Step {
@@ -150,14 +154,16 @@ class Runner final : public hooks::Scheduler {
 
   std::array<Thread, kMaxActors> threads_;
   std::array<Slot, kMaxActors> slots_;
-  std::binary_semaphore done_{0};
+  Baton done_;
+  const std::function<void()>* warm_up_ = nullptr;
   std::span<const Actor> actors_;
   Strategy* strategy_ = nullptr;
   Grain grain_ = Grain::kOperations;
   std::span<const Stretch> forced_;
   std::size_t forced_at_ = 0;
   std::uint32_t forced_used_ = 0;
-  bool is_forced_ = false, heed_allocator_ = false, stopping_ = false;
+  bool is_forced_ = false, stopping_ = false;
+  Attention attention_ = Attention::kTables;
   Places places_;
   Meetings meetings_;
   std::unordered_map<Place, PlaceHistory> histories_;

@@ -17,7 +17,7 @@ struct Scenario {
   const char* says;  ///< who does what at the same time
   void (*build)(World& world);
   WorldConfig config = {};
-  bool heeds_allocator = false;  ///< the allocator's own locks are explored, too
+  Attention attention = Attention::kTables;
   bool must_fail = false;        ///< the explorer's own test: a race that it has to find
 };
 

@@ -7,7 +7,7 @@ namespace quire::explore {
 Search::Search(Runner& runner, const Scenario& scenario, const Limits& limits, std::function<void(bool)> activate)
     : runner_(runner), scenario_(scenario), limits_(limits), activate_(std::move(activate)) {
   runner_.meetings().clear();
-  runner_.heed_allocator(scenario.heeds_allocator);
+  runner_.attend_to(scenario.attention);
 }
 
 SearchResult Search::run() {
@@ -62,7 +62,11 @@ void Search::execute(Grain grain) {
   World world(config, runner_, runner_.on_failure);
   scenario_.build(world);
   runner_.run(world.actors(), [&world] { world.warm_up(); }, *this, grain);
-  if (known_) ++result_.repeats;
+  if (known_) {
+    // From the known state on, this execution went as one before.
+    ++result_.repeats;
+    return;
+  }
   const std::string outcome = world.conclude();
   if (grain == Grain::kWholeActions) {
     right_.insert(outcome);

@@ -90,7 +90,7 @@ void free_page(std::byte* page) {
   --test::machine().pages;
   std::free(page);
 }
-std::uint64_t memory_pages() { return 16384; }
+std::uint64_t memory_pages() { return 1U << 20; }
 
 // task/
 bool Credentials::in_group(std::uint32_t wanted) const { return wanted == egid || std::ranges::find(groups, wanted) != groups.end(); }

@@ -54,7 +54,7 @@ TEST_F(Overlay, OnlyWrittenPagesAreCopied) {
 TEST_F(Overlay, ChangesSurviveTheCacheOfNames) {
   store("/etc/deep/file", "new", O_WRONLY | O_TRUNC);
   sys(__NR_chmod, arg("/etc/group"), 0600);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/deep/file"), "new");
   EXPECT_EQ(info("/etc/group").mode & 07777U, 0600U);
 }
@@ -67,11 +67,11 @@ TEST_F(Overlay, CutsHideWhatIsBelowForGood) {
 
 TEST_F(Overlay, RemovedNamesAreGoneAndMayComeBack) {
   EXPECT_EQ(unlink_file("/etc/passwd"), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/passwd"), "error 2");
   EXPECT_EQ(list("/etc"), (Names{"deep", "group"}));
   EXPECT_EQ(store("/etc/passwd", "again", O_CREAT | O_EXCL | O_WRONLY), 5);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/passwd"), "again");
   EXPECT_EQ(list("/etc"), (Names{"deep", "group", "passwd"}));
 }
@@ -80,7 +80,7 @@ TEST_F(Overlay, ARemadeDirectoryDoesNotShowTheOldOne) {
   EXPECT_EQ(unlink_file("/etc/deep/file"), 0);
   EXPECT_EQ(remove_directory("/etc/deep"), 0);
   EXPECT_EQ(make_directory("/etc/deep"), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(list("/etc/deep"), Names());
   EXPECT_EQ(load("/etc/deep/file"), "error 2");
 }
@@ -93,25 +93,25 @@ TEST_F(Overlay, OnlyEmptyDirectoriesAreRemoved) {
 
 TEST_F(Overlay, DirectoriesFromBelowMoveWithAllThatIsInThem) {
   EXPECT_EQ(rename_file("/etc/deep", "/moved"), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/moved/file").size(), 20'000U);
   EXPECT_EQ(list("/etc"), (Names{"group", "passwd"}));
   EXPECT_EQ(list("/"), (Names{"etc", "link", "moved"}));
   EXPECT_EQ(store("/moved/file", "changed", O_WRONLY | O_TRUNC), 7);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/moved/file"), "changed");
 }
 
 TEST_F(Overlay, FilesFromBelowMoveAndAreReplaced) {
   EXPECT_EQ(rename_file("/etc/passwd", "/etc/group"), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/group"), "root:x:0:0\n");
   EXPECT_EQ(load("/etc/passwd"), "error 2");
 }
 
 TEST_F(Overlay, ExchangedNamesBothStay) {
   EXPECT_EQ(rename_file("/etc/passwd", "/etc/deep", RENAME_EXCHANGE), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/deep"), "root:x:0:0\n");
   EXPECT_EQ(list("/etc/passwd"), Names{"file"});
 }
@@ -129,7 +129,7 @@ TEST_F(Overlay, CountsFilesThatWereWrittenAndAreStillThere) {
 
 TEST_F(Overlay, AnOpenFileFromBelowIsOneFileForAll) {
   const int reader = open_file("/etc/passwd", O_RDONLY);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   store("/etc/passwd", "ROOT", O_WRONLY);
   EXPECT_EQ(read_text(reader), "ROOT:x:0:0\n");
   close_file(reader);
@@ -142,9 +142,9 @@ TEST_F(Overlay, UnreadableFilesBelowFailAtOpen) {
 
 TEST_F(Overlay, LinksToFilesBelowShareTheFile) {
   EXPECT_EQ(link_file("/etc/passwd", "/other"), 0);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   store("/other", "R", O_WRONLY);
-  dentry_cache().drop_all();
+  dentry_cache().drop_idle();
   EXPECT_EQ(load("/etc/passwd"), "Root:x:0:0\n");
   EXPECT_EQ(info("/other").inode, info("/etc/passwd").inode);
 }

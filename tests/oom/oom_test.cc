@@ -35,7 +35,9 @@ class OutOfMemory : public ::testing::TestWithParam<Case> {
     config.memory = std::uint64_t{32} << 20;
     return config;
   }
-  static void TearDownTestSuite() { std::printf("oom: %llu injected failures\n", static_cast<unsigned long long>(injected)); }
+  static void TearDownTestSuite() {
+    std::printf("oom: %llu injected failures, each undone whole\n", static_cast<unsigned long long>(injected));
+  }
 };
 
 // Rows: S0.23 S0.40 S0.54 S1.24

@@ -156,7 +156,7 @@ TEST_P(Stress, ThreadsOfOneSpaceForkAndChangeItAtTheSameTime) {
   EXPECT_EQ(faults.failed_calls, 0U);
 }
 
-// Rows: S0.6 S2.42 S1.19 R1 R2
+// Rows: S0.6 S0.28 S2.42 S1.19 R1 R2
 TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
   // A family that shares tables; every member is run by another thread, which writes, unmaps, forks again and ends it.
   map_pages(space(), 0, 1024);

@@ -296,7 +296,7 @@ TEST_P(Fork, ReturnsEveryTableAfterManyCycles) {
   EXPECT_EQ(machine().frames_in_use().raw(), frames.raw());
 }
 
-// Rows: S0.23 S1.24
+// Rows: S0.23 S1.11 S1.24
 TEST_P(Fork, FailsWithoutATraceWhateverAllocationFails) {
   map_pages(space(), 0, kSpan * 2);
   fill(space(), 0, 8);

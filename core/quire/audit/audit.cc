@@ -75,11 +75,11 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
     Frame& child = memory_.frame(pfn);
     if (memory_.zero().is_zero(pfn)) {
       if (entry.writable()) find("I13", "W above a zero table; address", address.raw(), entry.encoded(), 0);
-      if (pfn != memory_.zero().table(table.level.below())) find("I13", "zero table of another level; address", address.raw(), pfn.raw(), 0);
+      if (pfn != memory_.zero().table(Level(table.level).below())) find("I13", "zero table of another level; address", address.raw(), pfn.raw(), 0);
       continue;
     }
-    if (child.kind != FrameKind::kTable || child.level != table.level.below()) {
-      find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(child.kind), pfn.raw());
+    if (child.kind != FrameKind::kTable || child.level != Level(table.level).below()) {
+      find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(FrameKind(child.kind)), pfn.raw());
       continue;
     }
     if (entry.writable() && child.table.share.load() > 1) {
@@ -110,7 +110,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
   if (anon != (frame.kind == FrameKind::kAnon) || (!anon && frame.kind != FrameKind::kShmem)) {
-    find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(frame.kind), static_cast<std::uint64_t>(entry.leaf_class()));
+    find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)), static_cast<std::uint64_t>(entry.leaf_class()));
     return;
   }
   if (anon && entry.writable() && frame.counts.load() != Frame::kOneLeaf) {

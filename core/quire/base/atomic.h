@@ -50,4 +50,21 @@ struct Atomic {
   }
 };
 
+/// A small trivial value that some threads look at while its owner changes it, for what they then decide under a lock or look at again.
+/// No order, no read-modify-write, no yield point; used like a plain T.
+template <typename T>
+struct Relaxed {
+  T value_;
+
+  operator T() const {  // NOLINT(google-explicit-constructor): stands for a plain field
+    T value;
+    __atomic_load(&value_, &value, __ATOMIC_RELAXED);
+    return value;
+  }
+  Relaxed& operator=(T value) {
+    __atomic_store(&value_, &value, __ATOMIC_RELAXED);
+    return *this;
+  }
+};
+
 }  // namespace quire

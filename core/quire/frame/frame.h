@@ -63,8 +63,8 @@ struct alignas(64) Frame {
   };
 
   SpinLock lock;
-  FrameKind kind;
-  Level level;  ///< of a table
+  Relaxed<FrameKind> kind;
+  Relaxed<Level> level;  ///< of a table
   std::uint16_t flags;
   /// Low half: references (who may touch it). High half: leaf entries that name it. A leaf entry is also a reference.
   Atomic<std::uint64_t> counts;
@@ -94,7 +94,7 @@ struct alignas(64) Frame {
 };
 /// Order among table locks: upper level first, then frame number (descriptors lie in that order).
 [[nodiscard]] inline std::uint64_t table_lock_key(const Frame& table) {
-  return (static_cast<std::uint64_t>(kMaxLevels - table.level.raw()) << 56) |
+  return (static_cast<std::uint64_t>(kMaxLevels - Level(table.level).raw()) << 56) |
          (reinterpret_cast<std::uint64_t>(&table) & 0x00ffffffffffffffULL);
 }
 static_assert(sizeof(Frame) == 64, "a descriptor is one cache line (S2.15)");

@@ -79,7 +79,7 @@ Frame* FramePool::steal() {
 void FramePool::give(Frame* frame) {
   QUIRE_ASSERT(frame->kind != FrameKind::kFree && frame->kind != FrameKind::kZero, "I6: freed twice, or immortal");
   std::byte* const contents = config_->window + (static_cast<std::uint64_t>(frame - config_->descriptors) << kPageShift);
-  hooks::yield_point("free_data", contents);
+  hooks::yield_point("free_frame", contents);
   frame->kind = FrameKind::kFree;
   ++frame->generation;
   if (config_->poison_freed) {

@@ -118,6 +118,7 @@ class FaultResolver {
         case EntryKind::kMarker:
           return Attempt::kBusError;
         case EntryKind::kMalformed:
+          if (!is_malformed(table, slot)) break;
           memory_.report_malformed(entry, table.level(), "a fault");
           return Attempt::kBusError;  // contained, never followed (S0.22)
       }
@@ -135,6 +136,12 @@ class FaultResolver {
       }
       table = ExclusivePath::child(memory_, table, entry);
     }
+  }
+
+  // Looks again under the table's lock: the table an entry named a moment ago may be replaced by a sibling and freed by now (R3, R25).
+  bool is_malformed(const ExclusiveTable& table, Slot slot) {
+    SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+    return memory_.kind_of(table.entry(slot), table.level()) == EntryKind::kMalformed;
   }
 
   Attempt spurious() {

@@ -40,11 +40,11 @@ class ForkCopy {
         to.install(slot, entry);  // uncounted (I13)
       } else if (kind != EntryKind::kTable) {
         memory_.report_malformed(entry, from.level, "a fork");
-      } else if (from.level.below() <= share_level_) {
+      } else if (Level(from.level).below() <= share_level_) {
         share(source, slot, entry, to);
       } else {
         QUIRE_CHECK(frames_.ensure(1, FrameUse::kUser));
-        NewTable child(memory_, *frames_.take(), from.level.below());
+        NewTable child(memory_, *frames_.take(), Level(from.level).below());
         memory_.counters().add(Counter::kCopyFork);
         // Named by the child before it is filled, so that a failure further down leaves one tree to tear down (S0.23).
         to.install(slot, Entry::table(memory_.pfn_of(child.frame()), Writable::kYes));

@@ -130,7 +130,7 @@ Accessed<void> Cpu::with_page(VirtAddr address, Access access, Use use) {
     mmu::Translation translation;
     if (space_ != nullptr && mmu_.translate(address, access, translation)) {
       std::byte* const guest = machine_.physical().frame(translation.frame) + (address.raw() & (kPageSize - 1));
-      hooks::yield_point(access == Access::kWrite ? "store_data" : "load_data", guest);
+      hooks::yield_point(access == Access::kWrite ? "store_frame" : "load_frame", guest);
       use(guest);
       mmu_.unlock();
       return {};

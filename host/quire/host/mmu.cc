@@ -126,7 +126,7 @@ void Mmu::speculate(VirtAddr address) {
 }
 
 // Where a walk begins: the deepest cached table, or a shallower one, as real processors may choose; else the root.
-bool Mmu::start(VirtAddr address, Level& level, CachedTable& from) {
+void Mmu::start(VirtAddr address, Level& level, CachedTable& from) {
   if (tagged_ != nullptr) {
     for (Level above(2); above <= surroundings_.geometry.root_level(); above = above.above()) {
       const CachedTable* const cached = tagged_->cache->table(address, above);
@@ -134,23 +134,24 @@ bool Mmu::start(VirtAddr address, Level& level, CachedTable& from) {
       if (policy_ == CachePolicy::kRandom && (random() & 1U) == 0) continue;
       level = above.below();
       from = *cached;
-      return usable_table(address, level, from);
+      return;
     }
   }
   level = surroundings_.geometry.root_level();
   from = {.table = root_, .rights = {}, .generation = frame_generation(surroundings_.memory, root_)};
-  return usable_table(address, level, from);
 }
 
 bool Mmu::walk(VirtAddr address, Access access, CachedPage& result) {
   Level level = kLeafLevel;
   CachedTable from;
-  if (!start(address, level, from)) return false;
+  start(address, level, from);
   for (;;) {
     std::uint64_t* const slot =
         slot_address(surroundings_.physical, from.table, surroundings_.geometry.slot_of(address, level));
     hooks::yield_point("walk", slot);
     const RawEntry entry(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
+    // Looked at after the load: no flush has completed since this walk began, so the table cannot have been freed, either.
+    if (!usable_table(address, level, from)) return false;
     if (!entry.present()) return false;
     if (entry.has_reserved_bits(level) || entry.frame().raw() >= surroundings_.physical.frames().raw()) {
       surroundings_.violations.report("S0.22", "an entry with reserved bits", address.raw(), from.table.raw());
@@ -172,7 +173,6 @@ bool Mmu::walk(VirtAddr address, Access access, CachedPage& result) {
     from = {.table = entry.frame(), .rights = rights, .generation = frame_generation(surroundings_.memory, entry.frame())};
     if (tagged_ != nullptr) tagged_->cache->remember_table(address, level, from);
     level = level.below();
-    if (!usable_table(address, level, from)) return false;
   }
 }
 
@@ -188,6 +188,7 @@ bool Mmu::set_flags(std::uint64_t* slot, RawEntry seen, bool writes, Pfn table) 
 }
 
 bool Mmu::usable_table(VirtAddr address, Level level, const CachedTable& table) {
+  hooks::yield_point("look_frame", surroundings_.physical.frame(table.table));
   if (is_table(surroundings_.memory, table.table, level) &&
       frame_generation(surroundings_.memory, table.table) == table.generation) {
     return true;

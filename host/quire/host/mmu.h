@@ -100,7 +100,7 @@ class Mmu {
   void moved() { epoch_.fetch_add(1, std::memory_order_release); }
 
   [[nodiscard]] bool walk(VirtAddr address, Access access, CachedPage& result);
-  bool start(VirtAddr address, Level& level, CachedTable& from);
+  void start(VirtAddr address, Level& level, CachedTable& from);
   [[nodiscard]] bool set_flags(std::uint64_t* slot, RawEntry seen, bool writes, Pfn table);
   [[nodiscard]] bool usable_table(VirtAddr address, Level level, const CachedTable& table);
   void check_data_frame(VirtAddr address, const CachedPage& page);

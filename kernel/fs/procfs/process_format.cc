@@ -117,8 +117,9 @@ void format_identity_block(const ProcessView& view, std::string& out) {
   text.text("FDSize:\t")
       .number(p.files ? std::bit_ceil(std::max<std::size_t>(open_end, 64)) : 0)
       .text("\nGroups:\t");
-  for (const std::uint32_t group : c.groups) text.number(group).text(" ");
-  text.text("\nNStgid:\t").number(p.pid).text("\nNSpid:\t").number(view.id);
+  for (std::size_t i = 0; i < c.groups.size(); ++i)
+    text.text(i == 0 ? "" : " ").number(c.groups[i]);
+  text.text(" \nNStgid:\t").number(p.pid).text("\nNSpid:\t").number(view.id);
   text.text("\nNSpgid:\t").number(p.group).text("\nNSsid:\t").number(p.session).text("\n");
 }
 
@@ -258,14 +259,14 @@ void format_process_oom_score(const ProcessView& view, std::string& out) {
   TextBuilder(out).number(view.memory.present ? (1000 + badness) * 2 / 3 : 0).text("\n");
 }
 
-void format_mapping(const Vma& vma, std::string& out) {
+void format_mapping(const Vma& vma, const Layout& layout, std::string& out) {
   constexpr std::size_t kNameColumn =
       73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
   std::string_view device = "00:00", name;
   std::uint64_t offset = 0;
   if (vma.flags.has(VmaFlag::kHeap)) {
     name = "[heap]";
-  } else if (vma.flags.has(VmaFlag::kStack)) {
+  } else if (vma.range.contains(layout.stack_begin)) {
     name = "[stack]";
   } else if (vma.object !=
              nullptr) {  // shared anonymous memory is a file of the kernel's own tmpfs on Linux

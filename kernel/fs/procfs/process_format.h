@@ -37,6 +37,6 @@ void format_process_limits(const ProcessView& view, std::string& out);
 void format_process_oom_score(const ProcessView& view, std::string& out);
 
 /// A line of /proc/PID/maps.
-void format_mapping(const Vma& vma, std::string& out);
+void format_mapping(const Vma& vma, const Layout& layout, std::string& out);
 
 }  // namespace quire::kernel

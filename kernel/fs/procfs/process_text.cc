@@ -50,11 +50,13 @@ class MapsText final : public TextSource {
   Result<bool> next(std::uint64_t& cursor, std::string& out) override {
     const auto process = identity_.snapshot();
     if (!process || (*process)->space == nullptr) return false;
-    const VmaMap map = (*process)->space->map();
+    AddressSpace& space = *(*process)->space;
+    const VmaMap map = space.map();
+    const Layout layout = space.layout();
     while (out.size() < kPieceSize) {
       const Vma* const vma = map.first_ending_above(VirtAddr(cursor));
       if (vma == nullptr) break;
-      format_mapping(*vma, out);
+      format_mapping(*vma, layout, out);
       cursor = vma->range.end().raw();
     }
     return !out.empty();

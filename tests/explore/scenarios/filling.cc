@@ -10,11 +10,15 @@ void hole_and_layout(World& w) {
   w.fill(a, 0, 1);
   Process& b = w.fork(a, "B");
   w.watch(0, 3);
-  w.actor("A1", [&w, &a] { w.load(a, 0, 1); });
+  w.watch_shared(3, 1);
+  w.actor("A1", [&w, &a] {
+    w.mmap(a, 3, 1);
+    w.load(a, 0, 3);
+  });
   w.actor("B1", [&w, &b] {
-    w.munmap(b, 1, 1);
-    w.mmap(b, 1, 1, uapi::kProtRead | uapi::kProtWrite, uapi::kMapShared);
-    w.store(b, 0, 1, 99);
+    w.load(b, 0, 3);
+    w.mmap(b, 3, 1, uapi::kProtRead | uapi::kProtWrite, uapi::kMapShared);
+    w.store(b, 0, 3, 99);
   });
 }
 
@@ -105,7 +109,7 @@ void stack_growth(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"hole_and_layout", "R10 S0.34", "a read fault in a hole of a shared table while the other sharer maps something else there", hole_and_layout},
+    {"hole_and_layout", "R10 S0.34", "two sharers of a table map different things where it has a hole, and use them", hole_and_layout},
     {"two_spaces_one_slot", "R11 S0.64", "two sharers of a table read the same empty slot", two_spaces_one_slot},
     {"two_readers_one_slot", "S3.15", "two threads read the same untouched page: no frame is taken", two_readers_one_slot},
     {"first_faults", "S4.19", "two threads make a process's first private pages", first_faults},

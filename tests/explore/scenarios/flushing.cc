@@ -113,7 +113,13 @@ void exit_and_idle_cpu(World& w) {
   w.fill(a, 0, 1);
   w.touch(a, 1, 0, 1);
   a.cpus[1]->idle();  // keeps the root loaded
-  w.actor("A1", [&] { w.exit(a); });
+  w.actor("A1", [&] {
+    w.act("exit", [&] {
+      a.cpus[0]->stop();
+      a.space.reset();
+      return "ok";
+    });
+  });
   w.actor("CPU", [&] {
     w.act("speculate", [&] {
       a.cpus[1]->speculate(World::at(1));

@@ -74,11 +74,14 @@ void zero_tables(World& w) {
 void both_sharers_write(World& w) {
   Process& a = w.create("A");
   w.map(a, 0, 4);
-  w.fill(a, 0, 1);
+  w.fill(a, 0, 2);
   Process& b = w.fork(a, "B");
-  w.watch(0, 1);
+  w.watch(0, 2);
   w.actor("A1", [&w, &a] { w.store(a, 0, 0, 70); });
-  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 71); });
+  w.actor("B1", [&w, &b] {
+    w.store(b, 0, 0, 71);
+    w.store(b, 0, 1, 72);
+  });
 }
 
 void push_down(World& w) {
@@ -160,7 +163,8 @@ void stale_reader_of_zero(World& w) {
   });
 }
 
-// Somebody else, such as a pipe, holds a page that is mapped only once in the end.
+// Somebody else, such as a pipe, holds a page that is mapped only once in the end. Whoever takes a hold through a shared path takes write
+// permission from the entry it came through, since a table that is taken over later gets it back as a whole.
 void held_page(World& w) {
   Process& a = w.create("A");
   w.map(a, 0, 4);
@@ -169,6 +173,9 @@ void held_page(World& w) {
   w.watch(0, 1);
   const Pfn pfn = test::path_to(*a.space, World::at(0)).leaf;
   w.memory().frame(pfn).get();
+  const test::Path path = test::path_to(*a.space, World::at(0));
+  auto* const leaf = reinterpret_cast<std::uint64_t*>(w.memory().window(path.tables[path.depth - 1]));
+  __atomic_fetch_and(leaf, ~Entry::write_mask(), __ATOMIC_SEQ_CST);
   w.actor("A1", [&w, &a] { w.store(a, 0, 0, 70); });
   w.actor("B1", [&w, &b] { w.munmap(b, 0, 4); });
   w.finally([&w, pfn] {
@@ -185,7 +192,7 @@ constexpr Scenario kScenarios[] = {
     {"one_page_two_writers", "S4.25 S4.26 S1.16", "two threads write to one shared page", one_page_two_writers},
     {"one_zero_page_two_writers", "R22 S4.26", "two threads write to one page of zeros", one_zero_page_two_writers},
     {"zero_tables", "R22 R3", "two threads write below one zero table, one reads there", zero_tables},
-    {"both_sharers_write", "R2 S0.38 S0.48", "both sharers of a table write to the same page of it", both_sharers_write},
+    {"both_sharers_write", "R2 S0.38 S0.48", "both sharers of a table write to the same page of it, one to another page, too", both_sharers_write},
     {"push_down", "R9", "a process writes and forks, while its first child writes elsewhere in the table they shared", push_down},
     {"never_empty", "S1.25", "a table is unshared and another one zapped while a processor looks at the entry above", never_empty},
     {"stale_reader", "S1.16 S4.25", "a page is copied for a writer, a second thread writes to the copy, a third reads", stale_reader},
