@@ -146,6 +146,14 @@ void arm_local_timer(std::uint64_t ns, std::uint64_t deadline_tsc) {
               static_cast<std::uint32_t>(std::clamp<std::uint64_t>(ns, 1, 0xffffffff)));
 }
 
+void disarm_local_timer() {
+  if (cpu_features().tsc_deadline) {
+    write_msr(Msr::kTscDeadline, 0);
+  } else {
+    write_local(Register::kInitialCount, 0);
+  }
+}
+
 void start_local_counter() {
   write_local(Register::kTimer, kTimerVector | kMasked | kTimerOneShot);
   write_local(Register::kInitialCount, 0xffffffff);

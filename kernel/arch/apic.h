@@ -28,6 +28,8 @@ void start_other_cpus(unsigned page);
 
 /// Raises kTimerVector on this CPU once: after `ns` nanoseconds, or when the TSC passes `deadline_tsc` if the CPU has such a timer.
 void arm_local_timer(std::uint64_t ns, std::uint64_t deadline_tsc);
+/// Takes an arm_local_timer() back.
+void disarm_local_timer();
 /// The timer's counter, counting down at 1 GHz, for calibration.
 void start_local_counter();
 std::uint32_t read_local_counter();
