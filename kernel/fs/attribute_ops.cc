@@ -48,7 +48,12 @@ Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid, std:
   AttributeChange change;
   change.uid = uid;
   change.gid = gid;
-  if (!dentry.is_directory() && (now.mode & (S_ISUID | S_ISGID)) != 0) change.mode = mode_after_chown(now.mode, who, now.gid);
+  const std::uint32_t mode = dentry.is_directory() ? now.mode : mode_after_chown(now.mode, who, now.gid);
+  if (mode != now.mode) {
+    // Even if neither id changes: then only the owner may.
+    if (!acts_as_owner(now, who)) return fail(Errno::kPerm);
+    change.mode = mode;
+  }
   return dentry.inode()->set_attributes(change);
 }
 

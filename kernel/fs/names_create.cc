@@ -15,8 +15,9 @@ enum class TrailingSlash : std::uint8_t { kAllowed, kRefused };
 
 /// Goes to the directory of a name that is to be made, sees that there is none, and calls make(directory, name), which
 /// returns what it now names.
-template <typename Make>
-Result<void> create_name(PathAt at, TrailingSlash slash, Make make) {
+/// Before the permissions, check(directory) may have something to say.
+template <typename Make, typename Check>
+Result<void> create_name(PathAt at, TrailingSlash slash, Make make, Check check) {
   Walker walker;
   QUIRE_CHECK(walker.begin(at.dirfd, at.path));
   QUIRE_CHECK(walker.to_parent());
@@ -28,16 +29,22 @@ Result<void> create_name(PathAt at, TrailingSlash slash, Make make) {
   if (!existing->is_negative()) return fail(Errno::kExist);
   if (slash == TrailingSlash::kRefused && walker.has_trailing_slash()) return fail(Errno::kNoEnt);
   if (parent.mount()->is_read_only()) return fail(Errno::kRoFs);
+  QUIRE_CHECK(check(parent));
   QUIRE_CHECK(check_access(directory, parent.type(), kMayWrite | kMayExecute, walker.who()));
   QUIRE_TRY(RefPtr<Inode> made, make(parent, walker.last()));
   QUIRE_CHECK(publish_new(parent, walker.last(), std::move(made)));
   return {};
 }
 
+template <typename Make>
+Result<void> create_name(PathAt at, TrailingSlash slash, Make make) {
+  return create_name(at, slash, make, [](Dentry&) { return Result<void>(); });
+}
+
 /// Who does not own a file may link it only if it is a plain one they may write. Linux v6.12 fs/namei.c:may_linkat() with
 /// fs.protected_hardlinks = 1, as Debian sets it.
 Result<void> may_link(Dentry& target, const Identity& who) {
-  if (who.is_root() || target.is_directory()) return {};
+  if (who.is_root()) return {};
   QUIRE_TRY(const Attributes file, target.inode()->attributes());
   constexpr std::uint32_t kGroupProgram = S_ISGID | S_IXGRP;
   const bool is_plain = target.type() == S_IFREG && (file.mode & S_ISUID) == 0 && (file.mode & kGroupProgram) != kGroupProgram;
@@ -48,7 +55,11 @@ Result<void> may_link(Dentry& target, const Identity& who) {
 }  // namespace
 
 Result<void> make_node(PathAt at, std::uint32_t mode, std::uint64_t rdev) {
-  return create_name(at, TrailingSlash::kRefused, [mode, rdev](Dentry& parent, std::string_view name) {
+  return create_name(at, TrailingSlash::kRefused, [mode, rdev](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
+    // Device files are root's to make, but for overlayfs' whiteouts. Linux v6.12 fs/namei.c:vfs_mknod().
+    const std::uint32_t type = mode & S_IFMT;
+    const bool is_device = type == S_IFBLK || (type == S_IFCHR && rdev != 0);
+    if (is_device && !filesystem_identity().is_root()) return fail(Errno::kPerm);
     return parent.inode()->create(name, mode, rdev);
   });
 }
@@ -67,14 +78,16 @@ Result<void> make_symlink(std::string_view target, PathAt at) {
 
 Result<void> make_link(PathAt from, PathAt to, std::uint32_t at_flags) {
   QUIRE_TRY(const RefPtr<Dentry> target, resolve_at(from.dirfd, from.path, at_flags, FinalLink::kKeep));
-  QUIRE_CHECK(may_link(*target, filesystem_identity()));
-  return create_name(to, TrailingSlash::kRefused,
-                     [&target](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
-                       if (parent.mount() != target->mount()) return fail(Errno::kXDev);
-                       if (target->is_directory()) return fail(Errno::kPerm);
-                       QUIRE_CHECK(parent.inode()->link(name, *target->inode()));
-                       return target->inode();
-                     });
+  const auto check = [&target](Dentry& parent) -> Result<void> {
+    if (parent.mount() != target->mount()) return fail(Errno::kXDev);
+    return may_link(*target, filesystem_identity());
+  };
+  const auto make = [&target](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
+    if (target->is_directory()) return fail(Errno::kPerm);
+    QUIRE_CHECK(parent.inode()->link(name, *target->inode()));
+    return target->inode();
+  };
+  return create_name(to, TrailingSlash::kRefused, make, check);
 }
 
 }  // namespace quire::kernel

@@ -87,7 +87,6 @@ struct Rename {
 
 /// The checks that need no permissions. Linux v6.12 fs/namei.c:do_renameat2().
 Result<void> check_names(const Rename& r) {
-  if (r.source->is_negative()) return fail(Errno::kNoEnt);
   if ((r.flags & RENAME_NOREPLACE) != 0 && !r.target->is_negative()) return fail(Errno::kExist);
   if (r.exchanges()) {
     if (r.target->is_negative()) return fail(Errno::kNoEnt);
@@ -196,6 +195,7 @@ Result<void> rename_name(PathAt from_path, PathAt to_path, std::uint32_t flags) 
   if (from.parent().mount()->is_read_only()) return fail(Errno::kRoFs);
   TwoDirectories locked(from.parent(), to.parent());
   QUIRE_TRY(RefPtr<Dentry> source, lookup_locked(from.parent(), from.walker.last()));
+  if (source->is_negative()) return fail(Errno::kNoEnt);
   QUIRE_TRY(RefPtr<Dentry> target, lookup_locked(to.parent(), to.walker.last()));
   const Rename rename{.from = from, .to = to, .source = std::move(source), .target = std::move(target), .flags = flags};
   QUIRE_CHECK(check_names(rename));

@@ -1,10 +1,15 @@
 #include "ipc/byte_queue.h"
 
+#include <new>
+
+#include "mm/frames.h"
+
 namespace quire::kernel {
 
 bool ByteQueue::add_piece() {
-  Piece* const piece = new (std::nothrow) Piece;
-  if (piece == nullptr) return false;
+  std::byte* const frame = allocate_spare_frame();
+  if (frame == nullptr) return false;
+  Piece* const piece = new (frame) Piece;
   (last_ == nullptr ? first_ : last_->next) = piece;
   last_ = piece;
   return true;
@@ -17,13 +22,13 @@ void ByteQueue::drop_first_piece() {
     return;
   }
   first_ = piece->next;
-  delete piece;
+  free_frame(reinterpret_cast<std::byte*>(piece));
 }
 
 void ByteQueue::clear() {
   while (first_ != nullptr) {
     Piece* const next = first_->next;
-    delete first_;
+    free_frame(reinterpret_cast<std::byte*>(first_));
     first_ = next;
   }
   last_ = nullptr;

@@ -1,5 +1,5 @@
-// A queue of bytes in page-sized pieces from the heap, made when bytes come and freed when they
-// have gone: an idle pipe costs nothing.
+// A queue of bytes in frames of the kernel's, taken when bytes come and freed when they
+// have gone: a pipe nobody wrote to costs nothing.
 //
 // Life cycle: part of a pipe; its owner serialises it. Bytes are copied by callbacks, so that they
 // may go straight to and from user memory. It knows no limit: the owner does. One empty piece is
@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 
 #include "quire/base/errno.h"
 
@@ -68,7 +66,7 @@ class ByteQueue {
   void clear();
 
  private:
-  /// Exactly a page, so that the heap wastes nothing.
+  /// Fills a frame.
   struct Piece {
     static constexpr std::size_t kCapacity = 4096 - sizeof(void*) - 2 * sizeof(std::uint32_t);
     Piece* next = nullptr;

@@ -61,8 +61,7 @@ class EventCounter final : public File {
       sleeper->add(writers_);
     }
     Guard guard(lock_);
-    return static_cast<PollMask>((value_ != 0 ? POLLIN : 0) |
-                                 (value_ < kLargest ? POLLOUT : 0));
+    return static_cast<PollMask>((value_ != 0 ? POLLIN : 0) | (value_ < kLargest ? POLLOUT : 0));
   }
 
   [[nodiscard]] std::string anonymous_name() const override { return "anon_inode:[eventfd]"; }

@@ -11,15 +11,19 @@ namespace {
 
 constinit std::atomic<std::uint64_t> in_use{0};
 
-}  // namespace
-
-std::byte* allocate_frame() {
-  Frame* const frame = memory().pool().take_or_null(FrameUse::kKernel);
+std::byte* allocate(FrameUse use) {
+  Frame* const frame = memory().pool().take_or_null(use);
   if (frame == nullptr) return nullptr;
   frame->kind = FrameKind::kKernel;
   in_use.fetch_add(1, std::memory_order_relaxed);
   return memory().contents(*frame);
 }
+
+}  // namespace
+
+std::byte* allocate_frame() { return allocate(FrameUse::kKernel); }
+
+std::byte* allocate_spare_frame() { return allocate(FrameUse::kUser); }
 
 void free_frame(std::byte* contents) {
   in_use.fetch_sub(1, std::memory_order_relaxed);

@@ -10,7 +10,6 @@
 #include "task/exit.h"
 #include "task/program.h"
 #include "task/signals.h"
-#include "task/task_limits.h"
 
 namespace quire::kernel {
 
@@ -18,9 +17,15 @@ namespace {
 
 constexpr std::uint64_t kLongestPath = 4096;
 
+RefPtr<SharedLimits> limits_of(const Process& process) {
+  const TaskGuard guard(task_lock);
+  return process.limits;
+}
+
 Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAddr envp) {
   Task& task = current();
-  std::uint64_t budget = argument_budget(current_rlimit(RLIMIT_STACK));
+  const RefPtr<SharedLimits> limits = limits_of(*task.process);
+  std::uint64_t budget = argument_budget(limits->limit[RLIMIT_STACK].soft);
   ExecArguments strings;
   for (const std::string& argument : file.prefix) {
     if (argument.size() + sizeof(UserAddr) > budget) return fail(Errno::kTooBig);
@@ -31,13 +36,7 @@ Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAdd
   // Linux since v5.18: nobody starts without an argv[0].
   if (strings.arguments.count() == 0) strings.arguments.append("");
   QUIRE_CHECK(copy_vector_from_user(strings.environment, envp, 0, budget));
-  AddressSpaceConfig config;
-  config.fork_mode = task.space->fork_mode();
-  {
-    const TaskGuard guard(task_lock);
-    config.limits = memory_limits(*task.process->limits);
-  }
-  return load_program(file, strings, task.credentials->value, config);
+  return load_program(file, strings, task.credentials->value, space_config(task.space->fork_mode(), *limits));
 }
 
 /// Ends all other tasks of the process and makes this one its leader. Errors: kRestartNoInterrupt (this task is to end instead).

@@ -110,13 +110,10 @@ Result<Program> load_first_program(const SharedLimits& limits) {
   for (std::size_t i = file.prefix.empty() ? 0 : 1; i < arguments.size(); ++i) strings.arguments.append(arguments[i]);
   if (strings.arguments.count() == 0) strings.arguments.append(launch().program);
   for (const std::string_view variable : launch().env) strings.environment.append(variable);
-  if (strings.arguments.size() + strings.environment.size() > argument_budget(memory_limits(limits).stack.raw())) {
+  if (strings.arguments.size() + strings.environment.size() > argument_budget(limits.limit[RLIMIT_STACK].soft)) {
     return fail(Errno::kTooBig);
   }
-  AddressSpaceConfig config;
-  config.fork_mode = launch_fork_mode();
-  config.limits = memory_limits(limits);
-  return load_program(file, strings, current_credentials(), config);
+  return load_program(file, strings, current_credentials(), space_config(launch_fork_mode(), limits));
 }
 
 Result<void> start(Task& task, Program& program) {

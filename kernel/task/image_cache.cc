@@ -13,10 +13,11 @@ constexpr std::size_t kPrograms = 8;
 /// Larger programs are not kept: they would take too much of a small machine.
 constexpr std::uint64_t kLargestProgram = std::uint64_t{32} << 20;
 
-/// What tells one state of a file from another.
+/// What tells one state of a file from another, and what else of a kept program is fixed.
 struct FileVersion {
   std::uint64_t device = 0, inode = 0, size = 0;
   std::int64_t modify_ns = 0, change_ns = 0;
+  VirtAddr mmap_top;
   friend bool operator==(const FileVersion&, const FileVersion&) = default;
 };
 
@@ -79,15 +80,16 @@ ImageCache& image_cache() {
   return *the_cache;
 }
 
-Result<FileVersion> version_of(File& file) {
+Result<FileVersion> version_of(File& file, const AddressSpaceConfig& config) {
   QUIRE_TRY(const Attributes attributes, file.attributes());
-  return FileVersion{attributes.device, attributes.inode, attributes.size, attributes.times.modify_ns, attributes.times.change_ns};
+  return FileVersion{attributes.device, attributes.inode, attributes.size, attributes.times.modify_ns, attributes.times.change_ns,
+                     config.mmap_top};
 }
 
 }  // namespace
 
 Result<LoadedProgram> load_cached(File& file, const AddressSpaceConfig& config) {
-  QUIRE_TRY(const FileVersion version, version_of(file));
+  QUIRE_TRY(const FileVersion version, version_of(file, config));
   LoadedProgram program;
   QUIRE_TRY(program.space, image_cache().fork(version, config.fork_mode, program.image));
   if (program.space != nullptr) {
@@ -104,7 +106,7 @@ Result<LoadedProgram> load_cached(File& file, const AddressSpaceConfig& config) 
   program.image = std::move(*image);
   if (!program.image.interpreter.empty() || version.size > kLargestProgram) return program;
   // A file that changed while it was read is not kept.
-  const Result<FileVersion> version_after = version_of(file);
+  const Result<FileVersion> version_after = version_of(file, config);
   if (!version_after || *version_after != version) return program;
   if (Result<AddressSpace*> child = program.space->fork(config.fork_mode); child) {
     image_cache().keep(version, program.image, std::exchange(program.space, *child));

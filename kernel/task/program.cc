@@ -7,8 +7,10 @@
 #include <cstring>
 
 #include "arch/trap_frame.h"
+#include "mm/memory.h"
 #include "task/image_cache.h"
 #include "task/stack_image.h"
+#include "task/task_limits.h"
 
 namespace quire::kernel {
 
@@ -17,6 +19,11 @@ namespace {
 constexpr std::size_t kScriptLine = 256;  // Linux: BINPRM_BUF_SIZE
 constexpr unsigned kMostInterpreters = 5;
 constexpr std::uint64_t kStartFlags = 0x202;  // interrupts on
+/// Room for the stack above the mappings (Linux v6.12 mm/util.c:mmap_base()).
+constexpr std::uint64_t kLeastStackGap = std::uint64_t{128} << 20;
+/// The gap ends at an entry of this level: the stack then has a table of level 2 to itself, and the first write to it after a fork,
+/// which is what every fork is followed by, copies a table with one entry instead of one full of other mappings' tables.
+constexpr Level kStackLevel{3};
 
 struct ScriptLine {
   std::string interpreter, argument;
@@ -121,6 +128,17 @@ void Program::set_command(char (&command)[16]) const {
   const std::string_view base = slash == std::string::npos ? std::string_view(path_) : std::string_view(path_).substr(slash + 1);
   std::memset(command, 0, sizeof command);
   std::memcpy(command, base.data(), std::min(base.size(), sizeof command - 1));
+}
+
+AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits) {
+  AddressSpaceConfig config;
+  config.fork_mode = mode;
+  config.limits = memory_limits(limits);
+  const Geometry& geometry = memory().geometry();
+  const std::uint64_t top = geometry.user_top().raw();
+  const std::uint64_t stack = std::clamp(config.limits.stack.raw(), kLeastStackGap, top / 6 * 5);
+  config.mmap_top = geometry.entry_range(VirtAddr(top - stack), kStackLevel).begin();
+  return config;
 }
 
 Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings, const Credentials& who,

@@ -45,6 +45,9 @@ class Program {
   std::string path_;
 };
 
+/// How a new program's address space is set up.
+[[nodiscard]] AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits);
+
 /// Errors: ENOEXEC, ENOMEM, E2BIG, EIO, and those of open_executable() for the ELF interpreter.
 Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings, const Credentials& who,
                              const AddressSpaceConfig& config);

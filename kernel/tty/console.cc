@@ -1,5 +1,6 @@
 // The console terminal: quire.stdin is its keyboard, quire.stdout (or quire.stderr, if only that is
 // the caller's terminal) its screen.
+#include <linux/fcntl.h>
 #include <linux/kdev_t.h>
 #include <linux/major.h>
 #include <sys/stat.h>
@@ -64,7 +65,7 @@ class ConsoleTerminal final : public Terminal {
 class TerminalFile final : public File {
  public:
   TerminalFile(Terminal& terminal, std::uint32_t open_flags) : terminal_(terminal) {
-    flags = open_flags;
+    flags = open_flags & ~std::uint32_t{O_NOCTTY};
   }
 
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {

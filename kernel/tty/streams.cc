@@ -166,7 +166,7 @@ Result<RefPtr<Inode>> standard_stream(unsigned fd) {
 Result<RefPtr<File>> open_standard_stream(int fd) {
   if (fd < 0 || fd > 2) return fail(Errno::kBadF);
   if (launch().tty.find(static_cast<char>('0' + fd)) != std::string_view::npos)
-    return open_terminal_device(1, O_RDWR);
+    return open_terminal_device(1, O_RDWR | O_NOCTTY);  // the program's session gets it by attach()
   QUIRE_TRY(const RefPtr<Inode> stream, standard_stream(static_cast<unsigned>(fd)));
   return stream->open(fd == 0 ? O_RDONLY : O_WRONLY);
 }

@@ -28,6 +28,7 @@ class NinePServer final : public NinePTransport {
   /// Makes something at an absolute path whose directory is there.
   NodeRef add(std::string_view path, std::uint32_t mode, std::string data = {});
   NodeRef find(std::string_view path);
+  void remove_all() { root_->children.clear(); }
 
   std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) override;
 

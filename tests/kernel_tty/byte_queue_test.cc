@@ -5,7 +5,14 @@
 #include <cstring>
 #include <string>
 
+#include "mm/frames.h"
+
 namespace quire::kernel {
+
+// Frames of the hosted tests.
+std::byte* allocate_spare_frame() { return new std::byte[4096]; }
+void free_frame(std::byte* frame) { delete[] frame; }
+
 namespace {
 
 Result<std::size_t> put(ByteQueue& queue, std::string_view bytes) {

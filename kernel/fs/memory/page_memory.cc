@@ -4,17 +4,8 @@
 #include "mm/memory.h"
 
 namespace quire::kernel {
-namespace {
 
-/// Frames that files leave to the rest of the kernel, beyond what core keeps for it.
-constexpr std::uint64_t kHeadroom = 512;
-
-}  // namespace
-
-std::byte* allocate_page_or_null() {
-  if (memory().pool().free_frames().raw() < kHeadroom) return nullptr;
-  return allocate_frame();
-}
+std::byte* allocate_page_or_null() { return allocate_spare_frame(); }
 
 void free_page(std::byte* page) { free_frame(page); }
 

@@ -92,6 +92,7 @@ Result<Attributes> ProcNode::attributes() {
   a.mode = mode_;
   a.uid = owner_.uid;
   a.gid = owner_.gid;
+  a.size = size_;
   a.block_size = 1024;
   a.times = {now, now, now};
   return a;
@@ -119,8 +120,8 @@ ProcLink::ProcLink(std::uint64_t number, Owner owner, std::string target)
     : ProcNode(number, S_IFLNK | 0777, owner), target_(std::move(target)) {}
 
 ProcJump::ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target,
-                   std::uint32_t permissions)
-    : ProcNode(number, S_IFLNK | permissions, owner), target_(std::move(target)) {}
+                   std::uint32_t permissions, std::uint64_t size)
+    : ProcNode(number, S_IFLNK | permissions, owner, size), target_(std::move(target)) {}
 ProcJump::~ProcJump() = default;
 
 Result<std::string> ProcJump::read_link() { return path_of(*target_); }

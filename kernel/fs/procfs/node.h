@@ -33,8 +33,8 @@ class ProcNode : public Inode {
   struct Owner {
     std::uint32_t uid = 0, gid = 0;
   };
-  ProcNode(std::uint64_t number, std::uint32_t mode, Owner owner)
-      : number_(number), mode_(mode), owner_(owner) {}
+  ProcNode(std::uint64_t number, std::uint32_t mode, Owner owner, std::uint64_t size = 0)
+      : number_(number), mode_(mode), owner_(owner), size_(size) {}
 
   Result<Attributes> attributes() override;
   [[nodiscard]] bool cacheable() const override { return false; }
@@ -46,6 +46,7 @@ class ProcNode : public Inode {
   std::uint64_t number_;
   std::uint32_t mode_;
   Owner owner_;
+  std::uint64_t size_;
 };
 
 /// Takes a directory's entries one by one until whoever asked has enough. Positions of entries
@@ -85,11 +86,13 @@ class ProcLink final : public ProcNode {
   std::string target_;
 };
 
-/// A link that leads to an open file, or to a name (cwd, root).
+/// A link that leads to a name (cwd, root), or to an open file, which Linux says is 64 bytes long
+/// and has the file's access mode as permissions.
 class ProcJump final : public ProcNode {
  public:
+  static constexpr std::uint64_t kFileLinkSize = 64;
   ProcJump(std::uint64_t number, Owner owner, RefPtr<Dentry> target,
-           std::uint32_t permissions = 0777);
+           std::uint32_t permissions = 0777, std::uint64_t size = 0);
   ~ProcJump() override;
   Result<std::string> read_link() override;
   Result<RefPtr<Dentry>> follow_link() override;

@@ -52,8 +52,9 @@ class FdDirectory final : public ProcDirectory {
     if (!file) return fail(Errno::kNoEnt);
     const std::uint32_t permissions =
         ((*file)->readable() ? 0500U : 0U) | ((*file)->writable() ? 0300U : 0U);
-    return RefPtr<Inode>(make_ref<ProcJump>(
-        number_of(*fd), owner(), dentry_of(**file, (*file)->anonymous_name()), permissions));
+    return RefPtr<Inode>(make_ref<ProcJump>(number_of(*fd), owner(),
+                                            dentry_of(**file, (*file)->anonymous_name()),
+                                            permissions, ProcJump::kFileLinkSize));
   }
 
   Result<void> list(EntryVisitor& visitor) override {

@@ -117,7 +117,8 @@ void format_identity_block(const ProcessView& view, std::string& out) {
   text.text("FDSize:\t")
       .number(p.files ? std::bit_ceil(std::max<std::size_t>(open_end, 64)) : 0)
       .text("\nGroups:\t");
-  for (std::size_t i = 0; i < c.groups.size(); ++i) text.text(i == 0 ? "" : " ").number(c.groups[i]);
+  for (std::size_t i = 0; i < c.groups.size(); ++i)
+    text.text(i == 0 ? "" : " ").number(c.groups[i]);
   text.text(" \nNStgid:\t").number(p.pid).text("\nNSpid:\t").number(view.id);
   text.text("\nNSpgid:\t").number(p.group).text("\nNSsid:\t").number(p.session).text("\n");
 }

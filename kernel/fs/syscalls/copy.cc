@@ -1,11 +1,13 @@
 // sendfile(2) and copy_file_range(2): from file to file through a buffer of the kernel's.
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/major.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <memory>
 
+#include "fs/devices.h"
 #include "fs/mount.h"
 #include "fs/syscalls/common.h"
 
@@ -101,6 +103,11 @@ SyscallResult sys_sendfile(const SyscallArgs& args) {
   QUIRE_CHECK(to.init(std::move(out), 0));
   QUIRE_TRY(const std::uint32_t type, type_of(from.file()));
   if (type != S_IFREG && type != S_IFCHR && type != S_IFBLK) return fail(Errno::kInval);
+  if (type == S_IFCHR) {
+    // Terminals cannot be spliced from: a line at a time is what their readers want.
+    QUIRE_TRY(const Attributes attributes, from.file().attributes());
+    if (device_major(attributes.rdev) != MEM_MAJOR) return fail(Errno::kInval);
+  }
   const SyscallResult result = copy(from, to, args.a[3]);
   QUIRE_CHECK(from.store_offset());
   return result;

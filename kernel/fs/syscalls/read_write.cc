@@ -40,7 +40,7 @@ Result<std::size_t> write_limited(File& file, IoBuffer& buffer, std::uint64_t of
 
 /// Where the position is after appending: the file alone knew where its end was.
 Result<std::uint64_t> position_after_write(File& file, std::uint64_t offset, std::size_t written) {
-  if ((file.flags.load() & O_APPEND) == 0) return offset + written;
+  if (written == 0 || (file.flags.load() & O_APPEND) == 0) return offset + written;
   QUIRE_TRY(const Attributes now, file.attributes());
   return now.size;
 }
