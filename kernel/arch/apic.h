@@ -19,6 +19,8 @@ void acknowledge_interrupt();
 void route_device_interrupt(unsigned gsi, unsigned vector, std::uint32_t apic_id);
 
 void send_interrupt(std::uint32_t apic_id, unsigned vector);
+/// The same to several CPUs, given as a mask of APIC ids: one command where the controller allows it.
+void send_interrupt_to(std::uint64_t cpus, unsigned vector);
 /// Stops the other CPUs' current work for good (panic).
 void send_nmi_to_others();
 /// INIT, then SIPI twice, to every other CPU: they start in real mode at `page` × 4096.
