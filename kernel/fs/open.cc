@@ -117,6 +117,18 @@ Result<RefPtr<Dentry>> find_or_create(Walker& walker, const OpenHow& how, bool& 
   }
 }
 
+/// O_CREAT of something that was there, in a sticky directory that others may write, and belongs to neither the directory's owner nor the
+/// caller. Regular files and fifos are let through, as with fs.protected_regular and fs.protected_fifos 0.
+/// Linux v6.12 fs/namei.c:may_create_in_sticky().
+Result<void> may_create_over(Dentry& directory, Dentry& existing, const Identity& who) {
+  if (existing.type() == S_IFREG || existing.type() == S_IFIFO) return {};
+  QUIRE_TRY(const Attributes above, directory.inode()->attributes());
+  if ((above.mode & S_ISVTX) == 0 || (above.mode & S_IWOTH) == 0) return {};
+  QUIRE_TRY(const Attributes file, existing.inode()->attributes());
+  if (file.uid == above.uid || file.uid == who.uid) return {};
+  return fail(Errno::kAcces);
+}
+
 /// O_TRUNC of a file that was there. Devices and fifos have nothing to lose.
 Result<void> truncate_opened(Dentry& dentry) {
   if (dentry.type() != S_IFREG) return {};
@@ -164,7 +176,10 @@ Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& ho
   bool created = false;
   QUIRE_TRY(const RefPtr<Dentry> dentry,
             find_or_create(walker, {.flags = flags, .mode = how.mode, .resolve = how.resolve}, created));
-  if (has(flags, O_CREAT) && dentry->is_directory()) return fail(Errno::kIsDir);
+  if (has(flags, O_CREAT) && !created) {
+    if (dentry->is_directory()) return fail(Errno::kIsDir);
+    QUIRE_CHECK(may_create_over(walker.at(), *dentry, walker.who()));
+  }
   if (has(flags, O_DIRECTORY) && !dentry->is_directory()) return fail(Errno::kNotDir);
   if (has(flags, O_PATH)) return open_path_only(dentry, flags);
   // Whoever makes a file may open it whatever its mode says.

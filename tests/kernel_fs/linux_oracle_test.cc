@@ -83,6 +83,14 @@ std::string readlink_result(Caller call, const std::string& path) {
 /// Whom the tests of permissions become.
 constexpr std::uint64_t kUser = 1000;
 
+/// Whether the host guards sticky directories as Quire does; Debian's own settings are stricter.
+bool guards_sticky_directories_alike() {
+  for (const auto& [name, wanted] : {std::pair{"symlinks", '0'}, {"hardlinks", '1'}, {"regular", '0'}, {"fifos", '0'}}) {
+    if (std::ifstream(std::string("/proc/sys/fs/protected_") + name).get() != wanted) return false;
+  }
+  return true;
+}
+
 class Generator {
  public:
   Generator(unsigned seed, bool is_root) : random_(seed), is_root_(is_root) {}
@@ -132,7 +140,8 @@ class Generator {
       }
       case 14: {
         constexpr std::uint64_t kModes[] = {0, 0300, 0500, 0555, 0644, 0666, 0700, 0755, 0777, 01777, 02775, 04755, 06666};
-        const std::uint64_t mode = is_root_ ? kModes[4 + pick(9)] : kModes[pick(13)];
+        std::uint64_t mode = is_root_ ? kModes[4 + pick(9)] : kModes[pick(13)];
+        if (mode == 01777 && !guards_alike_) mode = 0777;
         return {"chmod " + a + " " + number(static_cast<std::int64_t>(mode)),
                 [a, mode](Caller call) { return number(call(__NR_chmod, arg(a.c_str()), mode, 0, 0, 0)); }};
       }
@@ -216,6 +225,7 @@ class Generator {
 
   std::mt19937 random_;
   bool is_root_;
+  bool guards_alike_ = guards_sticky_directories_alike();
 };
 
 /// Every name below `path`, with what lstat says, links' targets and files' contents.
@@ -332,7 +342,7 @@ class AsUser {
 
 /// Something of root's for the user to run into, the same on both sides.
 void make_roots_things(Caller call) {
-  for (const auto& [name, mode] : {std::pair{"a", 0777U}, {"b", 01777U}, {"c", 0755U}, {"a/a", 02777U}}) {
+  for (const auto& [name, mode] : {std::pair{"a", 0777U}, {"b", guards_sticky_directories_alike() ? 01777U : 0777U}, {"c", 0755U}, {"a/a", 02777U}}) {
     call(__NR_mkdir, arg(name), 0, 0, 0, 0);
     call(__NR_chmod, arg(name), mode, 0, 0, 0);
   }
