@@ -169,12 +169,14 @@ static void robust(void) {
   fact("a robust mutex of a dead thread: %s", strerrorname_np(pthread_mutex_lock(lock)));
   pthread_mutex_consistent(lock);
   pthread_mutex_unlock(lock);
+  volatile int* held = (int*)((char*)lock + 2048);
   if (fork() == 0) {
     pthread_mutex_lock(lock);
+    *held = 1;
     milliseconds(20);
     kill(getpid(), SIGKILL);
   }
-  milliseconds(5);
+  while (*held == 0) milliseconds(1);
   fact("of a killed process, waited for: %s", strerrorname_np(pthread_mutex_lock(lock)));
   wait(NULL);
 }
