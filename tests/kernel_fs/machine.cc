@@ -10,8 +10,9 @@
 #include <thread>
 
 #include "arch/trap_frame.h"
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/mount.h"
+#include "mm/frames.h"
 #include "mm/uaccess.h"
 #include "quire/base/assert.h"
 #include "sched/thread.h"
@@ -77,7 +78,7 @@ Result<std::string> copy_string_from_user(UserAddr from, std::size_t limit) {
   if (length == limit) return fail(Errno::kNameTooLong);
   return std::string(text, length);
 }
-std::byte* allocate_page_or_null() {
+std::byte* allocate_spare_frame() {
   test::HostMachine& m = test::machine();
   if (m.page_limit == 0) return nullptr;
   --m.page_limit;
@@ -86,7 +87,7 @@ std::byte* allocate_page_or_null() {
   std::memset(page, 0xdb, 4096);
   return page;
 }
-void free_page(std::byte* page) {
+void free_frame(std::byte* page) {
   --test::machine().pages;
   std::free(page);
 }
