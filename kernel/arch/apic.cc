@@ -1,6 +1,7 @@
 #include "arch/apic.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "arch/features.h"
 #include "arch/interrupts.h"
@@ -15,6 +16,8 @@ enum class Register : std::uint32_t {
   kId = 0x20,
   kTaskPriority = 0x80,
   kEoi = 0xb0,
+  kLogicalDestination = 0xd0,
+  kDestinationFormat = 0xe0,
   kSpurious = 0xf0,
   kCommandLow = 0x300,
   kCommandHigh = 0x310,
@@ -33,7 +36,10 @@ constexpr std::uint32_t kSoftwareEnable = 1U << 8, kMasked = 1U << 16;
 constexpr std::uint32_t kTimerOneShot = 0, kTimerTscDeadline = 2U << 17;
 constexpr std::uint32_t kDivideByOne = 0b1011;
 constexpr std::uint32_t kDeliverNmi = 4U << 8, kDeliverInit = 5U << 8, kDeliverStartup = 6U << 8,
-                        kDeliveryPending = 1U << 12, kAssert = 1U << 14, kAllButSelf = 3U << 18;
+                        kLogical = 1U << 11, kAssert = 1U << 14, kAllButSelf = 3U << 18;
+/// xAPIC's flat logical mode: a destination is a mask of at most eight CPUs.
+constexpr std::uint32_t kFlatFormat = 0xffffffff;
+constexpr unsigned kFlatCpus = 8;
 constexpr std::uint32_t kIoRedirection = 0x10, kIoLevel = 1U << 15;
 
 volatile std::uint32_t* local_registers = nullptr;
@@ -56,18 +62,18 @@ void write_local(Register r, std::uint32_t value) {
   }
 }
 
-void write_command(std::uint32_t apic_id, std::uint32_t command) {
+/// Sends; does not wait for the delivery, which no emulated controller reports as pending.
+void write_command(std::uint32_t destination, std::uint32_t command) {
   if (cpu_features().x2apic) {
     const auto msr = static_cast<std::uint32_t>(Msr::kX2ApicBase) +
                      static_cast<std::uint32_t>(Register::kCommandLow) / 16;
     asm volatile("mfence" : : : "memory");  // Intel SDM 3A 11.12.3: the MSR write is not serialising
-    write_msr(msr, (std::uint64_t{apic_id} << 32) | command);
+    write_msr(msr, (std::uint64_t{destination} << 32) | command);
     return;
   }
   const InterruptsOff off;  // a handler on this CPU may send too, and the command has two halves
-  write_local(Register::kCommandHigh, apic_id << 24);
+  write_local(Register::kCommandHigh, destination << 24);
   write_local(Register::kCommandLow, command);
-  while ((read_local(Register::kCommandLow) & kDeliveryPending) != 0) pause_cpu();
 }
 
 void write_io(std::uint32_t index, std::uint32_t value) {
@@ -88,6 +94,10 @@ void enable_local_apic() {
   write_msr(Msr::kApicBase,
             read_msr(Msr::kApicBase) | kApicBaseEnable | (cpu_features().x2apic ? kApicBaseX2 : 0));
   write_local(Register::kTaskPriority, 0);
+  if (!cpu_features().x2apic && local_apic_id() < kFlatCpus) {
+    write_local(Register::kDestinationFormat, kFlatFormat);
+    write_local(Register::kLogicalDestination, 1U << (24 + local_apic_id()));
+  }
   write_local(Register::kLint0, kMasked);
   write_local(Register::kLint1, kMasked);
   write_local(Register::kError, kMasked);
@@ -110,6 +120,14 @@ void route_device_interrupt(unsigned gsi, unsigned vector, std::uint32_t apic_id
 
 void send_interrupt(std::uint32_t apic_id, unsigned vector) { write_command(apic_id, vector | kAssert); }
 
+void send_interrupt_to(std::uint64_t cpus, unsigned vector) {
+  if (!cpu_features().x2apic && cpus >> kFlatCpus == 0) {
+    write_command(static_cast<std::uint32_t>(cpus), vector | kAssert | kLogical);
+    return;
+  }
+  for (; cpus != 0; cpus &= cpus - 1) send_interrupt(static_cast<std::uint32_t>(std::countr_zero(cpus)), vector);
+}
+
 void send_nmi_to_others() { write_command(0, kDeliverNmi | kAssert | kAllButSelf); }
 
 void start_other_cpus(unsigned page) {
@@ -126,6 +144,14 @@ void arm_local_timer(std::uint64_t ns, std::uint64_t deadline_tsc) {
   }
   write_local(Register::kInitialCount,
               static_cast<std::uint32_t>(std::clamp<std::uint64_t>(ns, 1, 0xffffffff)));
+}
+
+void disarm_local_timer() {
+  if (cpu_features().tsc_deadline) {
+    write_msr(Msr::kTscDeadline, 0);
+  } else {
+    write_local(Register::kInitialCount, 0);
+  }
 }
 
 void start_local_counter() {

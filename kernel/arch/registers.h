@@ -111,6 +111,12 @@ inline void enable_interrupts_and_halt() { asm volatile("sti; hlt" : : : "memory
   for (;;) asm volatile("cli; hlt" : : : "memory");
 }
 
+inline bool interrupts_enabled() {
+  std::uint64_t flags;
+  asm volatile("pushfq; popq %0" : "=r"(flags));
+  return (flags & kFlagInterrupt) != 0;
+}
+
 /// RFLAGS as they were; interrupts are off afterwards.
 inline std::uint64_t save_and_disable_interrupts() {
   std::uint64_t flags;

@@ -13,6 +13,7 @@
 
 #include "drivers/console_port.h"
 #include "drivers/devices.h"
+#include "drivers/host_wait.h"
 #include "lib/log.h"
 #include "mm/frames.h"
 #include "quire/base/assert.h"
@@ -220,6 +221,7 @@ bool Console::start() {
   }
   send(kNoPort, VIRTIO_CONSOLE_DEVICE_READY, 1);
   constexpr std::uint64_t kPatienceNs = 1'000'000'000;
+  const HostWait waiting;
   wait_until(named_, [this] { return all_named(); }, Interruptible::kNo, monotonic_ns() + kPatienceNs);
   return true;
 }

@@ -8,6 +8,7 @@
 #include "arch/paging.h"
 #include "arch/panic.h"
 #include "arch/registers.h"
+#include "drivers/host_wait.h"
 #include "mm/frames.h"
 #include "quire/base/types.h"
 #include "quire/memory_manager.h"
@@ -48,6 +49,7 @@ AwaitedRequest::AwaitedRequest() {
 }
 
 std::uint32_t AwaitedRequest::wait() {
+  const HostWait waiting;
   wait_until(waiters_, [this] { return state_.load() != State::kPending; }, Interruptible::kNo);
   while (state_.load() != State::kLeft) platform::relax();
   return length;

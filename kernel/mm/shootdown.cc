@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 
 #include "arch/apic.h"
 #include "arch/cpu.h"
@@ -41,6 +42,7 @@ struct CpuTlb {
   /// This CPU's own request and the CPUs that have not answered it.
   Request request;
   std::atomic<std::uint64_t> pending{0};
+  std::atomic<bool> halted{false};  ///< wants an interrupt when `pending` becomes 0
   /// CPUs whose request waits for this one.
   std::atomic<std::uint64_t> inbox{0};
 };
@@ -102,16 +104,37 @@ void perform(CpuTlb& tlb, const Request& request) {
   flush_loaded(tlb);
 }
 
+/// Waits until all have answered. A CPU that is slow to answer may be one that the host does not run just now, so
+/// after a while this one halts and has itself woken by the last that answers.
+void wait_for_answers(CpuTlb& mine) {
+  constexpr int kSpins = 100;
+  for (int i = 0; i < kSpins; ++i) {
+    if (mine.pending.load() == 0) return;
+    platform::relax();
+  }
+  if (!interrupts_enabled()) {
+    while (mine.pending.load() != 0) platform::relax();
+    return;
+  }
+  mine.halted.store(true);
+  for (;;) {
+    disable_interrupts();
+    if (mine.pending.load() == 0) break;
+    enable_interrupts_and_halt();
+  }
+  enable_interrupts();
+  mine.halted.store(false);
+}
+
 /// Has the CPUs in `others` carry out this CPU's request.
 void post(CpuTlb& mine, std::uint64_t others) {
   const std::uint64_t self = bit_of(this_cpu_data().index);
   mine.pending.store(others);
   for (std::uint64_t rest = others; rest != 0; rest &= rest - 1) {
-    const auto cpu = static_cast<unsigned>(__builtin_ctzll(rest));
-    tlbs.of(cpu).inbox.fetch_or(self);
-    send_interrupt(cpu_data(cpu).apic_id, kShootdownVector);
+    tlbs.of(static_cast<unsigned>(std::countr_zero(rest))).inbox.fetch_or(self);
   }
-  while (mine.pending.load() != 0) platform::relax();
+  send_interrupt_to(others, kShootdownVector);
+  wait_for_answers(mine);
 }
 
 void perform_on(const Request& request, std::uint64_t cpus) {
@@ -157,9 +180,12 @@ void answer_shootdowns() {
   CpuTlb& mine = tlbs.local();
   const std::uint64_t self = bit_of(this_cpu_data().index);
   for (std::uint64_t from = mine.inbox.exchange(0); from != 0; from &= from - 1) {
-    CpuTlb& asker = tlbs.of(static_cast<unsigned>(__builtin_ctzll(from)));
+    const auto cpu = static_cast<unsigned>(std::countr_zero(from));
+    CpuTlb& asker = tlbs.of(cpu);
     perform(mine, asker.request);
-    asker.pending.fetch_and(~self);
+    if (asker.pending.fetch_and(~self) == self && asker.halted.load()) {
+      send_interrupt(cpu_data(cpu).apic_id, kShootdownVector);
+    }
   }
 }
 

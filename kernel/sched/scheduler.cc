@@ -10,6 +10,8 @@
 #include "arch/registers.h"
 #include "arch/segments.h"
 #include "arch/traps.h"
+#include "boot/launch.h"
+#include "drivers/host_wait.h"
 #include "mm/shootdown.h"
 #include "quire/base/assert.h"
 #include "sched/reaper.h"
@@ -139,6 +141,7 @@ void init_idle_thread() {
 }
 
 void idle_loop() {
+  const bool exact = launch().tsc_hz != 0;  // the command gives the clock in exact mode only
   const std::uint64_t bit = bit_of(this_cpu_data().index);
   for (;;) {
     run_next();
@@ -147,6 +150,7 @@ void idle_loop() {
     if (work_waits()) {
       enable_interrupts();
     } else {
+      if (exact) prepare_exact_halt(HostWait::any() ? HaltFor::kHost : HaltFor::kEvents);
       enable_interrupts_and_halt();
     }
     idle_cpus.fetch_and(~bit);

@@ -22,6 +22,7 @@ class TimerQueue {
   /// Runs what is due, then sets the hardware for the next.
   void run();
   void arm_tick(std::uint64_t deadline);
+  void prepare_exact_halt(HaltFor reason);
 
  private:
   struct Earlier {
@@ -84,6 +85,14 @@ void TimerQueue::arm_tick(std::uint64_t deadline) {
   program();
 }
 
+void TimerQueue::prepare_exact_halt(HaltFor reason) {
+  const Guard guard(lock_);
+  tick_ = kNever;
+  programmed_ = kNever;
+  disarm_local_timer();
+  if (reason == HaltFor::kEvents) program();
+}
+
 void TimerQueue::run() {
   const std::uint64_t now = monotonic_ns();
   bool tick = false;
@@ -128,5 +137,7 @@ void arm_tick(std::uint64_t ns) {
   const InterruptsOff off;
   queues.local().arm_tick(monotonic_ns() + ns);
 }
+
+void prepare_exact_halt(HaltFor reason) { queues.local().prepare_exact_halt(reason); }
 
 }  // namespace quire::kernel

@@ -26,6 +26,20 @@ static inline void fact(const char* format, ...) {
   if (write(1, line, (size_t)n) != n) _exit(99);
 }
 
+/// The value of a result, or the name of its error.
+static inline long tell(const char* what, long result) {
+  if (result < 0) {
+    fact("%s: %s", what, strerrorname_np(errno));
+  } else {
+    fact("%s: %ld", what, result);
+  }
+  return result;
+}
+static inline void tell_text(const char* what, const char* text) { fact("%s: %s", what, text); }
+
+/// An address that no program has; volatile, so that the compiler does not reason about it.
+static void* volatile bad_address __attribute__((unused)) = (void*)8;
+
 /// "ok" for results of 0 and above, else the error's name.
 static inline const char* outcome(long result) { return result >= 0 ? "ok" : strerrorname_np(errno); }
 

@@ -1,5 +1,6 @@
 /* Rules of pipes, named pipes and eventfd: man7 pipe(7), fifo(7), eventfd(2). */
-#define _GNU_SOURCE
+#include "facts.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,8 +12,6 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "say.h"
 
 static char page[4096];
 static volatile sig_atomic_t pipe_signals;
@@ -31,62 +30,62 @@ static int events_of(int fd) {
 static void basics(void) {
   int fds[2];
   char text[16] = {0};
-  say("pipe", pipe(fds));
+  tell("pipe", pipe(fds));
   struct stat st;
   fstat(fds[0], &st);
   printf("fifo %d mode %o size %ld\n", S_ISFIFO(st.st_mode) != 0, (unsigned)st.st_mode & 07777, (long)st.st_size);
-  say("seek", lseek(fds[0], 0, SEEK_CUR));
-  say("read from the write end", read(fds[1], text, 1));
-  say("write to the read end", write(fds[0], text, 1));
+  tell("seek", lseek(fds[0], 0, SEEK_CUR));
+  tell("read from the write end", read(fds[1], text, 1));
+  tell("write to the read end", write(fds[0], text, 1));
   printf("empty: %x %x\n", events_of(fds[0]), events_of(fds[1]));
-  say("write", write(fds[1], "hello", 5));
+  tell("write", write(fds[1], "hello", 5));
   int n = 0;
   ioctl(fds[0], FIONREAD, &n);
   printf("readable %d, events %x\n", n, events_of(fds[0]));
-  say("short read", read(fds[0], text, 2));
-  say("long read", read(fds[0], text, sizeof text));
-  say("empty write", write(fds[1], text, 0));
-  say("bad address", write(fds[1], bad_address, 3));
+  tell("short read", read(fds[0], text, 2));
+  tell("long read", read(fds[0], text, sizeof text));
+  tell("empty write", write(fds[1], text, 0));
+  tell("bad address", write(fds[1], bad_address, 3));
   struct iovec parts[2] = {{"ab", 2}, {"cd", 2}};
-  say("writev", writev(fds[1], parts, 2));
+  tell("writev", writev(fds[1], parts, 2));
   close(fds[1]);
   printf("writer gone, bytes left: %x\n", events_of(fds[0]));
-  say("the rest", read(fds[0], text, sizeof text));
+  tell("the rest", read(fds[0], text, sizeof text));
   printf("writer gone: %x\n", events_of(fds[0]));
-  say("end of file", read(fds[0], text, sizeof text));
+  tell("end of file", read(fds[0], text, sizeof text));
   close(fds[0]);
 }
 
 static void limits(void) {
   int fds[2];
-  say("pipe2", pipe2(fds, O_NONBLOCK | O_CLOEXEC));
-  say("flags of the descriptor", fcntl(fds[0], F_GETFD));
-  say("flags of the file", fcntl(fds[1], F_GETFL) & (O_NONBLOCK | O_ACCMODE));
-  say("empty", read(fds[0], page, 1));
-  say("size", fcntl(fds[0], F_GETPIPE_SZ));
+  tell("pipe2", pipe2(fds, O_NONBLOCK | O_CLOEXEC));
+  tell("flags of the descriptor", fcntl(fds[0], F_GETFD));
+  tell("flags of the file", fcntl(fds[1], F_GETFL) & (O_NONBLOCK | O_ACCMODE));
+  tell("empty", read(fds[0], page, 1));
+  tell("size", fcntl(fds[0], F_GETPIPE_SZ));
   long total = 0, n;
   while ((n = write(fds[1], page, sizeof page)) > 0) total += n;
-  say("full", n);
+  tell("full", n);
   printf("total %ld, events %x\n", total, events_of(fds[1]));
-  say("a page out", read(fds[0], page, sizeof page));
+  tell("a page out", read(fds[0], page, sizeof page));
   printf("events %x\n", events_of(fds[1]));
-  say("a page in", write(fds[1], page, sizeof page));
-  say("smaller than what is in it", fcntl(fds[0], F_SETPIPE_SZ, 4096));
-  say("larger", fcntl(fds[0], F_SETPIPE_SZ, 100000));
-  say("no pages", fcntl(fds[0], F_SETPIPE_SZ, (1U << 31) + 1));
+  tell("a page in", write(fds[1], page, sizeof page));
+  tell("smaller than what is in it", fcntl(fds[0], F_SETPIPE_SZ, 4096));
+  tell("larger", fcntl(fds[0], F_SETPIPE_SZ, 100000));
+  tell("no pages", fcntl(fds[0], F_SETPIPE_SZ, (1U << 31) + 1));
   char *all = malloc(200000);
-  say("more than fits", write(fds[1], all, 200000));
-  say("all", read(fds[0], all, 200000));
-  say("one page", fcntl(fds[0], F_SETPIPE_SZ, 1));
+  tell("more than fits", write(fds[1], all, 200000));
+  tell("all", read(fds[0], all, 200000));
+  tell("one page", fcntl(fds[0], F_SETPIPE_SZ, 1));
   close(fds[0]);
   printf("reader gone: %x\n", events_of(fds[1]));
   signal(SIGPIPE, count_signal);
-  say("write without a reader", write(fds[1], page, 1));
+  tell("write without a reader", write(fds[1], page, 1));
   printf("signals %d\n", (int)pipe_signals);
   signal(SIGPIPE, SIG_DFL);
   close(fds[1]);
-  say("unknown flag", pipe2(fds, O_APPEND));
-  say("bad address", pipe(bad_address));
+  tell("unknown flag", pipe2(fds, O_APPEND));
+  tell("bad address", pipe(bad_address));
   free(all);
 }
 
@@ -132,29 +131,29 @@ static void atomic_writes(void) {
 static void named(const char *path) {
   char text[16];
   unlink(path);
-  say("mkfifo", mkfifo(path, 0640));
+  tell("mkfifo", mkfifo(path, 0640));
   struct stat st;
   stat(path, &st);
   printf("fifo %d mode %o\n", S_ISFIFO(st.st_mode) != 0, (unsigned)st.st_mode & 07777);
-  say("writer without a reader", open(path, O_WRONLY | O_NONBLOCK));
+  tell("writer without a reader", open(path, O_WRONLY | O_NONBLOCK));
   int reader = open(path, O_RDONLY | O_NONBLOCK);
   printf("no writer yet: %x\n", events_of(reader));
-  say("no writer yet", read(reader, text, sizeof text));
+  tell("no writer yet", read(reader, text, sizeof text));
   int writer = open(path, O_WRONLY | O_NONBLOCK);
-  say("no bytes yet", read(reader, text, sizeof text));
-  say("write", write(writer, "abc", 3));
+  tell("no bytes yet", read(reader, text, sizeof text));
+  tell("write", write(writer, "abc", 3));
   close(writer);
   printf("writer came and went: %x\n", events_of(reader));
-  say("its bytes", read(reader, text, sizeof text));
+  tell("its bytes", read(reader, text, sizeof text));
   printf("and then: %x\n", events_of(reader));
   close(reader);
   int both = open(path, O_RDWR);
-  say("write to itself", write(both, "xy", 2));
-  say("read from itself", read(both, text, sizeof text));
-  say("forgotten", write(both, "zz", 2));
+  tell("write to itself", write(both, "xy", 2));
+  tell("read from itself", read(both, text, sizeof text));
+  tell("forgotten", write(both, "zz", 2));
   close(both);
   reader = open(path, O_RDONLY | O_NONBLOCK);
-  say("nothing was kept", read(reader, text, sizeof text));
+  tell("nothing was kept", read(reader, text, sizeof text));
   close(reader);
   if (fork() == 0) {
     writer = open(path, O_WRONLY);
@@ -162,9 +161,9 @@ static void named(const char *path) {
     _exit(0);
   }
   reader = open(path, O_RDONLY);
-  say("met", read(reader, text, sizeof text));
+  tell("met", read(reader, text, sizeof text));
   wait(NULL);
-  say("gone again", read(reader, text, sizeof text));
+  tell("gone again", read(reader, text, sizeof text));
   close(reader);
   unlink(path);
 }
@@ -173,17 +172,17 @@ static void counters(void) {
   uint64_t value = 5;
   int fd = eventfd(3, EFD_NONBLOCK);
   printf("events %x\n", events_of(fd));
-  say("add", write(fd, &value, 8));
-  say("take", read(fd, &value, 8));
+  tell("add", write(fd, &value, 8));
+  tell("take", read(fd, &value, 8));
   printf("value %lu, events %x\n", (unsigned long)value, events_of(fd));
-  say("empty", read(fd, &value, 8));
-  say("too short", read(fd, &value, 4));
+  tell("empty", read(fd, &value, 8));
+  tell("too short", read(fd, &value, 4));
   value = ~(uint64_t)0;
-  say("too large", write(fd, &value, 8));
+  tell("too large", write(fd, &value, 8));
   value = ~(uint64_t)0 - 1;
-  say("largest", write(fd, &value, 8));
+  tell("largest", write(fd, &value, 8));
   value = 1;
-  say("beyond", write(fd, &value, 8));
+  tell("beyond", write(fd, &value, 8));
   printf("events %x\n", events_of(fd));
   close(fd);
   fd = eventfd(2, EFD_SEMAPHORE | EFD_NONBLOCK);
@@ -191,9 +190,9 @@ static void counters(void) {
   printf("semaphore gives %lu", (unsigned long)value);
   read(fd, &value, 8);
   printf(" and %lu\n", (unsigned long)value);
-  say("and then", read(fd, &value, 8));
+  tell("and then", read(fd, &value, 8));
   close(fd);
-  say("unknown flag", eventfd(0, 2));
+  tell("unknown flag", eventfd(0, 2));
 }
 
 int main(int argc, char **argv) {

@@ -1,5 +1,6 @@
 /* Rules of poll, ppoll, select and pselect: timeouts, masks, interruptions. man7 poll(2), select(2). */
-#define _GNU_SOURCE
+#include "facts.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,8 +10,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "say.h"
 
 static volatile sig_atomic_t alarms;
 
@@ -35,19 +34,19 @@ static void polls(int readable, int empty) {
                         {.fd = -1, .events = POLLIN, .revents = 99},
                         {.fd = 999, .events = POLLIN},
                         {.fd = empty, .events = POLLIN}};
-  say("poll", poll(p, 4, -1));
+  tell("poll", poll(p, 4, -1));
   printf("events %x %x %x %x\n", p[0].revents, p[1].revents, p[2].revents, p[3].revents);
-  say("nothing wanted", poll(p + 3, 1, 0));
-  say("no descriptors", poll(NULL, 0, 0));
+  tell("nothing wanted", poll(p + 3, 1, 0));
+  tell("no descriptors", poll(NULL, 0, 0));
   long begin = now_ms();
-  say("timeout", poll(p + 3, 1, 50));
-  say_text("waited", now_ms() - begin >= 50 ? "long enough" : "too short");
+  tell("timeout", poll(p + 3, 1, 50));
+  tell_text("waited", now_ms() - begin >= 50 ? "long enough" : "too short");
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
-  say("more than there may be", poll(p, (nfds_t)limit.rlim_cur + 1, 0));
-  say("bad address", poll(bad_address, 1, 0));
+  tell("more than there may be", poll(p, (nfds_t)limit.rlim_cur + 1, 0));
+  tell("bad address", poll(bad_address, 1, 0));
   struct timespec bad = {.tv_nsec = 1000000000};
-  say("bad time", ppoll(p, 1, &bad, NULL));
+  tell("bad time", ppoll(p, 1, &bad, NULL));
 }
 
 static void selects(int readable, int empty, int writable) {
@@ -59,36 +58,36 @@ static void selects(int readable, int empty, int writable) {
   FD_SET(empty, &r);
   FD_SET(writable, &w);
   FD_SET(readable, &e);
-  say("select", select(64, &r, &w, &e, NULL));
+  tell("select", select(64, &r, &w, &e, NULL));
   printf("sets %d %d %d %d\n", FD_ISSET(readable, &r) != 0, FD_ISSET(empty, &r) != 0, FD_ISSET(writable, &w) != 0,
          FD_ISSET(readable, &e) != 0);
   FD_ZERO(&r);
   FD_SET(empty, &r);
   struct timeval t = {.tv_usec = 30000};
-  say("timeout", select(64, &r, NULL, NULL, &t));
+  tell("timeout", select(64, &r, NULL, NULL, &t));
   printf("set %d, time left %ld %ld\n", FD_ISSET(empty, &r) != 0, (long)t.tv_sec, (long)t.tv_usec);
   FD_SET(60, &r);
-  say("a descriptor that is not open", select(64, &r, NULL, NULL, &t));
-  say("negative count", select(-1, NULL, NULL, NULL, &t));
+  tell("a descriptor that is not open", select(64, &r, NULL, NULL, &t));
+  tell("negative count", select(-1, NULL, NULL, NULL, &t));
   t.tv_sec = -1;
-  say("negative time", select(0, NULL, NULL, NULL, &t));
+  tell("negative time", select(0, NULL, NULL, NULL, &t));
   t.tv_sec = 0;
   t.tv_usec = 20000;
-  say("only time", select(0, NULL, NULL, NULL, &t));
+  tell("only time", select(0, NULL, NULL, NULL, &t));
 }
 
 static void interruptions(int empty) {
   struct pollfd p = {.fd = empty, .events = POLLIN};
   signal(SIGALRM, on_alarm);
   alarm_in_ms(30);
-  say("poll and a signal", poll(&p, 1, 10000));
+  tell("poll and a signal", poll(&p, 1, 10000));
   alarm_in_ms(30);
   fd_set r;
   FD_ZERO(&r);
   FD_SET(empty, &r);
   struct timeval t = {.tv_sec = 10};
-  say("select and a signal", select(64, &r, NULL, NULL, &t));
-  say_text("time left", t.tv_sec == 9 ? "told" : "not told");
+  tell("select and a signal", select(64, &r, NULL, NULL, &t));
+  tell_text("time left", t.tv_sec == 9 ? "told" : "not told");
   printf("alarms %d\n", (int)alarms);
 }
 
@@ -103,17 +102,17 @@ static void masks(int empty) {
   raise(SIGALRM);
   printf("held back: %d\n", (int)alarms);
   struct timespec t = {.tv_sec = 10};
-  say("ppoll lets it in", ppoll(&p, 1, &t, &none));
+  tell("ppoll lets it in", ppoll(&p, 1, &t, &none));
   printf("alarms %d\n", (int)alarms);
   sigprocmask(SIG_BLOCK, NULL, &now);
   printf("blocked again: %d\n", sigismember(&now, SIGALRM));
   raise(SIGALRM);
   struct timespec moment = {.tv_nsec = 1000000};
-  say("ppoll without a mask", ppoll(&p, 1, &moment, NULL));
+  tell("ppoll without a mask", ppoll(&p, 1, &moment, NULL));
   printf("alarms %d\n", (int)alarms);
-  say("pselect lets it in", pselect(0, NULL, NULL, NULL, &t, &none));
+  tell("pselect lets it in", pselect(0, NULL, NULL, NULL, &t, &none));
   printf("alarms %d\n", (int)alarms);
-  say("pselect with nothing pending", pselect(0, NULL, NULL, NULL, &moment, &none));
+  tell("pselect with nothing pending", pselect(0, NULL, NULL, NULL, &moment, &none));
   sigprocmask(SIG_BLOCK, NULL, &now);
   printf("blocked again: %d\n", sigismember(&now, SIGALRM));
 }
@@ -133,7 +132,7 @@ static void stopped(int empty) {
   kill(child, SIGCONT);
   int status;
   waitpid(child, &status, 0);
-  say("a poll that was stopped", WEXITSTATUS(status));
+  tell("a poll that was stopped", WEXITSTATUS(status));
 }
 
 int main(void) {

@@ -2,19 +2,46 @@
 
 import subprocess
 
+import pexpect
 import pytest
 
 from conftest import ROOT
 
 PROGRAMS = ROOT / "build/release/programs"
+NAMES = sorted(source.stem for source in (ROOT / "programs/conformance").glob("*.c"))
+ON_TERMINAL = "terminal"
 
 
-@pytest.mark.parametrize("name", ["pipes", "waiting"])
-def test_the_guest_answers_as_the_host_does(kernel, name):
-    program = PROGRAMS / f"conformance_{name}"
-    if not program.exists():
+def program(name):
+    path = PROGRAMS / f"conformance_{name}"
+    if not path.exists():
         pytest.skip("the programs are not built")
-    expected = subprocess.run([program], stdout=subprocess.PIPE, timeout=60, check=True).stdout.decode().splitlines()
-    result = kernel("run", "--rwdir", PROGRAMS, "--", program, timeout=120)
+    return path
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != ON_TERMINAL])
+def test_the_guest_answers_as_the_host_does(kernel, name):
+    path = program(name)
+    expected = subprocess.run([path], stdout=subprocess.PIPE, timeout=120, check=True).stdout.decode().splitlines()
+    result = kernel("run", "--rwdir", PROGRAMS, "--", path, timeout=240)
     assert result.stdout.decode().splitlines() == expected
     assert result.returncode == 0
+
+
+def converse(terminal):
+    """Types what the program asks for, and returns all it showed."""
+    keys = {"^C": "\x03", "^D": "\x04", "^C^D^Z": "\x03\x04\x1a", "line": "line\r", "hello": "hello\r"}
+    shown = ""
+    while terminal.expect([r"type (\S+)\r\n", "end\r\n"]) == 0:
+        shown += terminal.before + terminal.after
+        word = terminal.match.group(1)
+        terminal.send(keys.get(word, word))
+    shown += terminal.before
+    terminal.expect(pexpect.EOF)
+    return shown.splitlines()
+
+
+def test_the_guests_terminal_behaves_as_the_hosts(kernel):
+    path = program(ON_TERMINAL)
+    expected = converse(pexpect.spawn(str(path), dimensions=(24, 80), timeout=60, encoding="utf-8"))
+    assert converse(kernel.on_terminal("run", "--rwdir", PROGRAMS, "--", path)) == expected

@@ -76,7 +76,7 @@ bool Places::is_allocator(Place place) const { return place >> kAreaShift == sta
 std::string Places::describe_frame(std::uint64_t pfn) const {
   const Frame& frame = const_cast<Machine*>(machine_)->memory().frame(Pfn(pfn));
   std::string text = "frame " + std::to_string(pfn) + " (" + kind_name(frame.kind);
-  if (frame.kind == FrameKind::kTable) text += " of level " + std::to_string(frame.level.raw());
+  if (frame.kind == FrameKind::kTable) text += " of level " + std::to_string(Level(frame.level).raw());
   return text + ")";
 }
 

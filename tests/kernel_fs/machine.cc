@@ -1,3 +1,4 @@
+#include "mm/frames.h"
 #include "kernel_fs/machine.h"
 
 #include <asm/resource.h>
@@ -23,6 +24,10 @@
 #include "tty/terminal.h"
 
 namespace quire::kernel {
+
+// Pages of pipes come from the host's heap.
+std::byte* allocate_spare_frame() { return new std::byte[4096]; }
+void free_frame(std::byte* frame) { delete[] frame; }
 namespace {
 
 void spin(std::atomic<std::uint32_t>& held) {

@@ -43,3 +43,8 @@ def test_lock_analysis_is_not_suppressed():
 def test_lock_order_document_is_up_to_date():
     result = subprocess.run([ROOT / "scripts/locks.py", "--check"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_system_call_document_is_up_to_date():
+    result = subprocess.run([ROOT / "scripts/syscalls.py", "--check"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "boot/launch.h"
+#include "boot/start_info.h"
 #include "fs/procfs/cpu_info.h"
 #include "fs/procfs/memory_statistics.h"
 #include "fs/procfs/mounts.h"
@@ -24,6 +25,10 @@ void write_meminfo(std::string& out) { format_meminfo(memory_figures(), out); }
 void write_stat(std::string& out) { format_system_stat(system_figures(), out); }
 void write_uptime(std::string& out) { format_uptime(system_figures(), monotonic_ns(), out); }
 void write_load_average(std::string& out) { format_load_average(load_figures(), out); }
+
+void write_command_line(std::string& out) {
+  TextBuilder(out).text(start_info().command()).text("\n");
+}
 
 std::string self_target() {
   std::string target;
@@ -63,6 +68,7 @@ constexpr std::array kSys = {
 };
 
 constexpr std::array kSystem = {
+    SystemEntry{"cmdline", write_command_line},
     SystemEntry{"cpuinfo", write_cpu_info},
     SystemEntry{"filesystems", format_file_systems},
     SystemEntry{"loadavg", write_load_average},
