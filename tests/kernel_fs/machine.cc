@@ -25,9 +25,6 @@
 
 namespace quire::kernel {
 
-// Pages of pipes come from the host's heap.
-std::byte* allocate_spare_frame() { return new std::byte[4096]; }
-void free_frame(std::byte* frame) { delete[] frame; }
 namespace {
 
 void spin(std::atomic<std::uint32_t>& held) {
