@@ -118,31 +118,23 @@ Result<RefPtr<File>> Pipe::open(std::uint32_t open_flags) {
 
 Result<std::size_t> Pipe::read(IoBuffer& buffer, Blocking blocking) {
   if (buffer.size() == 0) return 0;
-  const auto take_locked = [&] {
-    return bytes_.take(buffer.size(), [&](const std::byte* from, std::size_t n) {
-      return buffer.copy_out(from, n);
-    });
-  };
+  const auto give = [&](const std::byte* from, std::size_t n) { return buffer.copy_out(from, n); };
   Sleeper sleeper;
   bool enqueued = false;
   for (;;) {
+    Result<std::size_t> taken = 0;
+    bool ended = false;
     {
-      Result<std::size_t> taken = 0;
-      bool ended = false;
-      {
-        Guard guard(lock_);
-        if (bytes_.size() != 0) {
-          taken = take_locked();
-        } else {
-          ended = writers_ == 0;
-        }
-      }
-      if (!taken || *taken != 0) {
-        write_wait_.wake_all();
-        return taken;
-      }
-      if (ended) return 0;
+      Guard guard(lock_);
+      ended = bytes_.size() == 0 && writers_ == 0;
+      taken = bytes_.take(buffer.size(), give);
     }
+    if (!taken) return taken;
+    if (*taken != 0) {
+      write_wait_.wake_all();
+      return taken;
+    }
+    if (ended) return 0;
     if (blocking == Blocking::kNo) return fail(Errno::kAgain);
     if (!enqueued) {
       enqueued = true;

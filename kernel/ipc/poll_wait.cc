@@ -1,5 +1,7 @@
 #include "ipc/poll_wait.h"
 
+#include <type_traits>
+
 #include "time/clock.h"
 
 namespace quire::kernel {

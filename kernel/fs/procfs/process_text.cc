@@ -1,6 +1,7 @@
 #include "fs/procfs/process_text.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "fs/procfs/mounts.h"
 #include "fs/procfs/system_figures.h"
