@@ -92,3 +92,11 @@ def test_unknown_calls_are_named_once_with_v(kernel):
     result = kernel("run", "-v", "--", BUSYBOX, "true")
     assert result.returncode == 0
     assert re.search(rb"^quire: accelerator (tcg|kvm)", result.stderr, re.M)
+
+
+def test_out_of_memory_kills_the_largest_and_says_so(kernel):
+    script = "dd if=/dev/zero of=/dev/null bs=400M count=1; echo status $?; echo still here"
+    result = kernel("run", "-m", "256M", "--", BUSYBOX, "sh", "-c", script)
+    assert result.stdout == b"status 137\nstill here\n"
+    assert b"quire: out of memory: killed dd" in result.stderr and b"-m" in result.stderr
+    assert result.returncode == 0
