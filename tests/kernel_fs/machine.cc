@@ -11,8 +11,9 @@
 #include <thread>
 
 #include "arch/trap_frame.h"
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/mount.h"
+#include "mm/frames.h"
 #include "mm/uaccess.h"
 #include "quire/base/assert.h"
 #include "sched/thread.h"
@@ -24,9 +25,6 @@
 
 namespace quire::kernel {
 
-// Pages of pipes come from the host's heap.
-std::byte* allocate_spare_frame() { return new std::byte[4096]; }
-void free_frame(std::byte* frame) { delete[] frame; }
 namespace {
 
 void spin(std::atomic<std::uint32_t>& held) {
@@ -82,7 +80,7 @@ Result<std::string> copy_string_from_user(UserAddr from, std::size_t limit) {
   if (length == limit) return fail(Errno::kNameTooLong);
   return std::string(text, length);
 }
-std::byte* allocate_page_or_null() {
+std::byte* allocate_spare_frame() {
   test::HostMachine& m = test::machine();
   if (m.page_limit == 0) return nullptr;
   --m.page_limit;
@@ -91,7 +89,7 @@ std::byte* allocate_page_or_null() {
   std::memset(page, 0xdb, 4096);
   return page;
 }
-void free_page(std::byte* page) {
+void free_frame(std::byte* page) {
   --test::machine().pages;
   std::free(page);
 }
