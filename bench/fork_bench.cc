@@ -1,7 +1,9 @@
-// What fork costs in the library: against the size of memory, the number of mappings and the mode; with what follows it.
+// What fork costs in the library: against the size of memory, the number of mappings and the mode;
+// with what follows it.
 //
-// Sizes are of memory mapped and touched: densely up to 64 MiB, sparsely (4096 pages spread evenly) above, with frames that hold no data, so
-// that terabytes can be measured. "Law" is the ratio of the times at the largest and smallest size: flat is 1.
+// Sizes are of memory mapped and touched: densely up to 64 MiB, sparsely (4096 pages spread evenly)
+// above, with frames that hold no data, so that terabytes can be measured. "Law" is the ratio of
+// the times at the largest and smallest size: flat is 1.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
@@ -62,17 +64,20 @@ ForkMode mode_of(std::int64_t number) { return static_cast<ForkMode>(number); }
 
 /// fork() and the end of the child that did nothing.
 void ForkAndDrop(benchmark::State& state) {
-  const Setting setting(static_cast<std::uint64_t>(state.range(0)), mode_of(state.range(1)), quire::Contents::kNone);
+  const Setting setting(static_cast<std::uint64_t>(state.range(0)), mode_of(state.range(1)),
+                        quire::Contents::kNone);
   const double before = setting.tables_allocated();
   for (auto _ : state) {
     auto child = setting.space.fork();
     benchmark::DoNotOptimize(child);
   }
-  state.counters["tables"] = benchmark::Counter((setting.tables_allocated() - before) / static_cast<double>(state.iterations()));
+  state.counters["tables"] = benchmark::Counter((setting.tables_allocated() - before) /
+                                                static_cast<double>(state.iterations()));
 }
 BENCHMARK(ForkAndDrop)
     ->ArgNames({"bytes", "mode"})
-    ->ArgsProduct({{1 << 20, 16 << 20, 256LL << 20, 4LL << 30, 64LL << 30, 1LL << 40, 4LL << 40}, {0}})
+    ->ArgsProduct({{1 << 20, 16 << 20, 256LL << 20, 4LL << 30, 64LL << 30, 1LL << 40, 4LL << 40},
+                   {0}})
     ->ArgsProduct({{1 << 20, 16 << 20, 256LL << 20, 4LL << 30}, {1, 2}});
 
 /// The same against the number of mappings, one page touched in every second.
@@ -90,9 +95,11 @@ void ForkManyMappings(benchmark::State& state) {
 }
 BENCHMARK(ForkManyMappings)->ArgName("mappings")->Arg(200)->Arg(2000)->Arg(20000)->Arg(60000);
 
-/// fork(), one store by the parent, the end of the child: the store copies one table per level and a page.
+/// fork(), one store by the parent, the end of the child: the store copies one table per level and
+/// a page.
 void FirstWriteAfterFork(benchmark::State& state) {
-  const Setting setting(static_cast<std::uint64_t>(state.range(0)), mode_of(state.range(1)), quire::Contents::kReal);
+  const Setting setting(static_cast<std::uint64_t>(state.range(0)), mode_of(state.range(1)),
+                        quire::Contents::kReal);
   std::uint64_t at = 0;
   for (auto _ : state) {
     state.PauseTiming();
@@ -105,21 +112,28 @@ void FirstWriteAfterFork(benchmark::State& state) {
     state.ResumeTiming();
   }
 }
-BENCHMARK(FirstWriteAfterFork)->ArgNames({"bytes", "mode"})->ArgsProduct({{1 << 20, 64 << 20, 1LL << 30}, {0, 1, 2}});
+BENCHMARK(FirstWriteAfterFork)
+    ->ArgNames({"bytes", "mode"})
+    ->ArgsProduct({{1 << 20, 64 << 20, 1LL << 30}, {0, 1, 2}});
 
 /// Roll back after `dirty` pages were written: what a fuzzer does for each input.
 void Rollback(benchmark::State& state) {
-  Setting setting(static_cast<std::uint64_t>(state.range(0)), ForkMode::kTree, quire::Contents::kReal);
+  Setting setting(static_cast<std::uint64_t>(state.range(0)), ForkMode::kTree,
+                  quire::Contents::kReal);
   const auto snapshot = std::move(*quire::Snapshot::take(setting.space));
   const std::uint64_t dirty = static_cast<std::uint64_t>(state.range(1));
   for (auto _ : state) {
-    for (std::uint64_t n = 0; n < dirty; ++n) setting.write(n % setting.touched * setting.stride, n);
+    for (std::uint64_t n = 0; n < dirty; ++n)
+      setting.write(n % setting.touched * setting.stride, n);
     if (!snapshot.restore(setting.space, *setting.cpu)) std::abort();
   }
-  state.counters["pages/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(dirty),
-                                                 benchmark::Counter::kIsRate);
+  state.counters["pages/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * static_cast<double>(dirty),
+                         benchmark::Counter::kIsRate);
 }
-BENCHMARK(Rollback)->ArgNames({"bytes", "dirty"})->ArgsProduct({{1 << 20, 64 << 20, 1LL << 30}, {0, 1, 10, 100}});
+BENCHMARK(Rollback)
+    ->ArgNames({"bytes", "dirty"})
+    ->ArgsProduct({{1 << 20, 64 << 20, 1LL << 30}, {0, 1, 10, 100}});
 
 /// A load that hits the simulated TLB.
 void LoadThroughTheTlb(benchmark::State& state) {

@@ -1,4 +1,5 @@
-// How to embed Quire: map memory, run code against it, fork, diverge, take a snapshot and roll back. `embed` prints what it sees.
+// How to embed Quire: map memory, run code against it, fork, diverge, take a snapshot and roll
+// back. `embed` prints what it sees.
 #include <cstdio>
 
 #include "quire/quire.h"
@@ -31,7 +32,8 @@ bool store(quire::Cpu& cpu, std::uint64_t page, std::uint32_t value) {
 }  // namespace
 
 int main() {
-  // A machine with 64 MiB of memory, one processor and one address space. Everything reports errors; nothing throws.
+  // A machine with 64 MiB of memory, one processor and one address space. Everything reports
+  // errors; nothing throws.
   auto machine = quire::Machine::create({.memory = ByteCount(64U << 20)});
   if (!machine) return 1;
   auto cpu = (*machine)->create_cpu();
@@ -60,14 +62,18 @@ int main() {
     int changed = 0;
     quire::for_each_changed_page(*snapshot, *parent, [&changed](VirtAddr) { ++changed; });
     if (!snapshot->restore(*parent, **cpu)) return 1;
-    std::printf("round %d changed %d pages; page 100 is %u again\n", round, changed, load(**cpu, 100));
+    std::printf("round %d changed %d pages; page 100 is %u again\n", round, changed,
+                load(**cpu, 100));
   }
 
   // Accesses outside the mappings come back as faults, with Linux's reason.
   const auto fault = (*cpu)->load<std::uint8_t>(VirtAddr(0x1000));
-  std::printf("address 0x1000 %s\n", !fault && fault.error().outcome == quire::FaultOutcome::kMapError ? "is not mapped" : "?");
+  std::printf(
+      "address 0x1000 %s\n",
+      !fault && fault.error().outcome == quire::FaultOutcome::kMapError ? "is not mapped" : "?");
   const quire::Usage usage = (*parent)->usage();
-  std::printf("resident %llu pages, %llu tables\n", static_cast<unsigned long long>(usage.rss().raw()),
+  std::printf("resident %llu pages, %llu tables\n",
+              static_cast<unsigned long long>(usage.rss().raw()),
               static_cast<unsigned long long>(usage.tables.raw()));
   return (*machine)->violations().count() == 0 ? 0 : 1;
 }

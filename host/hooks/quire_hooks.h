@@ -1,9 +1,10 @@
-// The inline half of core's seam (quire/platform.h), hosted version: yield points for a deterministic scheduler and the run-time
-// check of the lock order.
+// The inline half of core's seam (quire/platform.h), hosted version: yield points for a
+// deterministic scheduler and the run-time check of the lock order.
 //
-// With QUIRE_HOOKS=1 a yield point calls the scheduler of this thread, if one is set, and every lock taken is compared with those this
-// thread holds already: ranks ascend, equal ranks by ascending key (docs/LOCKS.md). Without it everything here is empty.
-// It does not know what the locks protect, and it keeps no state shared between threads.
+// With QUIRE_HOOKS=1 a yield point calls the scheduler of this thread, if one is set, and every
+// lock taken is compared with those this thread holds already: ranks ascend, equal ranks by
+// ascending key (docs/LOCKS.md). Without it everything here is empty. It does not know what the
+// locks protect, and it keeps no state shared between threads.
 #pragma once
 
 #include <atomic>
@@ -42,11 +43,14 @@ inline Scheduler* set_scheduler(Scheduler* scheduler) {
 
 /// A place where another thread may run: before each lock, shared atomic and call of the platform.
 inline void yield_point(const char* what, const void* where) {
-  if (detail::scheduler != nullptr) [[unlikely]] detail::scheduler->yield(what, where);
+  if (detail::scheduler != nullptr) [[unlikely]]
+    detail::scheduler->yield(what, where);
 }
 
 /// This thread has taken `lock`. Reports a broken order by assertion.
-inline void lock_acquired(unsigned rank, std::uint64_t key, const void* lock) { detail::acquired(rank, key, lock); }
+inline void lock_acquired(unsigned rank, std::uint64_t key, const void* lock) {
+  detail::acquired(rank, key, lock);
+}
 inline void lock_released(const void* lock) { detail::released(lock); }
 
 /// `what` waits or allocates: no table lock may be held (design.md section 4, rule 13).

@@ -1,4 +1,5 @@
-// The whole library: a machine, its address spaces and CPUs, snapshots. Start with quire/host/machine.h; examples/embed.cc shows it used.
+// The whole library: a machine, its address spaces and CPUs, snapshots. Start with
+// quire/host/machine.h; examples/embed.cc shows it used.
 #pragma once
 
 #include "quire/host/cpu.h"

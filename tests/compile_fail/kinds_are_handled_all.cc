@@ -8,7 +8,8 @@ bool names_a_frame(quire::EntryKind kind) {
     case quire::EntryKind::kTable:
     case quire::EntryKind::kZeroFrame:
     case quire::EntryKind::kZeroTable:
-    case quire::EntryKind::kRaw: return true;
+    case quire::EntryKind::kRaw:
+      return true;
     case quire::EntryKind::kAbsent:
     case quire::EntryKind::kSwap:
     case quire::EntryKind::kMigration:

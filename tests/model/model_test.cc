@@ -1,4 +1,5 @@
-// Random operations over eight address spaces against the flat oracle, in every fork mode and at two to five levels.
+// Random operations over eight address spaces against the flat oracle, in every fork mode and at
+// two to five levels.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -16,7 +17,8 @@ struct Shape {
   Geometry geometry;
 };
 
-/// Tables as wide as x86-64's at four and five levels, and narrow ones at two to five, where every address is near an edge.
+/// Tables as wide as x86-64's at four and five levels, and narrow ones at two to five, where every
+/// address is near an edge.
 const Shape kShapes[] = {
     {"x86", Geometry::x86_64()},
     {"five", Geometry(5, 9, VirtAddr((std::uint64_t{1} << 56) - kPageSize))},
@@ -53,7 +55,8 @@ RunnerConfig config_of(int mode, int shape) {
   return config;
 }
 
-/// Steps of one run. Short runs with seeds of their own say more than one long one: states differ more, and a failure replays sooner.
+/// Steps of one run. Short runs with seeds of their own say more than one long one: states differ
+/// more, and a failure replays sooner.
 constexpr std::uint64_t kRun = 3000;
 
 /// The failing run of a seed, shrunk, for the report.
@@ -73,12 +76,15 @@ class Totals : public ::testing::Environment {
   static Counts counts;
   void TearDown() override {
     std::printf("model: %llu operations, %llu audits, %llu errors, %llu faults delivered\n",
-                static_cast<unsigned long long>(counts.steps), static_cast<unsigned long long>(counts.audits),
-                static_cast<unsigned long long>(counts.errors), static_cast<unsigned long long>(counts.faults));
+                static_cast<unsigned long long>(counts.steps),
+                static_cast<unsigned long long>(counts.audits),
+                static_cast<unsigned long long>(counts.errors),
+                static_cast<unsigned long long>(counts.faults));
   }
 };
 Counts Totals::counts;
-[[maybe_unused]] const auto* const totals = ::testing::AddGlobalTestEnvironment(new Totals);  // NOLINT: GoogleTest owns it
+[[maybe_unused]] const auto* const totals =
+    ::testing::AddGlobalTestEnvironment(new Totals);  // NOLINT: GoogleTest owns it
 
 class Model : public ::testing::TestWithParam<Combination> {};
 
@@ -87,7 +93,9 @@ TEST_P(Model, AgreesWithTheFlatOracle) {
   const auto [mode, shape] = GetParam();
   const RunnerConfig config = config_of(mode, shape);
   for (std::uint64_t done = 0; done < steps(); done += kRun) {
-    const std::uint64_t seed = first_seed() + done / kRun + static_cast<std::uint64_t>(shape) * 1000 + static_cast<std::uint64_t>(mode) * 10'000;
+    const std::uint64_t seed = first_seed() + done / kRun +
+                               static_cast<std::uint64_t>(shape) * 1000 +
+                               static_cast<std::uint64_t>(mode) * 10'000;
     std::string report;
     if (!run_random(config, seed, kRun, Totals::counts, report)) {
       FAIL() << report << shortest(config, seed);
@@ -114,15 +122,20 @@ const KeptSeed kKeptSeeds[] = {
 TEST(KeptSeeds, AgreeWhereTheyOnceDidNot) {
   for (const KeptSeed& kept : kKeptSeeds) {
     std::string report;
-    EXPECT_TRUE(run_random(config_of(kept.mode, kept.shape), kept.seed, kRun, Totals::counts, report)) << report;
+    EXPECT_TRUE(
+        run_random(config_of(kept.mode, kept.shape), kept.seed, kRun, Totals::counts, report))
+        << report;
   }
 }
 
 std::string name_of(const ::testing::TestParamInfo<Combination>& parameter) {
   const auto [mode, shape] = parameter.param;
-  return (mode == 3 ? std::string("any") : test::mode_name(static_cast<ForkMode>(mode))) + "_" + kShapes[shape].name;
+  return (mode == 3 ? std::string("any") : test::mode_name(static_cast<ForkMode>(mode))) + "_" +
+         kShapes[shape].name;
 }
-INSTANTIATE_TEST_SUITE_P(Modes, Model, ::testing::Combine(::testing::Range(0, 4), ::testing::Range(0, 6)), name_of);
+INSTANTIATE_TEST_SUITE_P(Modes, Model,
+                         ::testing::Combine(::testing::Range(0, 4), ::testing::Range(0, 6)),
+                         name_of);
 
 }  // namespace
 }  // namespace quire::model

@@ -1,7 +1,8 @@
-// One step of a model test, in eight bytes: so that a random generator, RapidCheck and libFuzzer all feed the same runner.
+// One step of a model test, in eight bytes: so that a random generator, RapidCheck and libFuzzer
+// all feed the same runner.
 //
-// The fields are raw numbers that the runner interprets in the light of the state it finds; every value means something, so shrinking and
-// mutating never leave the valid inputs.
+// The fields are raw numbers that the runner interprets in the light of the state it finds; every
+// value means something, so shrinking and mutating never leave the valid inputs.
 #pragma once
 
 #include <bit>

@@ -14,7 +14,9 @@
 namespace quire::model {
 namespace {
 
-constexpr std::uint64_t page_ceil(std::uint64_t bytes) { return (bytes + kPage - 1) & ~(kPage - 1); }
+constexpr std::uint64_t page_ceil(std::uint64_t bytes) {
+  return (bytes + kPage - 1) & ~(kPage - 1);
+}
 constexpr bool aligned(std::uint64_t address) { return (address & (kPage - 1)) == 0; }
 constexpr std::unexpected<int> error(int number) { return std::unexpected(number); }
 
@@ -42,8 +44,9 @@ bool OracleSpace::overlaps(std::uint64_t first, std::uint64_t end) const {
   return next != pages_.end() && next->first < end;
 }
 
-// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; the mapping that follows keeps its guard gap if it is a
-// stack. (Linux also passes over further places within that gap when the one next to the stack would have been large enough.)
+// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; the mapping
+// that follows keeps its guard gap if it is a stack. (Linux also passes over further places within
+// that gap when the one next to the stack would have been large enough.)
 std::optional<std::uint64_t> OracleSpace::highest_gap(std::uint64_t length) const {
   const std::vector<OracleMapping> all = mappings();
   std::uint64_t ceiling = shape_.mmap_top;
@@ -53,12 +56,15 @@ std::optional<std::uint64_t> OracleSpace::highest_gap(std::uint64_t length) cons
     const std::uint64_t gap = mapping->attributes.grows_down ? shape_.stack_gap : 0;
     ceiling = std::min(shape_.mmap_top, mapping->begin < gap ? 0 : mapping->begin - gap);
   }
-  if (ceiling >= shape_.mmap_floor && ceiling - shape_.mmap_floor >= length) return ceiling - length;
+  if (ceiling >= shape_.mmap_floor && ceiling - shape_.mmap_floor >= length)
+    return ceiling - length;
   return std::nullopt;
 }
 
-// Linux v6.12 mm/vma.c:unmapped_area(): the lowest free place; it need not keep away from what begins above, unless that is a stack.
-std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length, std::uint64_t floor) const {
+// Linux v6.12 mm/vma.c:unmapped_area(): the lowest free place; it need not keep away from what
+// begins above, unless that is a stack.
+std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length,
+                                                     std::uint64_t floor) const {
   std::uint64_t bottom = floor;
   for (const OracleMapping& mapping : mappings()) {
     if (mapping.end <= bottom) continue;
@@ -77,12 +83,15 @@ bool OracleSpace::is_data(const Attributes& attributes) {
 }
 
 // Linux v6.12 mm/mmap.c:may_expand_vm()
-bool OracleSpace::may_expand(const Attributes& attributes, std::uint64_t pages, std::uint64_t replaced) const {
+bool OracleSpace::may_expand(const Attributes& attributes, std::uint64_t pages,
+                             std::uint64_t replaced) const {
   const std::uint64_t extra = pages - replaced;
   if (pages_.size() + extra > limits.address_space / kPage) return false;
   if (!is_data(attributes)) return true;
-  const auto data = static_cast<std::uint64_t>(
-      std::count_if(pages_.begin(), pages_.end(), [](const auto& page) { return is_data(page.second.attributes); }));
+  const auto data =
+      static_cast<std::uint64_t>(std::count_if(pages_.begin(), pages_.end(), [](const auto& page) {
+        return is_data(page.second.attributes);
+      }));
   return data + extra <= limits.data / kPage;
 }
 
@@ -103,7 +112,8 @@ void OracleSpace::place(std::uint64_t first, std::uint64_t count, const Attribut
 }
 
 // Linux v6.12 mm/mmap.c:do_mmap()
-Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t length, std::uint32_t prot, std::uint32_t flags,
+Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t length,
+                                          std::uint32_t prot, std::uint32_t flags,
                                           std::uint64_t next_object) {
   if (length == 0) return error(EINVAL);
   const bool no_replace = (flags & MAP_FIXED_NOREPLACE) != 0;
@@ -121,14 +131,17 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     std::uint64_t hint = address & ~(kPage - 1);
     if (hint != 0 && hint < shape_.mmap_floor) hint = page_ceil(shape_.mmap_floor);
     const auto next = pages_.lower_bound(hint / kPage);
-    const std::uint64_t gap = next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
+    const std::uint64_t gap =
+        next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
     const bool fits = hint != 0 && shape_.user_top - size >= hint &&
-                      (next == pages_.end() || hint + size + gap <= next->first * kPage) && !overlaps(hint / kPage, (hint + size) / kPage);
+                      (next == pages_.end() || hint + size + gap <= next->first * kPage) &&
+                      !overlaps(hint / kPage, (hint + size) / kPage);
     if (fits) {
       at = hint;
     } else {
       auto found = highest_gap(size);
-      // Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): then from a third of user space upward.
+      // Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): then from a
+      // third of user space upward.
       if (!found) found = lowest_gap(size, page_ceil(shape_.user_top / 3));
       if (!found) return error(ENOMEM);
       at = *found;
@@ -146,16 +159,22 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
       if (attributes.grows_down) return error(EINVAL);
       attributes.object = next_object;
       break;
-    case MAP_PRIVATE: break;
-    default: return error(EINVAL);
+    case MAP_PRIVATE:
+      break;
+    default:
+      return error(EINVAL);
   }
   std::uint64_t replaced = 0;
-  for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < first + count; ++page) ++replaced;
+  for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < first + count;
+       ++page)
+    ++replaced;
   if (!may_expand(attributes, count, replaced)) return error(ENOMEM);
   place(first, count, attributes);
   if ((flags & MAP_POPULATE) != 0) {
-    for (auto page = pages_.find(first); page != pages_.end() && page->first < first + count; ++page) {
-      // Linux v6.12 mm/gup.c:populate_vma_page_range(): with write intent where the mapping is private and writable.
+    for (auto page = pages_.find(first); page != pages_.end() && page->first < first + count;
+         ++page) {
+      // Linux v6.12 mm/gup.c:populate_vma_page_range(): with write intent where the mapping is
+      // private and writable.
       if (attributes.prot == 0) continue;
       touch(page->second, attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0);
     }
@@ -165,7 +184,8 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
 
 // Linux v6.12 mm/vma.c:do_vmi_munmap(), vms_gather_munmap_vmas()
 Outcomes<void> OracleSpace::munmap(std::uint64_t address, std::uint64_t length) {
-  if (!aligned(address) || address > shape_.user_top || length > shape_.user_top - address) return error(EINVAL);
+  if (!aligned(address) || address > shape_.user_top || length > shape_.user_top - address)
+    return error(EINVAL);
   const std::uint64_t size = page_ceil(length);
   if (size == 0) return error(EINVAL);
   const std::uint64_t first = address / kPage;
@@ -175,7 +195,8 @@ Outcomes<void> OracleSpace::munmap(std::uint64_t address, std::uint64_t length) 
 }
 
 // Linux v6.12 mm/mprotect.c:do_mprotect_pkey()
-Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot) {
+Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length,
+                                     std::uint32_t prot) {
   if (!aligned(address)) return error(EINVAL);
   if (length == 0) return {};
   const std::uint64_t size = page_ceil(length);
@@ -193,8 +214,8 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
     Attributes changed = pages_.at(n).attributes;
     changed.prot = static_cast<std::uint8_t>(prot & 7U);
     if (changed != pages_.at(n).attributes) {
-      if (is_data(changed) && !is_data(pages_.at(n).attributes) && !may_expand(changed, stop - n, 0) &&
-          may_expand(pages_.at(n).attributes, stop - n, 0)) {
+      if (is_data(changed) && !is_data(pages_.at(n).attributes) &&
+          !may_expand(changed, stop - n, 0) && may_expand(pages_.at(n).attributes, stop - n, 0)) {
         return error(ENOMEM);
       }
       for (std::uint64_t page = n; page < stop; ++page) pages_.at(page).attributes = changed;
@@ -206,9 +227,12 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
 
 // Linux v6.12 mm/madvise.c:do_madvise(), madvise_vma_behavior()
 Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length, int advice) {
-  constexpr int kKnown[] = {MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL, MADV_DONTNEED, MADV_DONTFORK,      MADV_DOFORK,
-                            MADV_DONTDUMP, MADV_DODUMP,     MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
-  if (std::find(std::begin(kKnown), std::end(kKnown), advice) == std::end(kKnown)) return error(EINVAL);
+  constexpr int kKnown[] = {MADV_NORMAL,     MADV_RANDOM,        MADV_SEQUENTIAL,
+                            MADV_DONTNEED,   MADV_DONTFORK,      MADV_DOFORK,
+                            MADV_DONTDUMP,   MADV_DODUMP,        MADV_WIPEONFORK,
+                            MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+  if (std::find(std::begin(kKnown), std::end(kKnown), advice) == std::end(kKnown))
+    return error(EINVAL);
   if (!aligned(address)) return error(EINVAL);
   const std::uint64_t size = page_ceil(length);
   if (length != 0 && size == 0) return error(EINVAL);
@@ -228,18 +252,34 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
     OraclePage& page = found->second;
     Attributes& attributes = page.attributes;
     switch (advice) {
-      case MADV_NORMAL: attributes.random = attributes.sequential = false; break;
-      case MADV_RANDOM: attributes.random = true, attributes.sequential = false; break;
-      case MADV_SEQUENTIAL: attributes.sequential = true, attributes.random = false; break;
-      case MADV_DONTFORK: attributes.dont_fork = true; break;
-      case MADV_DOFORK: attributes.dont_fork = false; break;
-      case MADV_DONTDUMP: attributes.dont_dump = true; break;
-      case MADV_DODUMP: attributes.dont_dump = false; break;
+      case MADV_NORMAL:
+        attributes.random = attributes.sequential = false;
+        break;
+      case MADV_RANDOM:
+        attributes.random = true, attributes.sequential = false;
+        break;
+      case MADV_SEQUENTIAL:
+        attributes.sequential = true, attributes.random = false;
+        break;
+      case MADV_DONTFORK:
+        attributes.dont_fork = true;
+        break;
+      case MADV_DOFORK:
+        attributes.dont_fork = false;
+        break;
+      case MADV_DONTDUMP:
+        attributes.dont_dump = true;
+        break;
+      case MADV_DODUMP:
+        attributes.dont_dump = false;
+        break;
       case MADV_WIPEONFORK:
         if (attributes.object != 0) return error(EINVAL);
         attributes.wipe_on_fork = true;
         break;
-      case MADV_KEEPONFORK: attributes.wipe_on_fork = false; break;
+      case MADV_KEEPONFORK:
+        attributes.wipe_on_fork = false;
+        break;
       case MADV_DONTNEED:
         page.resident = false;
         if (attributes.object == 0) page.bytes = {};
@@ -252,7 +292,8 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
         if ((attributes.prot & PROT_WRITE) == 0) return error(EINVAL);
         touch(page, true);
         break;
-      default: return error(EINVAL);
+      default:
+        return error(EINVAL);
     }
   }
   if (hole) return error(ENOMEM);
@@ -313,7 +354,8 @@ Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {
   }
   OraclePage& page = found->second;
   // x86: what may be written or executed may be read.
-  const bool allowed = need == PROT_READ ? page.attributes.prot != 0 : (page.attributes.prot & need) != 0;
+  const bool allowed =
+      need == PROT_READ ? page.attributes.prot != 0 : (page.attributes.prot & need) != 0;
   if (!allowed) return Outcome::kAccessError;
   touch(page, need == PROT_WRITE);
   return Outcome::kDone;
@@ -322,7 +364,8 @@ Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {
 Outcome OracleSpace::access(std::uint64_t address, std::uint8_t need, std::byte& value) {
   if (const Outcome outcome = probe(address, need); outcome != Outcome::kDone) return outcome;
   OraclePage& page = pages_.at(address / kPage);
-  PageBytes& bytes = page.attributes.object != 0 ? (*objects_)[page.attributes.object][page.index] : page.bytes;
+  PageBytes& bytes =
+      page.attributes.object != 0 ? (*objects_)[page.attributes.object][page.index] : page.bytes;
   if (need == PROT_WRITE) {
     bytes.set(address % kPage, value);
   } else {
@@ -340,7 +383,9 @@ bool OracleSpace::grow_stack(std::uint64_t address) {
   if (address < shape_.mmap_floor) return false;
   if (next != pages_.begin()) {
     const auto& [before, page] = *std::prev(next);
-    if (!page.attributes.grows_down && page.attributes.prot != 0 && (to - before - 1) * kPage < shape_.stack_gap) return false;
+    if (!page.attributes.grows_down && page.attributes.prot != 0 &&
+        (to - before - 1) * kPage < shape_.stack_gap)
+      return false;
   }
   std::uint64_t top = next->first;
   while (pages_.contains(top) && (top == next->first || !begins_mapping(top))) ++top;
@@ -357,7 +402,10 @@ std::vector<OracleMapping> OracleSpace::mappings() const {
     if (before != nullptr && all.back().end == number * kPage && continues(*before, page)) {
       all.back().end += kPage;
     } else {
-      all.push_back({.begin = number * kPage, .end = (number + 1) * kPage, .index = page.index, .attributes = page.attributes});
+      all.push_back({.begin = number * kPage,
+                     .end = (number + 1) * kPage,
+                     .index = page.index,
+                     .attributes = page.attributes});
     }
     before = &page;
   }
@@ -366,12 +414,14 @@ std::vector<OracleMapping> OracleSpace::mappings() const {
 
 std::uint64_t OracleSpace::resident_anon() const {
   return static_cast<std::uint64_t>(std::count_if(
-      pages_.begin(), pages_.end(), [](const auto& page) { return page.second.resident && page.second.attributes.object == 0; }));
+      pages_.begin(), pages_.end(),
+      [](const auto& page) { return page.second.resident && page.second.attributes.object == 0; }));
 }
 
 std::uint64_t OracleSpace::resident_shared() const {
   return static_cast<std::uint64_t>(std::count_if(
-      pages_.begin(), pages_.end(), [](const auto& page) { return page.second.resident && page.second.attributes.object != 0; }));
+      pages_.begin(), pages_.end(),
+      [](const auto& page) { return page.second.resident && page.second.attributes.object != 0; }));
 }
 
 std::string describe(const std::vector<OracleMapping>& mappings) {
@@ -379,13 +429,16 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
   for (const OracleMapping& mapping : mappings) {
     const Attributes& a = mapping.attributes;
     char line[160];
-    std::snprintf(line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s\n",
-                  static_cast<unsigned long long>(mapping.begin), static_cast<unsigned long long>(mapping.end),
-                  (a.prot & PROT_READ) != 0 ? 'r' : '-', (a.prot & PROT_WRITE) != 0 ? 'w' : '-',
-                  (a.prot & PROT_EXEC) != 0 ? 'x' : '-', a.object != 0 ? 's' : 'p', static_cast<unsigned long long>(a.object),
-                  static_cast<unsigned long long>(mapping.index), a.grows_down ? " grows" : "", a.no_reserve ? " noreserve" : "",
-                  a.dont_fork ? " dontfork" : "", a.wipe_on_fork ? " wipe" : "", a.dont_dump ? " dontdump" : "",
-                  a.random ? " random" : "", a.sequential ? " sequential" : "", a.heap ? " heap" : "");
+    std::snprintf(
+        line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s\n",
+        static_cast<unsigned long long>(mapping.begin),
+        static_cast<unsigned long long>(mapping.end), (a.prot & PROT_READ) != 0 ? 'r' : '-',
+        (a.prot & PROT_WRITE) != 0 ? 'w' : '-', (a.prot & PROT_EXEC) != 0 ? 'x' : '-',
+        a.object != 0 ? 's' : 'p', static_cast<unsigned long long>(a.object),
+        static_cast<unsigned long long>(mapping.index), a.grows_down ? " grows" : "",
+        a.no_reserve ? " noreserve" : "", a.dont_fork ? " dontfork" : "",
+        a.wipe_on_fork ? " wipe" : "", a.dont_dump ? " dontdump" : "", a.random ? " random" : "",
+        a.sequential ? " sequential" : "", a.heap ? " heap" : "");
     text += line;
   }
   return text;

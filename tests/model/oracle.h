@@ -1,8 +1,10 @@
 // The flat oracle: what a program sees of memory, modelled with nothing shared at all.
 //
-// One record per page of each space: attributes and contents, by value; fork copies them all. Shared objects are maps from index to
-// contents. Written from Linux's manual pages and sources, independently of core: no table, no count, no tree of mappings.
-// Contents are kept for three windows of each page (its beginning, middle and end), which is where the tests write; all other bytes stay 0.
+// One record per page of each space: attributes and contents, by value; fork copies them all.
+// Shared objects are maps from index to contents. Written from Linux's manual pages and sources,
+// independently of core: no table, no count, no tree of mappings. Contents are kept for three
+// windows of each page (its beginning, middle and end), which is where the tests write; all other
+// bytes stay 0.
 #pragma once
 
 #include <array>
@@ -18,11 +20,12 @@ namespace quire::model {
 
 inline constexpr std::uint64_t kPage = 4096;
 
-/// What a page's mapping says. Two neighbours with equal attributes and continuous index are one mapping.
+/// What a page's mapping says. Two neighbours with equal attributes and continuous index are one
+/// mapping.
 struct Attributes {
   std::uint8_t prot = 0;  ///< PROT_*
-  bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false, dont_dump = false, random = false,
-       sequential = false, heap = false;
+  bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false,
+       dont_dump = false, random = false, sequential = false, heap = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
@@ -80,8 +83,8 @@ class OracleSpace {
   OracleSpace(const OracleShape& shape, Objects& objects) : shape_(shape), objects_(&objects) {}
 
   /// `next_object` numbers a new shared object; it is used up only on success.
-  Outcomes<std::uint64_t> mmap(std::uint64_t address, std::uint64_t length, std::uint32_t prot, std::uint32_t flags,
-                               std::uint64_t next_object);
+  Outcomes<std::uint64_t> mmap(std::uint64_t address, std::uint64_t length, std::uint32_t prot,
+                               std::uint32_t flags, std::uint64_t next_object);
   Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
   Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
   Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);
@@ -105,8 +108,10 @@ class OracleSpace {
   using Pages = std::map<std::uint64_t, OraclePage>;
   [[nodiscard]] bool overlaps(std::uint64_t first, std::uint64_t end) const;
   [[nodiscard]] std::optional<std::uint64_t> highest_gap(std::uint64_t length) const;
-  [[nodiscard]] std::optional<std::uint64_t> lowest_gap(std::uint64_t length, std::uint64_t floor) const;
-  [[nodiscard]] bool may_expand(const Attributes& attributes, std::uint64_t pages, std::uint64_t replaced) const;
+  [[nodiscard]] std::optional<std::uint64_t> lowest_gap(std::uint64_t length,
+                                                        std::uint64_t floor) const;
+  [[nodiscard]] bool may_expand(const Attributes& attributes, std::uint64_t pages,
+                                std::uint64_t replaced) const;
   [[nodiscard]] static bool is_data(const Attributes& attributes);
   [[nodiscard]] bool begins_mapping(std::uint64_t page) const;
   void place(std::uint64_t first, std::uint64_t count, const Attributes& attributes);

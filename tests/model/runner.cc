@@ -16,11 +16,13 @@
 namespace quire::model {
 namespace {
 
-constexpr const char* kNames[kKinds] = {"mmap",  "munmap", "mprotect", "madvise", "brk",  "load", "store",
-                                        "fetch", "read",   "write",    "fork",    "exit", "limits"};
+constexpr const char* kNames[kKinds] = {"mmap", "munmap", "mprotect", "madvise", "brk",
+                                        "load", "store",  "fetch",    "read",    "write",
+                                        "fork", "exit",   "limits"};
 
 /// How many of 256 operations are of each kind, in the order of Kind.
-constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 20, 24, 22, 8, 50, 60, 6, 6, 8, 12, 8, 4};
+constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 20, 24, 22, 8, 50, 60,
+                                                       6,  6,  8,  12, 8, 4};
 
 Kind kind_of(std::uint8_t raw) {
   unsigned sum = 0;
@@ -32,19 +34,6 @@ Kind kind_of(std::uint8_t raw) {
 }
 
 int number(Errno error) { return static_cast<int>(error); }
-
-Attributes attributes_of(const Vma& vma, std::uint64_t object) {
-  return {.prot = vma.prot.bits(),
-          .grows_down = vma.flags.has(VmaFlag::kGrowsDown),
-          .no_reserve = vma.flags.has(VmaFlag::kNoReserve),
-          .dont_fork = vma.flags.has(VmaFlag::kDontFork),
-          .wipe_on_fork = vma.flags.has(VmaFlag::kWipeOnFork),
-          .dont_dump = vma.flags.has(VmaFlag::kDontDump),
-          .random = vma.flags.has(VmaFlag::kRandom),
-          .sequential = vma.flags.has(VmaFlag::kSequential),
-          .heap = vma.flags.has(VmaFlag::kHeap),
-          .object = object};
-}
 
 Outcome outcome_of(FaultOutcome outcome) {
   return outcome == FaultOutcome::kAccessError ? Outcome::kAccessError : Outcome::kMapError;
@@ -75,7 +64,8 @@ Runner::Runner(const RunnerConfig& config) : config_(config) {
     shape_.mmap_top = shape_.user_top - 64 * leaf_span;
     zones_ = {shape_.mmap_floor, 3 * leaf_span, shape_.mmap_top};
     for (Level level(2); level <= geometry.root_level(); level = level.above()) {
-      if (geometry.span(level).raw() < shape_.user_top / 2) zones_.push_back(geometry.span(level).raw() * 2);
+      if (geometry.span(level).raw() < shape_.user_top / 2)
+        zones_.push_back(geometry.span(level).raw() * 2);
     }
     zone_pages_ = 40;
   }
@@ -91,7 +81,8 @@ Runner::Runner(const RunnerConfig& config) : config_(config) {
   }
   machine_ = std::move(*made);
   frames_at_start_ = machine_->frames_in_use().raw();
-  constexpr CachePolicy kPolicies[kCpus] = {CachePolicy::kKeepAll, CachePolicy::kTablesOnly, CachePolicy::kRandom};
+  constexpr CachePolicy kPolicies[kCpus] = {CachePolicy::kKeepAll, CachePolicy::kTablesOnly,
+                                            CachePolicy::kRandom};
   for (unsigned n = 0; n < kCpus; ++n) {
     auto cpu = machine_->create_cpu(kPolicies[n], n + 1);
     if (cpu) cpus_[n] = std::move(*cpu);
@@ -105,7 +96,8 @@ Runner::~Runner() {
 }
 
 void Runner::fail(const std::string& what) {
-  if (failure_.empty()) failure_ = what + "\n  at step " + std::to_string(counts_.steps) + ": " + current_;
+  if (failure_.empty())
+    failure_ = what + "\n  at step " + std::to_string(counts_.steps) + ": " + current_;
 }
 
 void Runner::create(Place& place) {
@@ -120,7 +112,9 @@ void Runner::create(Place& place) {
   }
   place.space = std::move(*space);
   place.oracle = std::make_unique<OracleSpace>(shape_, objects_);
-  const std::uint64_t brk = shape_.user_top <= 8192 * kPage ? 4 * kPage : config_.geometry.table_span(kLeafLevel).raw() * 5 + 3 * kPage;
+  const std::uint64_t brk = shape_.user_top <= 8192 * kPage
+                                ? 4 * kPage
+                                : config_.geometry.table_span(kLeafLevel).raw() * 5 + 3 * kPage;
   Layout layout;
   layout.brk_begin = VirtAddr(brk);
   place.space->set_layout(layout);
@@ -138,7 +132,8 @@ std::uint64_t Runner::address(const Place& place, const Operation& operation) co
   const unsigned how = where >> 12;
   if (how >= 11 && how <= 14 && !place.oracle->pages().empty()) {
     // Near an edge of something mapped.
-    auto page = place.oracle->pages().lower_bound(zones_[where % zones_.size()] / kPage + (where >> 4) % 64);
+    auto page = place.oracle->pages().lower_bound(zones_[where % zones_.size()] / kPage +
+                                                  (where >> 4) % 64);
     if (page == place.oracle->pages().end()) page = place.oracle->pages().begin();
     const std::uint64_t near = page->first + 2 < 4 ? 2 : page->first;
     return (near + where % 5 - 2) * kPage;
@@ -149,13 +144,20 @@ std::uint64_t Runner::address(const Place& place, const Operation& operation) co
   std::uint64_t address = (page - half) * kPage;
   if (how == 15) {
     switch (where & 7U) {
-      case 0: return 0;
-      case 1: return shape_.user_top - kPage;
-      case 2: return shape_.user_top;
-      case 3: return ~std::uint64_t{0} - kPage + 1;
-      case 4: return address + 1;
-      case 5: return address + kPage - 1;
-      default: break;
+      case 0:
+        return 0;
+      case 1:
+        return shape_.user_top - kPage;
+      case 2:
+        return shape_.user_top;
+      case 3:
+        return ~std::uint64_t{0} - kPage + 1;
+      case 4:
+        return address + 1;
+      case 5:
+        return address + kPage - 1;
+      default:
+        break;
     }
   }
   return address;
@@ -166,18 +168,27 @@ std::uint64_t Runner::length(const Operation& operation) const {
   const std::uint64_t span = config_.geometry.table_span(kLeafLevel).raw();
   switch (length >> 12) {
     case 10:
-    case 11: return (1 + length % 40U) * kPage;
-    case 12: return span * (1 + length % 2U);
-    case 13: return (1 + length % 8U) * kPage - 1 - (length >> 4) % 4000U;
-    case 14: return span - kPage + (length % 3U) * kPage;
+    case 11:
+      return (1 + length % 40U) * kPage;
+    case 12:
+      return span * (1 + length % 2U);
+    case 13:
+      return (1 + length % 8U) * kPage - 1 - (length >> 4) % 4000U;
+    case 14:
+      return span - kPage + (length % 3U) * kPage;
     case 15:
       switch (length & 7U) {
-        case 0: return 0;
-        case 1: return ~std::uint64_t{0};
-        case 2: return ~std::uint64_t{0} - kPage;
-        default: return kPage;
+        case 0:
+          return 0;
+        case 1:
+          return ~std::uint64_t{0};
+        case 2:
+          return ~std::uint64_t{0} - kPage;
+        default:
+          return kPage;
       }
-    default: return (1 + length % 8U) * kPage;
+    default:
+      return (1 + length % 8U) * kPage;
   }
 }
 
@@ -193,7 +204,8 @@ bool Runner::same_result(const char* name, const Expected& expected, const Actua
   const int got = actual ? 0 : number(actual.error());
   if (wanted != 0) ++counts_.errors;
   if (wanted == got) return wanted == 0;
-  fail(std::string(name) + ": errno " + std::to_string(got) + ", expected " + std::to_string(wanted));
+  fail(std::string(name) + ": errno " + std::to_string(got) + ", expected " +
+       std::to_string(wanted));
   return false;
 }
 
@@ -203,33 +215,55 @@ void Runner::step(const Operation& operation) {
   if (!ok()) return;
   const Kind kind = kind_of(operation.kind);
   char text[200];
-  std::snprintf(text, sizeof text, "%s space %u where %llx length %llx detail %x", kNames[static_cast<unsigned>(kind)],
-                operation.space % kSpaces, static_cast<unsigned long long>(address(place, operation)),
+  std::snprintf(text, sizeof text, "%s space %u where %llx length %llx detail %x",
+                kNames[static_cast<unsigned>(kind)], operation.space % kSpaces,
+                static_cast<unsigned long long>(address(place, operation)),
                 static_cast<unsigned long long>(length(operation)), operation.detail);
   current_ = text;
   ++counts_.steps;
   ++counts_.by_kind[static_cast<unsigned>(kind)];
   switch (kind) {
-    case Kind::kMmap: mmap(place, operation); break;
-    case Kind::kMunmap: munmap(place, operation); break;
-    case Kind::kMprotect: mprotect(place, operation); break;
-    case Kind::kMadvise: madvise(place, operation); break;
-    case Kind::kBrk: brk(place, operation); break;
+    case Kind::kMmap:
+      mmap(place, operation);
+      break;
+    case Kind::kMunmap:
+      munmap(place, operation);
+      break;
+    case Kind::kMprotect:
+      mprotect(place, operation);
+      break;
+    case Kind::kMadvise:
+      madvise(place, operation);
+      break;
+    case Kind::kBrk:
+      brk(place, operation);
+      break;
     case Kind::kLoad:
     case Kind::kStore:
-    case Kind::kFetch: access(place, operation, kind); break;
+    case Kind::kFetch:
+      access(place, operation, kind);
+      break;
     case Kind::kRead:
-    case Kind::kWrite: bulk(place, operation, kind); break;
-    case Kind::kFork: fork(place, operation); break;
-    case Kind::kExit: exit(place, operation); break;
-    case Kind::kSetLimits: set_limits(place, operation); break;
+    case Kind::kWrite:
+      bulk(place, operation, kind);
+      break;
+    case Kind::kFork:
+      fork(place, operation);
+      break;
+    case Kind::kExit:
+      exit(place, operation);
+      break;
+    case Kind::kSetLimits:
+      set_limits(place, operation);
+      break;
   }
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);
   if (ok() && config_.audit_every != 0 && counts_.steps % config_.audit_every == 0) audit();
   if (machine_->violations().count() != 0) fail(machine_->violations().at(0).text.data());
 }
 
-// A failure that was asked for, and that the operation reported: the oracle is not told of the operation.
+// A failure that was asked for, and that the operation reported: the oracle is not told of the
+// operation.
 template <typename Actual>
 bool Runner::failed_as_asked(const Actual& actual) {
   if (!injecting_ || actual || !machine_->memory().pool().failure_injected()) return false;
@@ -239,8 +273,14 @@ bool Runner::failed_as_asked(const Actual& actual) {
 }
 
 void Runner::mmap(Place& place, const Operation& operation) {
-  constexpr std::uint32_t kProts[] = {PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ,
-                                      PROT_NONE, PROT_READ | PROT_EXEC, PROT_WRITE, PROT_READ | PROT_WRITE | PROT_EXEC};
+  constexpr std::uint32_t kProts[] = {PROT_READ | PROT_WRITE,
+                                      PROT_READ | PROT_WRITE,
+                                      PROT_READ | PROT_WRITE,
+                                      PROT_READ,
+                                      PROT_NONE,
+                                      PROT_READ | PROT_EXEC,
+                                      PROT_WRITE,
+                                      PROT_READ | PROT_WRITE | PROT_EXEC};
   const std::uint16_t detail = operation.detail;
   const std::uint32_t prot = kProts[detail & 7U];
   std::uint32_t flags = MAP_ANONYMOUS;
@@ -250,11 +290,13 @@ void Runner::mmap(Place& place, const Operation& operation) {
   if ((detail & 0x380U) == 0x80) flags |= MAP_NORESERVE;
   if ((detail & 0x380U) == 0x100) flags |= MAP_POPULATE;
   if ((detail & 0x1F80U) == 0x180) flags |= MAP_GROWSDOWN;
-  if ((detail & 0xF000U) == 0xF000) flags &= ~static_cast<std::uint32_t>(MAP_TYPE);  // no type at all
+  if ((detail & 0xF000U) == 0xF000)
+    flags &= ~static_cast<std::uint32_t>(MAP_TYPE);  // no type at all
   const bool nowhere = (detail & 0xC00U) == 0 && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0;
   const std::uint64_t at = nowhere ? 0 : address(place, operation);
   // Growth is bounded: what would make the flat copies too large is made small.
-  const std::uint64_t bytes = place.oracle->pages().size() > 3000 ? std::min(length(operation), kPage) : length(operation);
+  const std::uint64_t bytes =
+      place.oracle->pages().size() > 3000 ? std::min(length(operation), kPage) : length(operation);
   MmapRequest request;
   request.address = VirtAddr(at);
   request.length = ByteCount(bytes);
@@ -266,17 +308,20 @@ void Runner::mmap(Place& place, const Operation& operation) {
   if (!same_result("mmap", expected, actual)) return;
   if (*expected != actual->raw()) {
     char text[120];
-    std::snprintf(text, sizeof text, "mmap chose %llx, expected %llx", static_cast<unsigned long long>(actual->raw()),
+    std::snprintf(text, sizeof text, "mmap chose %llx, expected %llx",
+                  static_cast<unsigned long long>(actual->raw()),
                   static_cast<unsigned long long>(*expected));
     fail(text + ("\n" + describe(place.oracle->mappings())));
     return;
   }
   if (injecting_ && (flags & MAP_POPULATE) != 0 && prot != PROT_NONE) {
-    // Populating gives up silently; the mapping stands (man7 mmap(2)). What it left out is made good.
+    // Populating gives up silently; the mapping stands (man7 mmap(2)). What it left out is made
+    // good.
     injected_ = machine_->memory().pool().failure_injected();
     machine_->memory().pool().fail_after(0);
     const bool writes = (flags & MAP_TYPE) == MAP_PRIVATE && (prot & PROT_WRITE) != 0;
-    const auto populated = place.space->madvise(*actual, ByteCount(bytes), writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+    const auto populated = place.space->madvise(*actual, ByteCount(bytes),
+                                                writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
     if (!populated) fail("populating failed");
   }
   if ((flags & MAP_TYPE) == MAP_SHARED) {
@@ -298,8 +343,14 @@ void Runner::munmap(Place& place, const Operation& operation) {
 }
 
 void Runner::mprotect(Place& place, const Operation& operation) {
-  constexpr std::uint32_t kProts[] = {PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE,
-                                      PROT_WRITE, PROT_READ | PROT_WRITE | PROT_EXEC, 0x40};
+  constexpr std::uint32_t kProts[] = {PROT_READ | PROT_WRITE,
+                                      PROT_READ,
+                                      PROT_NONE,
+                                      PROT_READ | PROT_EXEC,
+                                      PROT_READ | PROT_WRITE,
+                                      PROT_WRITE,
+                                      PROT_READ | PROT_WRITE | PROT_EXEC,
+                                      0x40};
   const std::uint64_t at = address(place, operation);
   const std::uint64_t bytes = length(operation);
   const std::uint32_t prot = kProts[operation.detail & 7U];
@@ -309,9 +360,10 @@ void Runner::mprotect(Place& place, const Operation& operation) {
 }
 
 void Runner::madvise(Place& place, const Operation& operation) {
-  constexpr int kAdvice[] = {MADV_DONTNEED,   MADV_DONTNEED,   MADV_DONTNEED, MADV_DONTFORK,  MADV_DOFORK,     MADV_WIPEONFORK,
-                             MADV_KEEPONFORK, MADV_DONTDUMP,   MADV_DODUMP,   MADV_RANDOM,    MADV_SEQUENTIAL, MADV_NORMAL,
-                             MADV_DONTNEED,   MADV_POPULATE_READ, MADV_POPULATE_WRITE, 4711};
+  constexpr int kAdvice[] = {MADV_DONTNEED, MADV_DONTNEED,      MADV_DONTNEED,       MADV_DONTFORK,
+                             MADV_DOFORK,   MADV_WIPEONFORK,    MADV_KEEPONFORK,     MADV_DONTDUMP,
+                             MADV_DODUMP,   MADV_RANDOM,        MADV_SEQUENTIAL,     MADV_NORMAL,
+                             MADV_DONTNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, 4711};
   const std::uint64_t at = address(place, operation);
   const std::uint64_t bytes = length(operation);
   const int advice = kAdvice[operation.detail & 15U];
@@ -343,7 +395,8 @@ void Runner::access(Place& place, const Operation& operation, Kind kind) {
   constexpr std::size_t kSizes[] = {1, 2, 4, 8, 8, 11, 1, 2};
   const std::size_t size = kSizes[(operation.detail >> 8) & 7U];
   std::array<std::byte, 16> actual{};
-  for (std::size_t n = 0; n < size; ++n) actual[n] = static_cast<std::byte>(operation.length >> (n % 2 * 8));
+  for (std::size_t n = 0; n < size; ++n)
+    actual[n] = static_cast<std::byte>(operation.length >> (n % 2 * 8));
   const std::array<std::byte, 16> written = actual;
   Cpu& processor = cpu(operation, place);
   const std::span bytes(actual.data(), size);
@@ -357,7 +410,9 @@ void Runner::access(Place& place, const Operation& operation, Kind kind) {
   }
   const Outcome got = done ? Outcome::kDone : outcome_of(done.error().outcome);
   if (!done && done.error().outcome == FaultOutcome::kOutOfMemory) fail("out of memory");
-  const std::uint8_t need = kind == Kind::kLoad ? PROT_READ : kind == Kind::kFetch ? PROT_EXEC : PROT_WRITE;
+  const std::uint8_t need = kind == Kind::kLoad    ? PROT_READ
+                            : kind == Kind::kFetch ? PROT_EXEC
+                                                   : PROT_WRITE;
   Outcome wanted = Outcome::kDone;
   const std::uint64_t second = (at | (kPage - 1)) + 1;
   // A store that crosses a page faults on the second one first, and then changes nothing.
@@ -368,8 +423,9 @@ void Runner::access(Place& place, const Operation& operation, Kind kind) {
     if (wanted != Outcome::kDone) break;
     if (kind != Kind::kStore && actual[n] != value) {
       char text[100];
-      std::snprintf(text, sizeof text, "byte at %llx is %02x, expected %02x", static_cast<unsigned long long>(at + n),
-                    static_cast<unsigned>(actual[n]), static_cast<unsigned>(value));
+      std::snprintf(text, sizeof text, "byte at %llx is %02x, expected %02x",
+                    static_cast<unsigned long long>(at + n), static_cast<unsigned>(actual[n]),
+                    static_cast<unsigned>(value));
       fail(text);
       return;
     }
@@ -384,9 +440,11 @@ void Runner::access(Place& place, const Operation& operation, Kind kind) {
 // The accessors of the address space itself stop at the first byte that cannot be had.
 void Runner::bulk(Place& place, const Operation& operation, Kind kind) {
   const std::uint64_t at = (address(place, operation) & ~(kPage - 1)) + window_offset(operation);
-  const std::size_t size = kind == Kind::kRead ? 1 + operation.length % 9000U : 1 + operation.length % 8U;
+  const std::size_t size =
+      kind == Kind::kRead ? 1 + operation.length % 9000U : 1 + operation.length % 8U;
   std::vector<std::byte> actual(size, static_cast<std::byte>(operation.length));
-  const auto done = kind == Kind::kRead ? place.space->read(VirtAddr(at), actual) : place.space->write(VirtAddr(at), actual);
+  const auto done = kind == Kind::kRead ? place.space->read(VirtAddr(at), actual)
+                                        : place.space->write(VirtAddr(at), actual);
   partial_ = true;
   const std::uint64_t count = done ? done->raw() : 0;
   const std::uint8_t need = kind == Kind::kRead ? PROT_READ : PROT_WRITE;
@@ -398,7 +456,8 @@ void Runner::bulk(Place& place, const Operation& operation, Kind kind) {
     }
     const bool can = place.oracle->access(at + n, need, value) == Outcome::kDone;
     if (can != (n < count)) {
-      fail("bulk access stopped after " + std::to_string(count) + " bytes, the oracle " + (can ? "goes on" : "stops earlier"));
+      fail("bulk access stopped after " + std::to_string(count) + " bytes, the oracle " +
+           (can ? "goes on" : "stops earlier"));
       return;
     }
     if (!can) return;
@@ -413,7 +472,9 @@ void Runner::fork(Place& place, const Operation& operation) {
   Place& child = places_[operation.where % kSpaces];
   if (&child == &place) return;
   exit(child, operation);
-  Result<Space> made = config_.any_mode ? place.space.fork(static_cast<ForkMode>(operation.detail / 8 % 3)) : place.space.fork();
+  Result<Space> made = config_.any_mode
+                           ? place.space.fork(static_cast<ForkMode>(operation.detail / 8 % 3))
+                           : place.space.fork();
   if (failed_as_asked(made)) return;
   if (!made) {
     fail("fork failed");
@@ -438,7 +499,8 @@ void Runner::set_limits(Place& place, const Operation& operation) {
   OracleLimits& limits = place.oracle->limits;
   const std::uint64_t pages = place.oracle->pages().size() + operation.length % 16U;
   const bool bounded = (operation.detail & 3U) == 0;
-  limits.address_space = bounded && (operation.detail & 4U) != 0 ? pages * kPage : ~std::uint64_t{0};
+  limits.address_space =
+      bounded && (operation.detail & 4U) != 0 ? pages * kPage : ~std::uint64_t{0};
   limits.data = bounded && (operation.detail & 8U) != 0 ? pages * kPage : ~std::uint64_t{0};
   limits.stack = bounded ? (operation.length % 64U) * kPage : 8U << 20;
   Limits core = place.space->limits();
@@ -446,74 +508,6 @@ void Runner::set_limits(Place& place, const Operation& operation) {
   core.data = ByteCount(limits.data);
   core.stack = ByteCount(limits.stack);
   place.space->set_limits(core);
-}
-
-void Runner::compare_maps(Place& place) {
-  std::vector<OracleMapping> actual;
-  place.space->map().for_each([&](const Vma& vma) {
-    const auto found = object_numbers_.find(vma.object);
-    const std::uint64_t object = vma.object == nullptr || found == object_numbers_.end() ? 0 : found->second;
-    const Attributes attributes = attributes_of(vma, object);
-    // A stack that grew up to another one is not merged with it (Linux v6.12 mm/vma.c:expand_downwards()); a page does not show that.
-    if (attributes.grows_down && !actual.empty() && actual.back().end == vma.range.begin().raw() &&
-        actual.back().attributes == attributes) {
-      actual.back().end = vma.range.end().raw();
-      return;
-    }
-    actual.push_back({.begin = vma.range.begin().raw(),
-                      .end = vma.range.end().raw(),
-                      .index = vma.offset.raw(),
-                      .attributes = attributes});
-  });
-  const std::vector<OracleMapping> expected = place.oracle->mappings();
-  if (actual != expected) fail("maps differ\nactual:\n" + describe(actual) + "expected:\n" + describe(expected));
-}
-
-void Runner::compare_usage(Place& place) {
-  const Usage usage = place.space->usage();
-  const auto check = [&](const char* what, std::uint64_t actual, std::uint64_t expected) {
-    if (actual != expected) fail(std::string(what) + " is " + std::to_string(actual) + ", expected " + std::to_string(expected));
-  };
-  check("mapped", usage.mapped.raw(), place.oracle->pages().size());
-  if (config_.zero_page) check("anonymous RSS", usage.rss_anon.raw(), place.oracle->resident_anon());
-  check("shared RSS", usage.rss_shmem.raw(), place.oracle->resident_shared());
-}
-
-// Every byte of every readable page, in the order of addresses.
-void Runner::compare_contents(Place& place) {
-  std::array<std::byte, kPage> actual;
-  std::vector<std::uint64_t> pages;
-  for (const auto& [number, page] : place.oracle->pages()) {
-    if (page.attributes.prot != 0) pages.push_back(number);
-  }
-  for (const std::uint64_t number : pages) {
-    const auto done = place.space->read(VirtAddr(number * kPage), actual);
-    if (!done || done->raw() != kPage) {
-      fail("a readable page could not be read");
-      return;
-    }
-    for (std::uint64_t offset = 0; offset < kPage; ++offset) {
-      std::byte value{};
-      if (offset == 0 || PageBytes::place(offset)) place.oracle->access(number * kPage + offset, PROT_READ, value);
-      if (actual[offset] == value) continue;
-      char text[100];
-      std::snprintf(text, sizeof text, "byte at %llx is %02x, expected %02x",
-                    static_cast<unsigned long long>(number * kPage + offset), static_cast<unsigned>(actual[offset]),
-                    static_cast<unsigned>(value));
-      fail(text);
-      return;
-    }
-  }
-}
-
-void Runner::audit() {
-  ++counts_.audits;
-  for (Place& place : places_) {
-    if (!place.space) continue;
-    compare_maps(place);
-    compare_usage(place);
-  }
-  if (const std::string findings = test::audit_findings(*machine_); !findings.empty()) fail("audit:\n" + findings);
 }
 
 bool Runner::step_with_failure(const Operation& operation, std::uint64_t nth) {
@@ -534,7 +528,8 @@ bool Runner::step_with_failure(const Operation& operation, std::uint64_t nth) {
     compare_maps(place);
     compare_usage(place);
   }
-  if (const std::string findings = test::audit_findings(*machine_); !findings.empty()) fail("audit after a failure:\n" + findings);
+  if (const std::string findings = test::audit_findings(*machine_); !findings.empty())
+    fail("audit after a failure:\n" + findings);
   if (failed_) step(operation);  // Now it must succeed, and leave what it would have left.
   return ok();
 }
@@ -562,10 +557,12 @@ void Runner::finish() {
   if (machine_->violations().count() != 0) fail(machine_->violations().at(0).text.data());
 }
 
-bool run_random(const RunnerConfig& config, std::uint64_t seed, std::uint64_t steps, Counts& counts, std::string& report) {
+bool run_random(const RunnerConfig& config, std::uint64_t seed, std::uint64_t steps, Counts& counts,
+                std::string& report) {
   Runner runner(config);
   Random random(seed);
-  for (std::uint64_t n = 0; n < steps && runner.ok(); ++n) runner.step(Operation::from_word(random.next()));
+  for (std::uint64_t n = 0; n < steps && runner.ok(); ++n)
+    runner.step(Operation::from_word(random.next()));
   runner.finish();
   counts += runner.counts();
   if (!runner.ok()) report = "seed " + std::to_string(seed) + ": " + runner.failure();

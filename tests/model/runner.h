@@ -1,8 +1,10 @@
-// Runs operations on a hosted machine and on the flat oracle at once, and compares everything a program could see.
+// Runs operations on a hosted machine and on the flat oracle at once, and compares everything a
+// program could see.
 //
-// Life cycle: one runner, one machine, eight places for spaces, three CPUs with different cache policies. step() until a difference is
-// found (ok() is false then, failure() says what); finish() ends all spaces and checks that nothing is left over.
-// It knows core only through its public interface.
+// Life cycle: one runner, one machine, eight places for spaces, three CPUs with different cache
+// policies. step() until a difference is found (ok() is false then, failure() says what); finish()
+// ends all spaces and checks that nothing is left over. It knows core only through its public
+// interface.
 #pragma once
 
 #include <array>
@@ -47,7 +49,8 @@ class Runner {
   [[nodiscard]] const std::string& failure() const { return failure_; }
   [[nodiscard]] const Counts& counts() const { return counts_; }
   [[nodiscard]] Machine& machine() { return *machine_; }
-  /// Injected failures of allocation: the next operation may fail with ENOMEM and must then have changed nothing. True if it did fail.
+  /// Injected failures of allocation: the next operation may fail with ENOMEM and must then have
+  /// changed nothing. True if it did fail.
   bool step_with_failure(const Operation& operation, std::uint64_t nth);
 
  private:
@@ -105,7 +108,9 @@ class Runner {
   Counts counts_;
 };
 
-/// Runs `steps` random operations; true if nothing differed. `report` receives the failure with the seed.
-bool run_random(const RunnerConfig& config, std::uint64_t seed, std::uint64_t steps, Counts& counts, std::string& report);
+/// Runs `steps` random operations; true if nothing differed. `report` receives the failure with the
+/// seed.
+bool run_random(const RunnerConfig& config, std::uint64_t seed, std::uint64_t steps, Counts& counts,
+                std::string& report);
 
 }  // namespace quire::model

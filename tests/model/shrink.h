@@ -13,7 +13,8 @@ namespace quire::model {
 using Words = std::vector<std::uint64_t>;
 
 /// Runs the words from an empty machine; true if core and oracle agree to the end.
-[[nodiscard]] bool agrees(const RunnerConfig& config, const Words& words, std::string* failure = nullptr);
+[[nodiscard]] bool agrees(const RunnerConfig& config, const Words& words,
+                          std::string* failure = nullptr);
 
 /// The shortest sequence found on which they still disagree. Pre: they do on the given one.
 [[nodiscard]] Words shrink_disagreement(const RunnerConfig& config, Words words);

@@ -1,5 +1,5 @@
-// Sequences of operations by RapidCheck: the same runner and oracle as the random model test, and failures that are shrunk.
-// The only file that includes RapidCheck, which takes long to compile.
+// Sequences of operations by RapidCheck: the same runner and oracle as the random model test, and
+// failures that are shrunk. The only file that includes RapidCheck, which takes long to compile.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -11,7 +11,8 @@
 namespace quire::model {
 namespace {
 
-/// The shortest sequence found for which `fails` holds; removes chunks, as RapidCheck does for containers.
+/// The shortest sequence found for which `fails` holds; removes chunks, as RapidCheck does for
+/// containers.
 template <typename Fails>
 Words shrink(Words words, Fails fails) {
   for (bool progress = true; std::exchange(progress, false);) {
@@ -46,7 +47,8 @@ bool agrees(const RunnerConfig& config, const Words& words, std::string* failure
 }
 
 Words shrink_disagreement(const RunnerConfig& config, Words words) {
-  return shrink(std::move(words), [&](const Words& candidate) { return !agrees(config, candidate); });
+  return shrink(std::move(words),
+                [&](const Words& candidate) { return !agrees(config, candidate); });
 }
 
 namespace {
@@ -55,10 +57,11 @@ namespace {
 TEST(ModelProperties, EverySequenceAgreesWithTheOracle) {
   // The same sequences on each run; RC_PARAMS="seed=…" asks for others.
   setenv("RC_PARAMS", "seed=1", 0);  // NOLINT(concurrency-mt-unsafe): no other thread exists
-  EXPECT_TRUE(rc::check("a sequence of operations agrees with the flat oracle", [](unsigned choice, const Words& words) {
-    std::string failure;
-    if (!agrees(config_for(choice), words, &failure)) RC_FAIL(failure);
-  }));
+  EXPECT_TRUE(rc::check("a sequence of operations agrees with the flat oracle",
+                        [](unsigned choice, const Words& words) {
+                          std::string failure;
+                          if (!agrees(config_for(choice), words, &failure)) RC_FAIL(failure);
+                        }));
 }
 
 // Rows: S2.8
@@ -70,7 +73,8 @@ TEST(ModelProperties, AFailureIsShrunkToTheOperationsThatMatter) {
     for (const std::uint64_t word : words) {
       const std::uint64_t forks = runner.counts().by_kind[static_cast<unsigned>(Kind::kFork)];
       runner.step(Operation::from_word(word));
-      if (stored && runner.counts().by_kind[static_cast<unsigned>(Kind::kFork)] != forks) return true;
+      if (stored && runner.counts().by_kind[static_cast<unsigned>(Kind::kFork)] != forks)
+        return true;
       stored = stored || runner.counts().by_kind[static_cast<unsigned>(Kind::kStore)] != 0;
     }
     return false;

@@ -1,5 +1,6 @@
-// Out of memory anywhere: the n-th allocation of an operation fails, for every n. The operation answers ENOMEM (an access: out of memory),
-// nothing has changed, and the same operation succeeds afterwards as if nothing had been.
+// Out of memory anywhere: the n-th allocation of an operation fails, for every n. The operation
+// answers ENOMEM (an access: out of memory), nothing has changed, and the same operation succeeds
+// afterwards as if nothing had been.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -20,9 +21,12 @@ struct Case {
   const char* name;
 };
 const Case kCases[] = {
-    {ForkMode::kTree, Geometry::x86_64(), "tree_x86"},      {ForkMode::kLeaf, Geometry::x86_64(), "leaf_x86"},
-    {ForkMode::kCopy, Geometry::x86_64(), "copy_x86"},      {ForkMode::kTree, Geometry::tiny(3, 3), "tree_three"},
-    {ForkMode::kTree, Geometry::tiny(5, 2), "tree_narrow"}, {ForkMode::kCopy, Geometry::tiny(2, 5), "copy_two"},
+    {ForkMode::kTree, Geometry::x86_64(), "tree_x86"},
+    {ForkMode::kLeaf, Geometry::x86_64(), "leaf_x86"},
+    {ForkMode::kCopy, Geometry::x86_64(), "copy_x86"},
+    {ForkMode::kTree, Geometry::tiny(3, 3), "tree_three"},
+    {ForkMode::kTree, Geometry::tiny(5, 2), "tree_narrow"},
+    {ForkMode::kCopy, Geometry::tiny(2, 5), "copy_two"},
 };
 
 class OutOfMemory : public ::testing::TestWithParam<Case> {
@@ -36,7 +40,8 @@ class OutOfMemory : public ::testing::TestWithParam<Case> {
     return config;
   }
   static void TearDownTestSuite() {
-    std::printf("oom: %llu injected failures, each undone whole\n", static_cast<unsigned long long>(injected));
+    std::printf("oom: %llu injected failures, each undone whole\n",
+                static_cast<unsigned long long>(injected));
   }
 };
 
@@ -53,7 +58,8 @@ TEST_P(OutOfMemory, EachOperationIsUndoneWholeWhicheverAllocationFails) {
       const bool failed = runner.step_with_failure(Operation::from_word(random.next()), nth);
       for (std::uint64_t n = 0; n < 10; ++n) runner.step(Operation::from_word(random.next()));
       runner.finish();
-      ASSERT_TRUE(runner.ok()) << "seed " << seed << ", allocation " << nth << ": " << runner.failure();
+      ASSERT_TRUE(runner.ok()) << "seed " << seed << ", allocation " << nth << ": "
+                               << runner.failure();
       if (!failed) break;
       ++injected;
     }
@@ -73,7 +79,9 @@ TEST_P(OutOfMemory, LifeGoesOnAfterManyFailures) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, OutOfMemory, ::testing::ValuesIn(kCases),
-                         [](const ::testing::TestParamInfo<Case>& parameter) { return std::string(parameter.param.name); });
+                         [](const ::testing::TestParamInfo<Case>& parameter) {
+                           return std::string(parameter.param.name);
+                         });
 
 }  // namespace
 }  // namespace quire::model

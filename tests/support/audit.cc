@@ -12,8 +12,10 @@ std::string text_of(const Audit& audit) {
   std::string text;
   for (const AuditFinding& finding : audit.findings()) {
     char line[200];
-    std::snprintf(line, sizeof line, "%s: %s 0x%llx: stored 0x%llx, counted 0x%llx\n", finding.invariant, finding.message,
-                  static_cast<unsigned long long>(finding.subject), static_cast<unsigned long long>(finding.stored),
+    std::snprintf(line, sizeof line, "%s: %s 0x%llx: stored 0x%llx, counted 0x%llx\n",
+                  finding.invariant, finding.message,
+                  static_cast<unsigned long long>(finding.subject),
+                  static_cast<unsigned long long>(finding.stored),
                   static_cast<unsigned long long>(finding.counted));
     text += line;
   }

@@ -8,7 +8,8 @@ void MachineTest::TearDown() {
   cpu_.reset();
   more_cpus_.clear();
   space_.reset();
-  EXPECT_EQ(machine_->frames_in_use().raw(), frames_at_start_) << "frames left over after all spaces are gone";
+  EXPECT_EQ(machine_->frames_in_use().raw(), frames_at_start_)
+      << "frames left over after all spaces are gone";
   EXPECT_EQ(leftovers(*machine_), "");
   expect_clean_audit();
 }
@@ -83,7 +84,8 @@ void MachineTest::map(Space& where, const std::string& picture, MapStyle style) 
   }
 }
 
-bool MachineTest::map_pages(Space& where, std::uint64_t first, std::uint64_t pages, MapStyle style) {
+bool MachineTest::map_pages(Space& where, std::uint64_t first, std::uint64_t pages,
+                            MapStyle style) {
   MmapRequest request;
   request.address = at(first);
   request.length = PageCount(pages).bytes();
@@ -97,10 +99,12 @@ bool MachineTest::map_pages(Space& where, std::uint64_t first, std::uint64_t pag
 Result<void> MachineTest::unmap(Space& where, std::uint64_t first, std::uint64_t pages) {
   return where->munmap(at(first), PageCount(pages).bytes());
 }
-Result<void> MachineTest::protect(Space& where, std::uint64_t first, std::uint64_t pages, std::uint32_t prot) {
+Result<void> MachineTest::protect(Space& where, std::uint64_t first, std::uint64_t pages,
+                                  std::uint32_t prot) {
   return where->mprotect(at(first), PageCount(pages).bytes(), prot);
 }
-Result<void> MachineTest::advise(Space& where, std::uint64_t first, std::uint64_t pages, int advice) {
+Result<void> MachineTest::advise(Space& where, std::uint64_t first, std::uint64_t pages,
+                                 int advice) {
   return where->madvise(at(first), PageCount(pages).bytes(), advice);
 }
 
@@ -122,9 +126,15 @@ FaultOutcome MachineTest::outcome(const Space& where, std::uint64_t n, Access ac
   std::byte byte{};
   Accessed<void> done;
   switch (access) {
-    case Access::kRead: done = cpu().read(at(n), std::span(&byte, 1)); break;
-    case Access::kWrite: done = cpu().write(at(n), std::span(&byte, 1)); break;
-    case Access::kExecute: done = cpu().fetch(at(n), std::span(&byte, 1)); break;
+    case Access::kRead:
+      done = cpu().read(at(n), std::span(&byte, 1));
+      break;
+    case Access::kWrite:
+      done = cpu().write(at(n), std::span(&byte, 1));
+      break;
+    case Access::kExecute:
+      done = cpu().fetch(at(n), std::span(&byte, 1));
+      break;
   }
   return done ? FaultOutcome::kMinor : done.error().outcome;
 }
@@ -135,9 +145,12 @@ void MachineTest::fill(const Space& where, std::uint64_t first, std::uint64_t pa
 
 std::string mode_name(ForkMode mode) {
   switch (mode) {
-    case ForkMode::kTree: return "tree";
-    case ForkMode::kLeaf: return "leaf";
-    case ForkMode::kCopy: return "copy";
+    case ForkMode::kTree:
+      return "tree";
+    case ForkMode::kLeaf:
+      return "leaf";
+    case ForkMode::kCopy:
+      return "copy";
   }
   return "unknown";
 }

@@ -1,8 +1,10 @@
-// The fixture of nearly all tests: a hosted machine, one space, one CPU, and an audit when the test is over.
+// The fixture of nearly all tests: a hosted machine, one space, one CPU, and an audit when the test
+// is over.
 //
-// Life cycle: members are made on first use; TearDown ends spaces and CPUs, audits before and after, and checks that every frame came back
-// and that the simulated hardware saw nothing it should not have seen.
-// Addresses: tests speak of page columns from base(), which lies on a boundary of tables of every level below the root.
+// Life cycle: members are made on first use; TearDown ends spaces and CPUs, audits before and
+// after, and checks that every frame came back and that the simulated hardware saw nothing it
+// should not have seen. Addresses: tests speak of page columns from base(), which lies on a
+// boundary of tables of every level below the root.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -65,7 +67,9 @@ class MachineTest : public ::testing::Test {
   void fill(const Space& where, std::uint64_t first, std::uint64_t pages);
 
   [[nodiscard]] std::uint64_t counter(Counter counter) { return memory().counters().sum(counter); }
-  [[nodiscard]] std::string picture(const Space& where, unsigned pages) { return draw(*where, base(), pages); }
+  [[nodiscard]] std::string picture(const Space& where, unsigned pages) {
+    return draw(*where, base(), pages);
+  }
   void expect_clean_audit();
 
  private:
@@ -82,11 +86,14 @@ class EveryMode : public MachineTest, public ::testing::WithParamInterface<ForkM
   EveryMode() { space_config_.fork_mode = GetParam(); }
 };
 [[nodiscard]] std::string mode_name(ForkMode mode);
-[[nodiscard]] inline std::string mode_of(const ::testing::TestParamInfo<ForkMode>& parameter) { return mode_name(parameter.param); }
+[[nodiscard]] inline std::string mode_of(const ::testing::TestParamInfo<ForkMode>& parameter) {
+  return mode_name(parameter.param);
+}
 
-#define QUIRE_IN_EVERY_MODE(suite)                                                                                       \
-  INSTANTIATE_TEST_SUITE_P(Modes, suite,                                                                                 \
-                           ::testing::Values(::quire::ForkMode::kTree, ::quire::ForkMode::kLeaf, ::quire::ForkMode::kCopy), \
+#define QUIRE_IN_EVERY_MODE(suite)                                                               \
+  INSTANTIATE_TEST_SUITE_P(Modes, suite,                                                         \
+                           ::testing::Values(::quire::ForkMode::kTree, ::quire::ForkMode::kLeaf, \
+                                             ::quire::ForkMode::kCopy),                          \
                            ::quire::test::mode_of)
 
 }  // namespace quire::test

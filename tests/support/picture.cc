@@ -52,7 +52,9 @@ std::string draw_pages(AddressSpace& space, VirtAddr begin, unsigned pages) {
   });
 }
 
-unsigned Path::widest_share() const { return depth == 0 ? 1 : *std::max_element(shares, shares + depth); }
+unsigned Path::widest_share() const {
+  return depth == 0 ? 1 : *std::max_element(shares, shares + depth);
+}
 
 Path path_to(AddressSpace& space, VirtAddr address) {
   const MemoryManager& memory = space.memory();
@@ -61,7 +63,8 @@ Path path_to(AddressSpace& space, VirtAddr address) {
   Pfn table = space.tlb().root;
   for (Level level = geometry.root_level();; level = level.below()) {
     const auto* const entries = reinterpret_cast<const std::uint64_t*>(memory.window(table));
-    const Entry entry = Entry::decoded(__atomic_load_n(entries + geometry.slot_of(address, level), __ATOMIC_ACQUIRE));
+    const Entry entry = Entry::decoded(
+        __atomic_load_n(entries + geometry.slot_of(address, level), __ATOMIC_ACQUIRE));
     if (!entry.names_frame()) return path;
     const bool zero = memory.zero().is_zero(entry.pfn());
     if (level == kLeafLevel) {

@@ -1,8 +1,10 @@
-// Layouts as text: a column per page, a letter per mapping. What tests draw and what failures print is one picture.
+// Layouts as text: a column per page, a letter per mapping. What tests draw and what failures print
+// is one picture.
 //
 //   draw()        AAAA.BB   mappings, lettered in order of address, '.' where nothing is mapped
 //   draw_rights() wwwr.xx   w: writable, r: readable only, x: executable, -: no access
-//   draw_pages()  aazs..    a: private page, s: page of a shared object, z: zero page, n: page without access, '.': no entry
+//   draw_pages()  aazs..    a: private page, s: page of a shared object, z: zero page, n: page
+//   without access, '.': no entry
 #pragma once
 
 #include <string>
@@ -22,8 +24,8 @@ struct Path {
   unsigned shares[kMaxLevels] = {};
   unsigned depth = 0;
   Pfn tables[kMaxLevels];
-  bool zero_table = false;     ///< ended in a zero table
-  bool has_leaf = false;       ///< a leaf names a frame
+  bool zero_table = false;  ///< ended in a zero table
+  bool has_leaf = false;    ///< a leaf names a frame
   Pfn leaf;
   LeafClass leaf_class = LeafClass::kNone;
   bool zero_leaf = false;

@@ -1,7 +1,9 @@
-// Real threads on shared and forked spaces: for ThreadSanitizer, and for what only true concurrency meets.
+// Real threads on shared and forked spaces: for ThreadSanitizer, and for what only true concurrency
+// meets.
 //
-// Each thread owns some pages of a space that all threads run, and stamps them with rising numbers; so it knows exactly what it must read,
-// while the others fork, unmap, protect and discard around it. A child must hold, for every page, one value of the right time, for ever.
+// Each thread owns some pages of a space that all threads run, and stamps them with rising numbers;
+// so it knows exactly what it must read, while the others fork, unmap, protect and discard around
+// it. A child must hold, for every page, one value of the right time, for ever.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -52,7 +54,9 @@ class Stress : public EveryMode {
 
    private:
     /// Threads' pages interleave, so that they share tables and every table has several owners.
-    [[nodiscard]] VirtAddr own(std::uint64_t n) const { return test_.at((n * kThreads + number_) * 3); }
+    [[nodiscard]] VirtAddr own(std::uint64_t n) const {
+      return test_.at((n * kThreads + number_) * 3);
+    }
     [[nodiscard]] static VirtAddr owned_by(Stress& test, unsigned number, std::uint64_t n) {
       return test.at((n * kThreads + number) * 3);
     }
@@ -67,7 +71,8 @@ class Stress : public EveryMode {
       if (got && *got != value) ++faults_.wrong_values;
     }
     void discard(std::uint64_t n) {
-      if (!test_.space()->madvise(own(n), ByteCount(kPageSize), uapi::kMadvDontNeed)) ++faults_.failed_calls;
+      if (!test_.space()->madvise(own(n), ByteCount(kPageSize), uapi::kMadvDontNeed))
+        ++faults_.failed_calls;
       stamps_[n] = 0;
       expect(own(n), 0);
     }
@@ -76,7 +81,8 @@ class Stress : public EveryMode {
       if (!space->mprotect(own(n), ByteCount(kPageSize), uapi::kProtRead)) ++faults_.failed_calls;
       if (cpu_.store<std::uint64_t>(own(n), 0)) ++faults_.unexpected_success;
       expect(own(n), stamps_[n]);
-      if (!space->mprotect(own(n), ByteCount(kPageSize), uapi::kProtRead | uapi::kProtWrite)) ++faults_.failed_calls;
+      if (!space->mprotect(own(n), ByteCount(kPageSize), uapi::kProtRead | uapi::kProtWrite))
+        ++faults_.failed_calls;
     }
     void remap() {
       Space& space = test_.space();
@@ -102,14 +108,16 @@ class Stress : public EveryMode {
       child_cpu_.run(*child);
       std::uint64_t seen[kThreads][kOwned];
       for (unsigned thread = 0; thread < kThreads; ++thread) {
-        for (std::uint64_t n = 0; n < kOwned; ++n) seen[thread][n] = load_child(owned_by(test_, thread, n));
+        for (std::uint64_t n = 0; n < kOwned; ++n)
+          seen[thread][n] = load_child(owned_by(test_, thread, n));
       }
       for (std::uint64_t n = 0; n < kOwned; ++n) {
         if (seen[number_][n] != stamps_[n]) ++faults_.wrong_values;
       }
       // The parent's threads go on storing; the child may not notice, and its stores stay its own.
       for (std::uint64_t n = 0; n < kOwned; n += 3) {
-        if (!child_cpu_.store<std::uint64_t>(own(n) + ByteCount(8), ~round)) ++faults_.failed_accesses;
+        if (!child_cpu_.store<std::uint64_t>(own(n) + ByteCount(8), ~round))
+          ++faults_.failed_accesses;
       }
       std::this_thread::yield();
       for (unsigned thread = 0; thread < kThreads; ++thread) {
@@ -158,7 +166,8 @@ TEST_P(Stress, ThreadsOfOneSpaceForkAndChangeItAtTheSameTime) {
 
 // Rows: S0.6 S0.28 S2.42 S1.19 R1 R2
 TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
-  // A family that shares tables; every member is run by another thread, which writes, unmaps, forks again and ends it.
+  // A family that shares tables; every member is run by another thread, which writes, unmaps, forks
+  // again and ends it.
   map_pages(space(), 0, 1024);
   fill(space(), 0, 64);
   fill(space(), 512, 64);
@@ -176,9 +185,11 @@ TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
           continue;
         }
         cpus[n]->run(*child);
-        if (round % 3 != 0 && !cpus[n]->store<std::uint64_t>(at(n), round)) ++faults.failed_accesses;
+        if (round % 3 != 0 && !cpus[n]->store<std::uint64_t>(at(n), round))
+          ++faults.failed_accesses;
         auto grandchild = child->fork();
-        if (round % 2 == 0 && !(*child)->munmap(at(16), PageCount(600).bytes())) ++faults.failed_calls;
+        if (round % 2 == 0 && !(*child)->munmap(at(16), PageCount(600).bytes()))
+          ++faults.failed_calls;
         if (grandchild) {
           cpus[n]->run(*grandchild);
           const auto got = cpus[n]->load<std::uint64_t>(at(n));
@@ -213,14 +224,16 @@ TEST_P(Stress, ThreadsTouchTheSamePagesFirst) {
       threads.emplace_back([&, n] {
         for (std::uint64_t page = 0; page < 12; ++page) {
           if (!cpus[n]->load<std::uint64_t>(at(page))) ++faults.failed_accesses;
-          if (!cpus[n]->store<std::uint64_t>(at(page) + ByteCount(n * 8), n + 1)) ++faults.failed_accesses;
+          if (!cpus[n]->store<std::uint64_t>(at(page) + ByteCount(n * 8), n + 1))
+            ++faults.failed_accesses;
         }
       });
     }
     for (std::thread& thread : threads) thread.join();
     for (std::uint64_t page = 0; page < 12; ++page) {
       for (unsigned n = 0; n < kThreads; ++n) {
-        if (cpus[0]->load<std::uint64_t>(at(page) + ByteCount(n * 8)).value_or(0) != n + 1) ++faults.wrong_values;
+        if (cpus[0]->load<std::uint64_t>(at(page) + ByteCount(n * 8)).value_or(0) != n + 1)
+          ++faults.wrong_values;
       }
     }
     EXPECT_EQ(faults.wrong_values + faults.failed_accesses, 0U);

@@ -14,12 +14,15 @@ class AuditSees : public MachineTest {
     fill(space(), 0, 4);
     (void)peek(space(), 5);
   }
-  [[nodiscard]] Frame& table(unsigned level) { return memory().frame(path_to(*space(), at(0)).tables[3 - level]); }
+  [[nodiscard]] Frame& table(unsigned level) {
+    return memory().frame(path_to(*space(), at(0)).tables[3 - level]);
+  }
   [[nodiscard]] Frame& leaf() { return memory().frame(path_to(*space(), at(0)).leaf); }
   /// Expects a finding of `invariant`.
   void expect(const char* invariant) {
     const std::string findings = audit_findings(machine());
-    EXPECT_NE(findings.find(std::string(invariant) + ":"), std::string::npos) << "findings: " << findings;
+    EXPECT_NE(findings.find(std::string(invariant) + ":"), std::string::npos)
+        << "findings: " << findings;
   }
 };
 
@@ -119,9 +122,12 @@ TEST_F(LockOrder, StopsWhoTakesLocksInTheWrongOrder) {
             }),
             "");
   hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[0]);
-  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[1]); }), "") << "equal key";
-  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 4, &locks[1]); }), "") << "descending key";
-  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kMm), 9, &locks[1]); }), "") << "lower rank";
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 5, &locks[1]); }), "")
+      << "equal key";
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kTable), 4, &locks[1]); }), "")
+      << "descending key";
+  EXPECT_NE(panic_of([&] { hooks::lock_acquired(rank(LockRank::kMm), 9, &locks[1]); }), "")
+      << "lower rank";
   EXPECT_NE(panic_of([&] { hooks::may_sleep("waits under a table lock"); }), "");
   EXPECT_NE(panic_of([&] { hooks::lock_released(&locks[1]); }), "") << "not held";
   hooks::lock_released(&locks[0]);

@@ -1,4 +1,5 @@
-// What can be tried in full: every combination of entry bits against an independent decoder, and the span helper at every size.
+// What can be tried in full: every combination of entry bits against an independent decoder, and
+// the span helper at every size.
 #include "quire/arch/entry.h"
 #include "support/fixture.h"
 
@@ -7,7 +8,8 @@ namespace {
 
 const Prot kProts[] = {Prot(0), Prot(1), Prot(2), Prot(3), Prot(4), Prot(5), Prot(6), Prot(7)};
 const Writable kWritables[] = {Writable::kNo, Writable::kYes};
-const LeafClass kClasses[] = {LeafClass::kNone, LeafClass::kAnon, LeafClass::kFile, LeafClass::kShmem};
+const LeafClass kClasses[] = {LeafClass::kNone, LeafClass::kAnon, LeafClass::kFile,
+                              LeafClass::kShmem};
 const Pfn kFrames[] = {Pfn(1), Pfn(0x1234), Pfn(0xFF'FFFF'FFFF)};
 
 void expect_hardware_agrees(Entry entry, Prot prot, Writable writable, Pfn frame) {
@@ -51,7 +53,8 @@ TEST(Entries, LeavesOfEveryKindMeanToTheHardwareWhatTheySay) {
           EXPECT_FALSE(inert.writable());
           EXPECT_EQ(inert.pfn(), frame);
           EXPECT_EQ(inert.leaf_class(), leaf_class);
-          EXPECT_EQ(inert.kind_without_zero(true), EntryKind::kFrame) << "taking W away changes no kind";
+          EXPECT_EQ(inert.kind_without_zero(true), EntryKind::kFrame)
+              << "taking W away changes no kind";
           EXPECT_EQ(inert.present(), leaf.present());
         }
       }
@@ -68,7 +71,8 @@ TEST(Entries, UpperEntriesLimitNothingButWriting) {
       EXPECT_EQ(upper.kind_without_zero(false), EntryKind::kTable);
       EXPECT_TRUE(raw.present());
       EXPECT_EQ(raw.frame(), frame);
-      EXPECT_EQ(raw.narrow({}), (mmu::Rights{.write = writable == Writable::kYes, .user = true, .execute = true}));
+      EXPECT_EQ(raw.narrow({}),
+                (mmu::Rights{.write = writable == Writable::kYes, .user = true, .execute = true}));
       for (Level level(2); level <= Level(5); level = level.above()) {
         EXPECT_FALSE(raw.maps_memory(level));
         EXPECT_FALSE(raw.has_reserved_bits(level));
@@ -85,8 +89,10 @@ TEST(Entries, UpperEntriesLimitNothingButWriting) {
 
 // Rows: S0.41 S3.5
 TEST(Entries, SpecialEntriesKeepKindAndPayload) {
-  for (const EntryKind kind : {EntryKind::kSwap, EntryKind::kMigration, EntryKind::kPoison, EntryKind::kMarker}) {
-    for (const std::uint64_t payload : {std::uint64_t{0}, std::uint64_t{1}, (std::uint64_t{1} << 40) - 1}) {
+  for (const EntryKind kind :
+       {EntryKind::kSwap, EntryKind::kMigration, EntryKind::kPoison, EntryKind::kMarker}) {
+    for (const std::uint64_t payload :
+         {std::uint64_t{0}, std::uint64_t{1}, (std::uint64_t{1} << 40) - 1}) {
       const Entry entry = Entry::special(kind, payload);
       EXPECT_EQ(entry.kind_without_zero(true), kind);
       EXPECT_EQ(entry.payload(), payload);
@@ -112,7 +118,8 @@ TEST_P(Shape, SpansAgreeWithCountingPages) {
   const std::uint64_t slots = geometry_.slots();
   EXPECT_EQ(geometry_.user_root_slots(), slots);
   std::uint64_t span = 1;  // pages under one entry
-  for (Level level = kLeafLevel; level <= geometry_.root_level(); level = level.above(), span *= slots) {
+  for (Level level = kLeafLevel; level <= geometry_.root_level();
+       level = level.above(), span *= slots) {
     EXPECT_EQ(geometry_.span(level), PageCount(span).bytes());
     EXPECT_EQ(geometry_.table_span(level), PageCount(span * slots).bytes());
     for (std::uint64_t page = 0; page < pages; ++page) {
@@ -123,18 +130,23 @@ TEST_P(Shape, SpansAgreeWithCountingPages) {
       ASSERT_EQ(entry.last().raw(), (page / span + 1) * span * kPageSize - 1);
       ASSERT_TRUE(geometry_.table_range(address, level).contains(entry));
       ASSERT_EQ(geometry_.is_aligned(address, level), page % span == 0);
-      ASSERT_EQ(geometry_.slot_of(entry.last(), level), geometry_.slot_of(address, level)) << "the last byte is inside";
+      ASSERT_EQ(geometry_.slot_of(entry.last(), level), geometry_.slot_of(address, level))
+          << "the last byte is inside";
     }
   }
-  EXPECT_EQ(geometry_.table_range(geometry_.user_top() - ByteCount(1), geometry_.root_level()).end(), geometry_.user_top());
+  EXPECT_EQ(
+      geometry_.table_range(geometry_.user_top() - ByteCount(1), geometry_.root_level()).end(),
+      geometry_.user_top());
 }
 INSTANTIATE_TEST_SUITE_P(Small, Shape,
-                         ::testing::Values(std::pair(2U, 2U), std::pair(2U, 5U), std::pair(3U, 3U), std::pair(4U, 2U),
-                                           std::pair(4U, 3U), std::pair(5U, 2U)));
+                         ::testing::Values(std::pair(2U, 2U), std::pair(2U, 5U), std::pair(3U, 3U),
+                                           std::pair(4U, 2U), std::pair(4U, 3U),
+                                           std::pair(5U, 2U)));
 
 // Rows: S2.28 S0.53
 TEST(WideShape, DoesNotWrapAtTheTop) {
-  for (const Geometry& geometry : {Geometry::x86_64(), Geometry(5, 9, VirtAddr((std::uint64_t{1} << 56) - kPageSize))}) {
+  for (const Geometry& geometry :
+       {Geometry::x86_64(), Geometry(5, 9, VirtAddr((std::uint64_t{1} << 56) - kPageSize))}) {
     const VirtAddr last = geometry.user_top() - ByteCount(1);
     for (Level level = kLeafLevel; level <= geometry.root_level(); level = level.above()) {
       const VirtRange entry = geometry.entry_range(last, level);
@@ -159,7 +171,8 @@ TEST(Ranges, AreHalfOpenAndNeverInverted) {
         for (std::uint64_t d = c + 1; d < 6; ++d) {
           const VirtRange right(at(c), at(d));
           bool common = false;
-          for (std::uint64_t n = 0; n < 6; ++n) common = common || (left.contains(at(n)) && right.contains(at(n)));
+          for (std::uint64_t n = 0; n < 6; ++n)
+            common = common || (left.contains(at(n)) && right.contains(at(n)));
           if (!left.empty()) {
             EXPECT_EQ(left.overlaps(right), common);
           }
@@ -179,8 +192,9 @@ TEST(Ranges, AreHalfOpenAndNeverInverted) {
 TEST(Merging, IsDecidedByEveryPropertyOverAllPairs) {
   std::vector<Vma> kinds;
   for (const Prot prot : {kProtNone, kProtRead, kProtReadWrite}) {
-    for (const VmaFlags flags : {VmaFlags(), VmaFlags(VmaFlag::kDontFork), VmaFlags(VmaFlag::kWipeOnFork),
-                                 VmaFlags(VmaFlag::kGrowsDown), VmaFlags(VmaFlag::kNoReserve)}) {
+    for (const VmaFlags flags :
+         {VmaFlags(), VmaFlags(VmaFlag::kDontFork), VmaFlags(VmaFlag::kWipeOnFork),
+          VmaFlags(VmaFlag::kGrowsDown), VmaFlags(VmaFlag::kNoReserve)}) {
       for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{2}}) {
         Vma vma;
         vma.prot = prot;
@@ -196,7 +210,8 @@ TEST(Merging, IsDecidedByEveryPropertyOverAllPairs) {
       Vma right = second;
       left.range = VirtRange(VirtAddr(0), VirtAddr(2 * kPageSize));
       right.range = VirtRange(VirtAddr(2 * kPageSize), VirtAddr(3 * kPageSize));
-      const bool same = left.prot == right.prot && left.flags == right.flags && left.offset.raw() + 2 == right.offset.raw();
+      const bool same = left.prot == right.prot && left.flags == right.flags &&
+                        left.offset.raw() + 2 == right.offset.raw();
       EXPECT_EQ(left.merges_with(right), same);
       right.range = VirtRange(VirtAddr(3 * kPageSize), VirtAddr(4 * kPageSize));
       EXPECT_FALSE(left.merges_with(right)) << "there is a gap";

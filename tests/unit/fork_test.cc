@@ -1,4 +1,5 @@
-// Fork: what the child sees, what is shared and counted at each level, and what the first writes after it cost.
+// Fork: what the child sees, what is shared and counted at each level, and what the first writes
+// after it cost.
 #include <vector>
 
 #include "support/fixture.h"
@@ -6,15 +7,17 @@
 namespace quire::test {
 namespace {
 
-constexpr std::uint64_t kSpan = 512;              ///< pages under one level-1 table of x86-64
-constexpr std::uint64_t kGiB = 512 * kSpan;       ///< pages under one level-2 table
+constexpr std::uint64_t kSpan = 512;         ///< pages under one level-1 table of x86-64
+constexpr std::uint64_t kGiB = 512 * kSpan;  ///< pages under one level-2 table
 
 class Fork : public EveryMode {};
 QUIRE_IN_EVERY_MODE(Fork);
 
 class TreeFork : public MachineTest {
  protected:
-  [[nodiscard]] Path path(const Space& where, std::uint64_t page) { return path_to(*where, at(page)); }
+  [[nodiscard]] Path path(const Space& where, std::uint64_t page) {
+    return path_to(*where, at(page));
+  }
 };
 
 // Rows: S0.9 S0.13 S1.5
@@ -249,7 +252,8 @@ TEST_F(TreeFork, WritesNoLeafWhenForkedAgain) {
   const Space first = fork();
   const std::uint64_t flushes = counter(Counter::kFlush);
   const Space second = fork();
-  EXPECT_EQ(counter(Counter::kFlush), flushes) << "nothing lost write permission, so nothing needs a flush";
+  EXPECT_EQ(counter(Counter::kFlush), flushes)
+      << "nothing lost write permission, so nothing needs a flush";
   EXPECT_EQ(path(space(), 0).shares[0], 3U);
 }
 
@@ -329,8 +333,9 @@ TEST_P(Fork, KeepsDirtyMarksWhenTablesAreCopied) {
   const Space child = fork();
   poke(child, 1, 1);  // the child copies the table
   const Path inherited = path_to(*child, at(0));
-  const auto* const entry =
-      reinterpret_cast<const std::uint64_t*>(memory().window(inherited.tables[inherited.depth - 1])) + 0;
+  const auto* const entry = reinterpret_cast<const std::uint64_t*>(
+                                memory().window(inherited.tables[inherited.depth - 1])) +
+                            0;
   EXPECT_TRUE(mmu::RawEntry(*entry).dirty());
 }
 

@@ -1,4 +1,5 @@
-// The simulated hardware itself: that it is as unforgiving as it must be to prove anything about core.
+// The simulated hardware itself: that it is as unforgiving as it must be to prove anything about
+// core.
 #include <array>
 
 #include "support/fixture.h"
@@ -12,8 +13,10 @@ class Hardware : public MachineTest {
   std::uint64_t* slot(std::uint64_t page, unsigned level) {
     const Path path = path_to(*space(), at(page));
     const Geometry& geometry = memory().geometry();
-    const Pfn table = level == geometry.levels() ? space()->tlb().root : path.tables[geometry.levels() - 1 - level];
-    return reinterpret_cast<std::uint64_t*>(memory().window(table)) + geometry.slot_of(at(page), Level(static_cast<std::uint8_t>(level)));
+    const Pfn table = level == geometry.levels() ? space()->tlb().root
+                                                 : path.tables[geometry.levels() - 1 - level];
+    return reinterpret_cast<std::uint64_t*>(memory().window(table)) +
+           geometry.slot_of(at(page), Level(static_cast<std::uint8_t>(level)));
   }
   static constexpr std::uint64_t kWriteBit = mmu::RawEntry::kWrite;
 };
@@ -27,11 +30,13 @@ TEST_F(Hardware, UsesAStaleTranslationUntilItIsFlushed) {
   EXPECT_EQ(cpu().load<std::uint64_t>(at(0)).value_or(0), 1U);
   *slot(0, 1) = saved;
   // A flush of the neighbour changes nothing; one of the page does.
-  machine().flush(space()->tlb(), {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
+  machine().flush(space()->tlb(),
+                  {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
   *slot(0, 1) = saved & ~kWriteBit;
   EXPECT_TRUE(cpu().store<std::uint64_t>(at(0), 7));
   EXPECT_EQ(*slot(0, 1) & kWriteBit, 0U) << "the store needed no look at the entry";
-  machine().flush(space()->tlb(), {.range = VirtRange(at(0), at(1)), .depth = FlushRequest::Depth::kLeavesOnly});
+  machine().flush(space()->tlb(),
+                  {.range = VirtRange(at(0), at(1)), .depth = FlushRequest::Depth::kLeavesOnly});
   const std::uint64_t faults = counter(Counter::kFaultMinor);
   EXPECT_TRUE(cpu().store<std::uint64_t>(at(0), 8));
   EXPECT_EQ(counter(Counter::kFaultMinor), faults + 1);
@@ -44,10 +49,12 @@ TEST_F(Hardware, WalksOnFromACachedUpperEntryUntilTablesAreFlushed) {
   const std::uint64_t saved = *slot(0, 2);
   *slot(0, 2) = 0;
   // Page 1's leaf is forgotten, the upper entry is not.
-  machine().flush(space()->tlb(), {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
+  machine().flush(space()->tlb(),
+                  {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
   EXPECT_EQ(cpu().load<std::uint64_t>(at(1)).value_or(0), 2U);
   *slot(0, 2) = saved & ~kWriteBit;
-  machine().flush(space()->tlb(), {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kTablesToo});
+  machine().flush(space()->tlb(),
+                  {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kTablesToo});
   *slot(0, 2) = saved;
   EXPECT_EQ(cpu().load<std::uint64_t>(at(1)).value_or(0), 2U);
 }
@@ -60,7 +67,8 @@ TEST_F(Hardware, AndsWriteAndOrsNoExecuteAlongThePath) {
     *slot(0, level) &= ~kWriteBit;
     machine().flush(space()->tlb(), {.range = VirtRange(at(0), at(2))});
     const std::uint64_t faults = counter(Counter::kFaultMinor);
-    EXPECT_TRUE(cpu().store<std::uint64_t>(at(0), 1)) << "core takes the table over: it is shared with nobody";
+    EXPECT_TRUE(cpu().store<std::uint64_t>(at(0), 1))
+        << "core takes the table over: it is shared with nobody";
     EXPECT_EQ(counter(Counter::kFaultMinor), faults + 1);
   }
   ASSERT_TRUE(protect(space(), 0, 2, 7));
@@ -111,7 +119,8 @@ TEST_F(Hardware, KeepsWhatItKnowsOfASpaceThatDidNotChange) {
   const std::uint64_t saved = *slot(0, 1);
   *slot(0, 1) = 0;
   cpu().run(space());
-  EXPECT_EQ(cpu().load<std::uint64_t>(at(0)).value_or(0), 1U) << "as with a PCID, nothing is lost by a switch";
+  EXPECT_EQ(cpu().load<std::uint64_t>(at(0)).value_or(0), 1U)
+      << "as with a PCID, nothing is lost by a switch";
   *slot(0, 1) = saved;
 }
 
@@ -134,7 +143,8 @@ TEST_F(Hardware, ReportsAWalkThroughAFreedTable) {
   Frame& table = memory().frame(path.tables[2]);
   const FrameKind kind = table.kind;
   table.kind = FrameKind::kFree;  // as if it had been freed without a flush
-  machine().flush(space()->tlb(), {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
+  machine().flush(space()->tlb(),
+                  {.range = VirtRange(at(1), at(2)), .depth = FlushRequest::Depth::kLeavesOnly});
   cpu().speculate(at(1));
   EXPECT_EQ(machine().violations().count(), 1U);
   EXPECT_STREQ(machine().violations().at(0).invariant, "I7");
@@ -224,11 +234,13 @@ TEST_F(Hardware, AsksTheFaultHandlerBeforeItGivesUp) {
 
 class EveryPolicy : public MachineTest, public ::testing::WithParamInterface<CachePolicy> {};
 INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
-                         ::testing::Values(CachePolicy::kKeepAll, CachePolicy::kTablesOnly, CachePolicy::kRandom));
+                         ::testing::Values(CachePolicy::kKeepAll, CachePolicy::kTablesOnly,
+                                           CachePolicy::kRandom));
 
 // Rows: R4 R6 S0.46 S0.15 S2.48
 TEST_P(EveryPolicy, NeverShowsASiblingWhatWasWrittenAfterTheForkOrAfterLeavingATable) {
-  // The sibling has everything cached, with D set, before each step; what it reads and writes afterwards must be its own space's.
+  // The sibling has everything cached, with D set, before each step; what it reads and writes
+  // afterwards must be its own space's.
   map("AAAA");
   fill(space(), 0, 4);
   Cpu& sibling = new_cpu(GetParam());
@@ -237,9 +249,11 @@ TEST_P(EveryPolicy, NeverShowsASiblingWhatWasWrittenAfterTheForkOrAfterLeavingAT
   for (std::uint64_t n = 0; n < 4; ++n) ASSERT_TRUE(sibling.store(at(n), n + 1));
   Space child = fork();
   child_cpu.run(child);
-  ASSERT_TRUE(sibling.store<std::uint64_t>(at(0), 100));  // R6: through its writable translation, if that were still there
+  ASSERT_TRUE(sibling.store<std::uint64_t>(
+      at(0), 100));  // R6: through its writable translation, if that were still there
   EXPECT_EQ(child_cpu.load<std::uint64_t>(at(0)).value_or(0), 1U);
-  // R4: the sibling caches the shared table; the first CPU leaves it; the child, sole owner now, changes and frees.
+  // R4: the sibling caches the shared table; the first CPU leaves it; the child, sole owner now,
+  // changes and frees.
   EXPECT_EQ(sibling.load<std::uint64_t>(at(1)).value_or(0), 2U);
   poke(space(), 2, 300);
   EXPECT_EQ(sibling.load<std::uint64_t>(at(2)).value_or(0), 300U);
@@ -257,7 +271,8 @@ TEST_P(EveryPolicy, ShowsASiblingTheValueThatReplacedZero) {
   map_pages(space(), 0, 512);
   Cpu& sibling = new_cpu(GetParam());
   sibling.run(space());
-  for (std::uint64_t n = 0; n < 512; n += 7) EXPECT_EQ(sibling.load<std::uint64_t>(at(n)).value_or(1), 0U);
+  for (std::uint64_t n = 0; n < 512; n += 7)
+    EXPECT_EQ(sibling.load<std::uint64_t>(at(n)).value_or(1), 0U);
   for (std::uint64_t n = 0; n < 512; n += 14) {
     poke(space(), n, n + 1);
     EXPECT_EQ(sibling.load<std::uint64_t>(at(n)).value_or(0), n + 1);

@@ -1,4 +1,5 @@
-// The library's surface: machines, handles, snapshots, and misuse that is answered rather than aborted.
+// The library's surface: machines, handles, snapshots, and misuse that is answered rather than
+// aborted.
 #include <vector>
 
 #include "support/fixture.h"
@@ -79,7 +80,9 @@ TEST_F(Library, EnumeratesThePagesThatChanged) {
   ASSERT_TRUE(advise(space(), 10, 2, uapi::kMadvDontNeed));
   ASSERT_TRUE(protect(space(), 50, 2, 0));
   std::vector<std::uint64_t> changed;
-  for_each_changed_page(snapshot, space(), [&](VirtAddr page) { changed.push_back((page - base()).raw() / kPageSize); });
+  for_each_changed_page(snapshot, space(), [&](VirtAddr page) {
+    changed.push_back((page - base()).raw() / kPageSize);
+  });
   EXPECT_EQ(changed, (std::vector<std::uint64_t>{3, 10, 11, 700, 1999, 2500}));
 }
 

@@ -7,7 +7,8 @@ namespace {
 class Limited : public MachineTest {
  protected:
   void limit(Limits limits) { space()->set_limits(limits); }
-  Result<VirtAddr> mmap(std::uint64_t pages, std::uint32_t prot = 3, std::uint32_t flags = uapi::kMapPrivate) {
+  Result<VirtAddr> mmap(std::uint64_t pages, std::uint32_t prot = 3,
+                        std::uint32_t flags = uapi::kMapPrivate) {
     MmapRequest request;
     request.length = PageCount(pages).bytes();
     request.prot = prot;
@@ -110,7 +111,8 @@ TEST_P(Figures, CloseTheBooksOfTables) {
     poke(space(), 513, 2);
     cpu().run(space());
   }
-  EXPECT_EQ(counter(Counter::kTableAlloc) - counter(Counter::kTableFree), memory().tables_in_use().raw());
+  EXPECT_EQ(counter(Counter::kTableAlloc) - counter(Counter::kTableFree),
+            memory().tables_in_use().raw());
   EXPECT_EQ(memory().tables_in_use().raw(), space()->usage().tables.raw());
   EXPECT_GT(counter(Counter::kFork), 0U);
   if (GetParam() == ForkMode::kTree) {

@@ -1,7 +1,9 @@
-// Linux itself as oracle for the rules of mappings: random calls on this process's own memory and on a Quire space, with the same errors, the
-// same mappings in /proc/self/maps and the same rights afterwards.
+// Linux itself as oracle for the rules of mappings: random calls on this process's own memory and
+// on a Quire space, with the same errors, the same mappings in /proc/self/maps and the same rights
+// afterwards.
 //
-// Pages are not touched, since what Linux merges depends on that (anon_vma); the flat oracle covers contents.
+// Pages are not touched, since what Linux merges depends on that (anon_vma); the flat oracle covers
+// contents.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -28,7 +30,8 @@ std::string linux_maps(std::uint64_t begin) {
     char rights[5] = {};
     if (std::sscanf(line, "%llx-%llx %4s", &from, &to, rights) != 3) continue;
     if (to <= begin || from >= begin + kPages * kPageSize) continue;
-    text += std::to_string((from - begin) / kPageSize) + "-" + std::to_string((to - begin) / kPageSize) + " " + rights + "\n";
+    text += std::to_string((from - begin) / kPageSize) + "-" +
+            std::to_string((to - begin) / kPageSize) + " " + rights + "\n";
   }
   std::fclose(file);
   return text;
@@ -58,16 +61,21 @@ struct Call {
 };
 
 Call call_from(std::uint64_t word, std::uint64_t begin) {
-  constexpr std::uint32_t kProts[] = {PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE, 0x40};
-  constexpr int kAdvice[] = {MADV_DONTFORK, MADV_DOFORK,   MADV_WIPEONFORK,  MADV_KEEPONFORK, MADV_DONTNEED, MADV_RANDOM,
-                             MADV_NORMAL,   MADV_DONTDUMP, MADV_DODUMP,      4711};
+  constexpr std::uint32_t kProts[] = {
+      PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE, PROT_READ | PROT_EXEC,
+      PROT_READ | PROT_WRITE, 0x40};
+  constexpr int kAdvice[] = {MADV_DONTFORK, MADV_DOFORK, MADV_WIPEONFORK, MADV_KEEPONFORK,
+                             MADV_DONTNEED, MADV_RANDOM, MADV_NORMAL,     MADV_DONTDUMP,
+                             MADV_DODUMP,   4711};
   Call call{};
   call.what = static_cast<unsigned>(word % 10);
   call.address = begin + (word >> 8) % (kPages - 16) * kPageSize + ((word >> 16) % 40 == 0 ? 8 : 0);
-  call.length = (word >> 24) % 30 == 0 ? 0 : (1 + (word >> 32) % 12) * kPageSize - (word >> 40) % 2 * 100;
+  call.length =
+      (word >> 24) % 30 == 0 ? 0 : (1 + (word >> 32) % 12) * kPageSize - (word >> 40) % 2 * 100;
   call.prot = kProts[(word >> 44) % 5 + ((word >> 50) % 50 == 0 ? 1U : 0U)];
   call.flags = MAP_ANONYMOUS | ((word >> 48) % 5 == 0 ? MAP_SHARED : MAP_PRIVATE) |
-               ((word >> 52) % 3 == 0 ? static_cast<std::uint32_t>(MAP_FIXED_NOREPLACE) : static_cast<std::uint32_t>(MAP_FIXED));
+               ((word >> 52) % 3 == 0 ? static_cast<std::uint32_t>(MAP_FIXED_NOREPLACE)
+                                      : static_cast<std::uint32_t>(MAP_FIXED));
   call.advice = kAdvice[(word >> 56) % 10];
   return call;
 }
@@ -76,7 +84,8 @@ int on_linux(const Call& call) {
   void* const at = reinterpret_cast<void*>(call.address);
   errno = 0;
   if (call.what < 4) {
-    const void* const mapped = mmap(at, call.length, static_cast<int>(call.prot & 7U), static_cast<int>(call.flags), -1, 0);
+    const void* const mapped = mmap(at, call.length, static_cast<int>(call.prot & 7U),
+                                    static_cast<int>(call.flags), -1, 0);
     return mapped == MAP_FAILED ? errno : 0;
   }
   if (call.what < 6) return munmap(at, call.length) == 0 ? 0 : errno;
@@ -87,7 +96,9 @@ int on_linux(const Call& call) {
 int on_quire(AddressSpace& space, const Call& call) {
   const VirtAddr at(call.address);
   const ByteCount length(call.length);
-  const auto number = [](const auto& result) { return result ? 0 : static_cast<int>(result.error()); };
+  const auto number = [](const auto& result) {
+    return result ? 0 : static_cast<int>(result.error());
+  };
   if (call.what < 4) {
     MmapRequest request;
     request.address = at;
@@ -105,12 +116,12 @@ class Linux : public MachineTest {};
 
 // Rows: S0.12 S4.34 S0.54
 TEST_F(Linux, HasTheSameMappingsAndErrorsAfterTheSameCalls) {
-  // A window that this process does not use: where the kernel would put one, given back at once, with room around it.
-  constexpr std::uint64_t kRoom = (kPages + 64) * kPageSize;
-  void* const place = mmap(nullptr, kRoom, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_NE(place, MAP_FAILED);
-  ASSERT_EQ(munmap(place, kRoom), 0);
-  const std::uint64_t begin = reinterpret_cast<std::uint64_t>(place) + 32 * kPageSize;
+  // A window far from where the kernel puts what this process allocates meanwhile.
+  constexpr std::uint64_t begin = 0x2000'0000'0000;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  ASSERT_NE(mmap(reinterpret_cast<void*>(begin), kPages * kPageSize, PROT_NONE, kFlags, -1, 0),
+            MAP_FAILED)
+      << "the window is taken";
   model::Random random(20260101);
   std::uint64_t calls = 0;
   for (int round = 0; round < 200; ++round) {
@@ -121,10 +132,13 @@ TEST_F(Linux, HasTheSameMappingsAndErrorsAfterTheSameCalls) {
       const int expected = on_linux(call);
       const std::string maps = linux_maps(begin);
       ASSERT_EQ(on_quire(*fresh, call), expected)
-          << "call " << call.what << " at page " << (call.address - begin) / kPageSize << " length " << call.length << "\n" << maps;
+          << "call " << call.what << " at page " << (call.address - begin) / kPageSize << " length "
+          << call.length << "\n"
+          << maps;
       ASSERT_EQ(quire_maps(*fresh, VirtAddr(begin)), maps)
-          << "round " << round << " step " << step << ": call " << call.what << " at page " << (call.address - begin) / kPageSize
-          << " pages " << call.length / kPageSize << " prot " << call.prot << " advice " << call.advice;
+          << "round " << round << " step " << step << ": call " << call.what << " at page "
+          << (call.address - begin) / kPageSize << " pages " << call.length / kPageSize << " prot "
+          << call.prot << " advice " << call.advice;
     }
   }
   munmap(reinterpret_cast<void*>(begin), kPages * kPageSize);

@@ -6,7 +6,8 @@ namespace {
 
 class Mmap : public MachineTest {
  protected:
-  Result<VirtAddr> mmap(VirtAddr hint, std::uint64_t bytes, std::uint32_t flags, std::uint32_t prot = 3) {
+  Result<VirtAddr> mmap(VirtAddr hint, std::uint64_t bytes, std::uint32_t flags,
+                        std::uint32_t prot = 3) {
     MmapRequest request;
     request.address = hint;
     request.length = ByteCount(bytes);
@@ -23,7 +24,8 @@ TEST_F(Mmap, ReportsWhatLinuxReports) {
   EXPECT_EQ(mmap(at(0), ~std::uint64_t{0}, uapi::kMapPrivate).error(), Errno::kNoMem);
   EXPECT_EQ(mmap(at(0), 4096, 0).error(), Errno::kInval) << "neither shared nor private";
   EXPECT_EQ(mmap(at(0), 4096, uapi::kMapShared | uapi::kMapGrowsDown).error(), Errno::kInval);
-  EXPECT_EQ(mmap(at(0) + ByteCount(1), 4096, uapi::kMapPrivate | uapi::kMapFixed).error(), Errno::kInval);
+  EXPECT_EQ(mmap(at(0) + ByteCount(1), 4096, uapi::kMapPrivate | uapi::kMapFixed).error(),
+            Errno::kInval);
   EXPECT_EQ(mmap(VirtAddr(0), 4096, uapi::kMapPrivate | uapi::kMapFixed).error(), Errno::kPerm);
   EXPECT_EQ(mmap(top, 4096, uapi::kMapPrivate | uapi::kMapFixed).error(), Errno::kNoMem);
   map("A");
@@ -35,7 +37,8 @@ TEST_F(Mmap, PlacesDownwardFromTheTopAndHonoursHints) {
   const VirtAddr first = mmap(VirtAddr(0), 4096, uapi::kMapPrivate).value();
   const VirtAddr second = mmap(VirtAddr(0), 8192, uapi::kMapPrivate, 1).value();
   EXPECT_EQ(second + ByteCount(8192), first);
-  EXPECT_EQ(mmap(at(5) + ByteCount(123), 4096, uapi::kMapPrivate).value(), at(5)) << "a hint is rounded down to a page";
+  EXPECT_EQ(mmap(at(5) + ByteCount(123), 4096, uapi::kMapPrivate).value(), at(5))
+      << "a hint is rounded down to a page";
   const VirtAddr elsewhere = mmap(at(5), 4096, uapi::kMapPrivate, 1).value();
   EXPECT_EQ(elsewhere + ByteCount(4096), second) << "a taken hint is no hint";
 }
@@ -54,7 +57,8 @@ TEST_F(Mmap, FillsTheHighestGapThatIsLargeEnough) {
 TEST_F(Mmap, Searches32BitPlacesUpward) {
   const VirtAddr low = mmap(VirtAddr(0), 4096, uapi::kMapPrivate | uapi::kMap32Bit).value();
   EXPECT_EQ(low.raw(), 0x40000000U);
-  EXPECT_EQ(mmap(VirtAddr(0), 4096, uapi::kMapPrivate | uapi::kMap32Bit).value().raw(), 0x40001000U);
+  EXPECT_EQ(mmap(VirtAddr(0), 4096, uapi::kMapPrivate | uapi::kMap32Bit).value().raw(),
+            0x40001000U);
 }
 
 // Rows: S4.34

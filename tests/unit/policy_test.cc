@@ -1,7 +1,8 @@
-// Table P1 of the requirements, row by row: whoever changes something below a shared table changes it for itself alone.
+// Table P1 of the requirements, row by row: whoever changes something below a shared table changes
+// it for itself alone.
 //
-// Every writer × every level at which sharing may begin × every mode: the other member of the family sees the same contents, the same map, the
-// same pages and frames as before.
+// Every writer × every level at which sharing may begin × every mode: the other member of the
+// family sees the same contents, the same map, the same pages and frames as before.
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,7 +13,8 @@ namespace quire::test {
 namespace {
 
 constexpr std::uint64_t kSpan = 512, kGiB = 512 * 512;
-/// Columns in which the layout under test lies: three level-1 tables, and one under another level-2 table.
+/// Columns in which the layout under test lies: three level-1 tables, and one under another level-2
+/// table.
 constexpr std::uint64_t kFar = kGiB * 2;
 
 /// One row of P1.
@@ -49,39 +51,61 @@ void advise(MachineTest& test, Space& space, std::uint64_t first, std::uint64_t 
   EXPECT_TRUE(of(test).advise(space, first, pages, advice));
 }
 
-void protect(MachineTest& test, Space& space, std::uint64_t first, std::uint64_t pages, std::uint32_t prot) {
+void protect(MachineTest& test, Space& space, std::uint64_t first, std::uint64_t pages,
+             std::uint32_t prot) {
   EXPECT_TRUE(of(test).protect(space, first, pages, prot));
 }
 
 const std::vector<Writer>& writers() {
-  // Pages 0–7 are written, 8–11 read (zero), 12–13 without access, 14–15 untouched, 16–19 shared memory; kSpan … is a zero table.
+  // Pages 0–7 are written, 8–11 read (zero), 12–13 without access, 14–15 untouched, 16–19 shared
+  // memory; kSpan … is a zero table.
   static const std::vector<Writer> all = {
       {"write fault on a private page", [](auto& t, auto& s) { touch(t, s, 3, Access::kWrite); }},
       {"write fault on zero", [](auto& t, auto& s) { touch(t, s, 9, Access::kWrite); }},
-      {"write fault below a zero table", [](auto& t, auto& s) { touch(t, s, kSpan + 9, Access::kWrite); }},
+      {"write fault below a zero table",
+       [](auto& t, auto& s) { touch(t, s, kSpan + 9, Access::kWrite); }},
       {"write fault on an absent page", [](auto& t, auto& s) { touch(t, s, 14, Access::kWrite); }},
       {"read fault", [](auto& t, auto& s) { touch(t, s, 15, Access::kRead); }},
       {"unmap of a part", [](auto& t, auto& s) { EXPECT_TRUE(of(t).unmap(s, 2, 15)); }},
-      {"unmap of everything", [](auto& t, auto& s) { EXPECT_TRUE(of(t).unmap(s, 0, kFar + kSpan)); }},
+      {"unmap of everything",
+       [](auto& t, auto& s) { EXPECT_TRUE(of(t).unmap(s, 0, kFar + kSpan)); }},
       {"fixed mapping over a part", [](auto& t, auto& s) { of(t).map_pages(s, 1, 17); }},
-      {"mapping next to it", [](auto& t, auto& s) { of(t).map_pages(s, 30, 5); touch(t, s, 31, Access::kWrite); }},
+      {"mapping next to it",
+       [](auto& t, auto& s) {
+         of(t).map_pages(s, 30, 5);
+         touch(t, s, 31, Access::kWrite);
+       }},
       {"DONTNEED of a part", [](auto& t, auto& s) { advise(t, s, 1, 18, uapi::kMadvDontNeed); }},
-      {"DONTNEED of whole spans", [](auto& t, auto& s) { advise(t, s, kSpan, kSpan, uapi::kMadvDontNeed); }},
+      {"DONTNEED of whole spans",
+       [](auto& t, auto& s) { advise(t, s, kSpan, kSpan, uapi::kMadvDontNeed); }},
       {"DONTFORK", [](auto& t, auto& s) { advise(t, s, 2, 4, uapi::kMadvDontFork); }},
-      {"WIPEONFORK and a fork", [](auto& t, auto& s) { advise(t, s, 2, 4, uapi::kMadvWipeOnFork); EXPECT_TRUE(s.fork()); }},
+      {"WIPEONFORK and a fork",
+       [](auto& t, auto& s) {
+         advise(t, s, 2, 4, uapi::kMadvWipeOnFork);
+         EXPECT_TRUE(s.fork());
+       }},
       {"populate", [](auto& t, auto& s) { advise(t, s, 0, 11, uapi::kMadvPopulateWrite); }},
       {"protection to read-only", [](auto& t, auto& s) { protect(t, s, 0, 12, uapi::kProtRead); }},
       {"protection to nothing", [](auto& t, auto& s) { protect(t, s, 0, 20, 0); }},
       {"protection with more rights",
-       [](auto& t, auto& s) { protect(t, s, 0, 20, 7); touch(t, s, 12, Access::kWrite); touch(t, s, 9, Access::kWrite); }},
+       [](auto& t, auto& s) {
+         protect(t, s, 0, 20, 7);
+         touch(t, s, 12, Access::kWrite);
+         touch(t, s, 9, Access::kWrite);
+       }},
       {"protection of a zero table", [](auto& t, auto& s) { protect(t, s, kSpan, kSpan, 0); }},
       {"fork", [](auto&, auto& s) { EXPECT_TRUE(s.fork()); }},
-      {"end", [](auto& t, auto& s) { of(t).cpu().stop(); s.reset(); }},
+      {"end",
+       [](auto& t, auto& s) {
+         of(t).cpu().stop();
+         s.reset();
+       }},
   };
   return all;
 }
 
-class ForEachWriter : public Policy, public ::testing::WithParamInterface<std::tuple<ForkMode, int>> {
+class ForEachWriter : public Policy,
+                      public ::testing::WithParamInterface<std::tuple<ForkMode, int>> {
  protected:
   ForEachWriter() { space_config_.fork_mode = std::get<0>(GetParam()); }
 
@@ -100,17 +124,21 @@ class ForEachWriter : public Policy, public ::testing::WithParamInterface<std::t
   }
   /// All that the space's program and its figures show, and which frames serve it. Touches nothing.
   std::string fingerprint(const Space& where) {
-    std::string text = draw(*where, base(), 24) + draw_rights(*where, base(), 24) + draw_pages(*where, base(), 24) +
-                       draw_pages(*where, at(kSpan), 16) + draw_pages(*where, at(kFar), 8);
+    std::string text = draw(*where, base(), 24) + draw_rights(*where, base(), 24) +
+                       draw_pages(*where, base(), 24) + draw_pages(*where, at(kSpan), 16) +
+                       draw_pages(*where, at(kFar), 8);
     for (const std::uint64_t n : {0U, 3U, 7U, 13U, 16U, 17U}) {
       const Path path = path_to(*where, at(n));
       text += " " + std::to_string(path.leaf.raw()) + ":" + std::to_string(*contents(path.leaf));
     }
     const Usage usage = where->usage();
-    return text + " " + std::to_string(usage.rss_anon.raw()) + " " + std::to_string(usage.rss_shmem.raw()) + " " +
-           std::to_string(usage.mapped.raw()) + " " + std::to_string(usage.tables.raw());
+    return text + " " + std::to_string(usage.rss_anon.raw()) + " " +
+           std::to_string(usage.rss_shmem.raw()) + " " + std::to_string(usage.mapped.raw()) + " " +
+           std::to_string(usage.tables.raw());
   }
-  const std::uint64_t* contents(Pfn frame) { return reinterpret_cast<const std::uint64_t*>(memory().window(frame)); }
+  const std::uint64_t* contents(Pfn frame) {
+    return reinterpret_cast<const std::uint64_t*>(memory().window(frame));
+  }
 };
 
 // Rows: S0.62 S1.5 S1.6 S0.12 S0.41
@@ -121,7 +149,8 @@ TEST_P(ForEachWriter, NobodyElseSeesAnyOfIt) {
     Space bystander = new_space();
     lay_out(bystander);
     Space actor = fork(bystander);
-    // The actor has its own tables down to some level already: 0 none, 1 to level 3, 2 to level 2, 3 to level 1.
+    // The actor has its own tables down to some level already: 0 none, 1 to level 3, 2 to level 2,
+    // 3 to level 1.
     if (shared_below == 1) poke(actor, kFar, 77);
     if (shared_below == 2) poke(actor, kSpan + 1, 77);
     if (shared_below == 3) poke(actor, 0, 77);
@@ -139,10 +168,13 @@ TEST_P(ForEachWriter, NobodyElseSeesAnyOfIt) {
 }
 
 std::string name_of(const ::testing::TestParamInfo<std::tuple<ForkMode, int>>& parameter) {
-  return mode_name(std::get<0>(parameter.param)) + "_own_" + std::to_string(std::get<1>(parameter.param));
+  return mode_name(std::get<0>(parameter.param)) + "_own_" +
+         std::to_string(std::get<1>(parameter.param));
 }
 INSTANTIATE_TEST_SUITE_P(P1, ForEachWriter,
-                         ::testing::Combine(::testing::Values(ForkMode::kTree, ForkMode::kLeaf, ForkMode::kCopy), ::testing::Range(0, 4)),
+                         ::testing::Combine(::testing::Values(ForkMode::kTree, ForkMode::kLeaf,
+                                                              ForkMode::kCopy),
+                                            ::testing::Range(0, 4)),
                          name_of);
 
 }  // namespace

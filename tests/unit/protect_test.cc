@@ -133,9 +133,12 @@ TEST_P(Advise, SplitsMappingsByTheirForkFlags) {
 TEST_P(Advise, ReportsWhatLinuxReports) {
   map("AA.SS", {.flags = uapi::kMapShared});
   EXPECT_EQ(advise(space(), 0, 1, 4711).error(), Errno::kInval);
-  EXPECT_EQ(space()->madvise(at(0) + ByteCount(1), ByteCount(4096), uapi::kMadvDontNeed).error(), Errno::kInval);
-  EXPECT_EQ(advise(space(), 0, 5, uapi::kMadvDontNeed).error(), Errno::kNoMem) << "a hole, but the rest is done";
-  EXPECT_EQ(advise(space(), 0, 1, uapi::kMadvWipeOnFork).error(), Errno::kInval) << "only private memory can be wiped";
+  EXPECT_EQ(space()->madvise(at(0) + ByteCount(1), ByteCount(4096), uapi::kMadvDontNeed).error(),
+            Errno::kInval);
+  EXPECT_EQ(advise(space(), 0, 5, uapi::kMadvDontNeed).error(), Errno::kNoMem)
+      << "a hole, but the rest is done";
+  EXPECT_EQ(advise(space(), 0, 1, uapi::kMadvWipeOnFork).error(), Errno::kInval)
+      << "only private memory can be wiped";
   EXPECT_TRUE(advise(space(), 0, 0, uapi::kMadvDontNeed));
 }
 

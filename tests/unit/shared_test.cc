@@ -1,4 +1,5 @@
-// Shared anonymous memory: an object's pages, seen by all who map them, across fork, unmapping and protection.
+// Shared anonymous memory: an object's pages, seen by all who map them, across fork, unmapping and
+// protection.
 #include "support/fixture.h"
 
 namespace quire::test {
@@ -46,7 +47,8 @@ TEST_P(Shared, OutlivesTheOneWhoUnmaps) {
   EXPECT_EQ(peek(child, 2), 3U);
   const PageCount before = machine().frames_in_use();
   ASSERT_TRUE(child->munmap(at(0), PageCount(4).bytes()));
-  EXPECT_LT(machine().frames_in_use().raw() + 3, before.raw()) << "the last mapping gone, the object's pages are freed";
+  EXPECT_LT(machine().frames_in_use().raw() + 3, before.raw())
+      << "the last mapping gone, the object's pages are freed";
 }
 
 // Rows: S0.35 S0.62
@@ -62,7 +64,8 @@ TEST_P(Shared, LeavesTheOthersWritingWhenOneGivesUpWriting) {
 
 // Rows: S2.52
 TEST_P(Shared, MixesWithPrivateMemoryInEveryOrder) {
-  // Shared and private in one span, fork, part unmapped by either side, private mapped over it and written.
+  // Shared and private in one span, fork, part unmapped by either side, private mapped over it and
+  // written.
   for (int order = 0; order < 8; ++order) {
     Space parent = new_space();
     map(parent, "SSSSPPPP", kShared);

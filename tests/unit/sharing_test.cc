@@ -8,7 +8,9 @@ constexpr std::uint64_t kSpan = 512;
 
 class Sharing : public MachineTest {
  protected:
-  [[nodiscard]] Path path(const Space& where, std::uint64_t page) { return path_to(*where, at(page)); }
+  [[nodiscard]] Path path(const Space& where, std::uint64_t page) {
+    return path_to(*where, at(page));
+  }
 };
 
 // Rows: S0.3
@@ -21,7 +23,8 @@ TEST_F(Sharing, IgnoresReferencesOnTheFramesOfTables) {
   child.reset();
   const std::uint64_t copies = counter(Counter::kUnshareFault);
   poke(space(), 0, 9);
-  EXPECT_EQ(counter(Counter::kUnshareFault), copies) << "the share count alone decides that the tables may be taken over";
+  EXPECT_EQ(counter(Counter::kUnshareFault), copies)
+      << "the share count alone decides that the tables may be taken over";
   EXPECT_EQ(path(space(), 0).tables[2], shared.tables[2]);
   for (unsigned n = 0; n < shared.depth; ++n) {
     EXPECT_TRUE(memory().frame(shared.tables[n]).put()) << "the reference was the frame's only one";
@@ -79,8 +82,10 @@ TEST_F(Sharing, CopiesAPageThatSomebodyElseHoldsAtEverySlot) {
     held.push_back(&frame);
   }
   child.reset();
-  // As whoever takes such a reference must: W goes from the leaves, or the table would be taken over with them writable.
-  auto* const entries = reinterpret_cast<std::uint64_t*>(memory().window(path(space(), 0).tables[2]));
+  // As whoever takes such a reference must: W goes from the leaves, or the table would be taken
+  // over with them writable.
+  auto* const entries =
+      reinterpret_cast<std::uint64_t*>(memory().window(path(space(), 0).tables[2]));
   for (std::uint64_t n = 0; n < kSpan; ++n) entries[n] &= ~mmu::RawEntry::kWrite;
   for (std::uint64_t n = 0; n < kSpan; ++n) {
     poke(space(), n, 1000 + n);
@@ -103,7 +108,8 @@ TEST_F(Sharing, NeedsAtMostOneTablePerLevelForAnyFault) {
   for (int generation = 0; generation < 5; ++generation) family.push_back(fork(family.back()));
   const unsigned levels = memory().geometry().levels();
   for (const Space& member : family) {
-    for (const std::uint64_t page : {std::uint64_t{1}, kSpan * 3, kSpan * kSpan, kSpan * kSpan + 7}) {
+    for (const std::uint64_t page :
+         {std::uint64_t{1}, kSpan * 3, kSpan * kSpan, kSpan * kSpan + 7}) {
       const std::uint64_t before = counter(Counter::kTableAlloc);
       poke(member, page, 5);
       EXPECT_LE(counter(Counter::kTableAlloc) - before, levels - 1);

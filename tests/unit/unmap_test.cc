@@ -12,7 +12,9 @@ QUIRE_IN_EVERY_MODE(Unmap);
 class TreeUnmap : public MachineTest {
  protected:
   [[nodiscard]] std::uint64_t copies() { return counter(Counter::kUnshareMunmap); }
-  [[nodiscard]] Path path(const Space& where, std::uint64_t page) { return path_to(*where, at(page)); }
+  [[nodiscard]] Path path(const Space& where, std::uint64_t page) {
+    return path_to(*where, at(page));
+  }
 };
 
 // Rows: S0.50 S0.54
@@ -64,11 +66,13 @@ TEST_P(Unmap, LeavesNoTableWithoutAMapping) {
 // Rows: S0.50 S0.51
 TEST_F(TreeUnmap, CopiesOnlyTheTwoEdgeTables) {
   map_pages(space(), 0, kSpan * 4);
-  for (std::uint64_t n = 0; n < 4; ++n) fill(space(), n * kSpan, 4), poke(space(), n * kSpan + 300, 1);
+  for (std::uint64_t n = 0; n < 4; ++n)
+    fill(space(), n * kSpan, 4), poke(space(), n * kSpan + 300, 1);
   Space child = fork();
   poke(child, 0, 1);  // exclusive down to level 2, so that only level 1 is in question
   ASSERT_TRUE(unmap(child, kSpan / 2, kSpan * 3));
-  // [1 MiB, 7 MiB): the first table was copied by the write; the last one is copied now, two are detached.
+  // [1 MiB, 7 MiB): the first table was copied by the write; the last one is copied now, two are
+  // detached.
   EXPECT_EQ(copies(), 1U);
   EXPECT_EQ(child->usage().rss().raw(), 4U + 1U);
   EXPECT_EQ(space()->usage().rss().raw(), 20U);

@@ -1,4 +1,5 @@
-// Zero is a kind: reading untouched private memory costs no frame and no count, at any size, and never becomes writable.
+// Zero is a kind: reading untouched private memory costs no frame and no count, at any size, and
+// never becomes writable.
 #include <cstring>
 
 #include "support/fixture.h"
@@ -10,7 +11,9 @@ constexpr std::uint64_t kSpan = 512, kGiB = 512 * 512;
 
 class Zero : public MachineTest {
  protected:
-  [[nodiscard]] Path path(const Space& where, std::uint64_t page) { return path_to(*where, at(page)); }
+  [[nodiscard]] Path path(const Space& where, std::uint64_t page) {
+    return path_to(*where, at(page));
+  }
   /// Whether every zero object still holds what it was made with.
   void expect_zero_untouched() {
     const std::byte* const frame = memory().window(memory().zero().frame());

@@ -10,7 +10,8 @@
 namespace quire {
 namespace {
 
-/// Faults in a row for one access before it is given up: only a broken memory manager, or a handler that always asks for a retry, gets there.
+/// Faults in a row for one access before it is given up: only a broken memory manager, or a handler
+/// that always asks for a retry, gets there.
 constexpr unsigned kMaxRetries = 100'000;
 
 using Pieces = std::uint64_t;
@@ -18,7 +19,8 @@ using Pieces = std::uint64_t;
 /// Bytes to the end of the page.
 std::size_t room(VirtAddr address) { return kPageSize - (address.raw() & (kPageSize - 1)); }
 
-/// Copies between guest memory, accessed atomically in the widest aligned pieces, and a buffer of the host.
+/// Copies between guest memory, accessed atomically in the widest aligned pieces, and a buffer of
+/// the host.
 template <typename T>
 bool load_piece(const std::byte* from, std::byte* to) {
   const T value = __atomic_load_n(reinterpret_cast<const T*>(from), __ATOMIC_RELAXED);
@@ -50,7 +52,9 @@ void in_pieces(const std::byte* guest, std::size_t size, Wide wide, Narrow narro
 }
 
 void load_bytes(const std::byte* guest, std::byte* to, std::size_t size) {
-  const auto aligned = [&](std::size_t width) { return size == width && reinterpret_cast<std::uintptr_t>(guest) % width == 0; };
+  const auto aligned = [&](std::size_t width) {
+    return size == width && reinterpret_cast<std::uintptr_t>(guest) % width == 0;
+  };
   if (aligned(4)) {
     load_piece<std::uint32_t>(guest, to);
   } else if (aligned(2)) {
@@ -63,7 +67,9 @@ void load_bytes(const std::byte* guest, std::byte* to, std::size_t size) {
 }
 
 void store_bytes(std::byte* guest, const std::byte* from, std::size_t size) {
-  const auto aligned = [&](std::size_t width) { return size == width && reinterpret_cast<std::uintptr_t>(guest) % width == 0; };
+  const auto aligned = [&](std::size_t width) {
+    return size == width && reinterpret_cast<std::uintptr_t>(guest) % width == 0;
+  };
   if (aligned(4)) {
     store_piece<std::uint32_t>(guest, from);
   } else if (aligned(2)) {
@@ -129,7 +135,8 @@ Accessed<void> Cpu::with_page(VirtAddr address, Access access, Use use) {
     mmu_.lock();
     mmu::Translation translation;
     if (space_ != nullptr && mmu_.translate(address, access, translation)) {
-      std::byte* const guest = machine_.physical().frame(translation.frame) + (address.raw() & (kPageSize - 1));
+      std::byte* const guest =
+          machine_.physical().frame(translation.frame) + (address.raw() & (kPageSize - 1));
       hooks::yield_point(access == Access::kWrite ? "store_frame" : "load_frame", guest);
       use(guest);
       mmu_.unlock();
@@ -166,7 +173,8 @@ Accessed<void> Cpu::write(VirtAddr address, std::span<const std::byte> from) {
   // An operand of the processor that crosses a page faults before it changes anything.
   constexpr std::size_t kWidestOperand = 64;
   if (from.size() <= kWidestOperand && from.size() > room(address)) {
-    const auto second = with_page(address + ByteCount(room(address)), Access::kWrite, [](std::byte*) {});
+    const auto second =
+        with_page(address + ByteCount(room(address)), Access::kWrite, [](std::byte*) {});
     if (!second) return second;
   }
   while (!from.empty()) {
@@ -183,7 +191,8 @@ Accessed<void> Cpu::write(VirtAddr address, std::span<const std::byte> from) {
 
 Accessed<std::span<std::byte>> Cpu::translate(VirtAddr address, Access access) {
   std::span<std::byte> host;
-  const auto done = with_page(address, access, [&](std::byte* guest) { host = std::span(guest, room(address)); });
+  const auto done =
+      with_page(address, access, [&](std::byte* guest) { host = std::span(guest, room(address)); });
   if (!done) return std::unexpected(done.error());
   return host;
 }

@@ -1,7 +1,9 @@
-// A hash map from 64-bit keys that forgets everything in O(1): the store behind the simulated TLB and paging-structure caches.
+// A hash map from 64-bit keys that forgets everything in O(1): the store behind the simulated TLB
+// and paging-structure caches.
 //
-// Life cycle: grows as it fills and never shrinks. Forgetting all raises an epoch; slots of older epochs count as free. If the host has
-// no memory to grow, an insertion is dropped: a cache may always forget. Not synchronised; its owner's lock covers it.
+// Life cycle: grows as it fills and never shrinks. Forgetting all raises an epoch; slots of older
+// epochs count as free. If the host has no memory to grow, an insertion is dropped: a cache may
+// always forget. Not synchronised; its owner's lock covers it.
 #pragma once
 
 #include <cstddef>
@@ -71,7 +73,8 @@ class EpochMap {
   };
   static constexpr std::size_t kFirstCapacity = 64;
 
-  /// The slot that holds `key`, or the free one where it would go. A dead slot of this epoch stays part of its chain.
+  /// The slot that holds `key`, or the free one where it would go. A dead slot of this epoch stays
+  /// part of its chain.
   Slot& probe(Slot* slots, std::size_t mask, std::uint64_t key) const {
     std::size_t i = (key * 0x9E3779B97F4A7C15ULL >> 32) & mask;
     while (slots[i].epoch == epoch_ && slots[i].key != key) i = (i + 1) & mask;

@@ -4,8 +4,9 @@
 
 namespace quire::mmu {
 
-// Descriptors are written without atomics by whoever owns the frame. What is read here is stable unless core released a frame too early,
-// which is what these functions are to find; ThreadSanitizer would report the read instead, with less to say.
+// Descriptors are written without atomics by whoever owns the frame. What is read here is stable
+// unless core released a frame too early, which is what these functions are to find;
+// ThreadSanitizer would report the read instead, with less to say.
 #define QUIRE_UNCHECKED_READ __attribute__((no_sanitize("thread")))
 
 QUIRE_UNCHECKED_READ bool is_table(const MemoryManager& memory, Pfn pfn, Level level) {
@@ -18,7 +19,8 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
   if (memory.zero().is_zero(pfn)) return pfn == memory.zero().frame();
   switch (memory.frame(pfn).kind) {
     case FrameKind::kAnon:
-    case FrameKind::kShmem: return true;
+    case FrameKind::kShmem:
+      return true;
     case FrameKind::kUntouched:
     case FrameKind::kFree:
     case FrameKind::kHeld:
@@ -26,7 +28,8 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
     case FrameKind::kZero:
     case FrameKind::kSlab:
     case FrameKind::kRadix:
-    case FrameKind::kKernel: return false;
+    case FrameKind::kKernel:
+      return false;
   }
   return false;
 }

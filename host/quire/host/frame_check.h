@@ -1,7 +1,8 @@
 // Questions the simulated hardware asks of a frame's descriptor, to tell a use after free (I7).
 //
-// Real hardware cannot ask them; the answers change nothing but what is reported. They are read without locks: a flush that has not
-// returned yet keeps the frame from being freed, so what is read is stable unless core is wrong.
+// Real hardware cannot ask them; the answers change nothing but what is reported. They are read
+// without locks: a flush that has not returned yet keeps the frame from being freed, so what is
+// read is stable unless core is wrong.
 #pragma once
 
 #include <cstdint>

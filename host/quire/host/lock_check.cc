@@ -1,4 +1,5 @@
-// The run-time half of the lock order (quire_hooks.h): what each thread holds, compared at every acquisition.
+// The run-time half of the lock order (quire_hooks.h): what each thread holds, compared at every
+// acquisition.
 #include <array>
 #include <cstddef>
 
@@ -16,7 +17,8 @@ struct Held {
   const void* lock;
 };
 
-/// The deepest legitimate nesting is a path of tables for two spaces, plus one lock of every other rank.
+/// The deepest legitimate nesting is a path of tables for two spaces, plus one lock of every other
+/// rank.
 constexpr std::size_t kMaxHeld = 32;
 
 struct HeldLocks {

@@ -80,22 +80,26 @@ void Machine::return_mmu(mmu::Mmu& mmu) {
   mmus_in_use_ &= ~(std::uint64_t{1} << mmu.index());
 }
 
-PageCount Machine::frames_in_use() { return memory_.pool().total_frames() - memory_.pool().free_frames(); }
+PageCount Machine::frames_in_use() {
+  return memory_.pool().total_frames() - memory_.pool().free_frames();
+}
 
 void Machine::flush(TlbContext& context, const FlushRequest& request) {
   const SectionsReleased released;
   const std::uint64_t generation = context.generation.fetch_add(1) + 1;
   hooks::yield_point("flush_mask", &context);
   for (std::uint64_t mask = context.running.load(); mask != 0; mask &= mask - 1) {
-    mmus_[static_cast<unsigned>(std::countr_zero(mask))].load(std::memory_order_acquire)->flush(context.id, request,
-                                                                                               generation);
+    mmus_[static_cast<unsigned>(std::countr_zero(mask))]
+        .load(std::memory_order_acquire)
+        ->flush(context.id, request, generation);
   }
 }
 
 void Machine::retire(TlbContext& context) {
   const SectionsReleased released;
   for (std::atomic<mmu::Mmu*>& slot : mmus_) {
-    if (mmu::Mmu* const mmu = slot.load(std::memory_order_acquire); mmu != nullptr) mmu->retire(context.id);
+    if (mmu::Mmu* const mmu = slot.load(std::memory_order_acquire); mmu != nullptr)
+      mmu->retire(context.id);
   }
 }
 

@@ -1,10 +1,13 @@
-// A simulated machine: physical memory, the memory manager on it, and up to 64 CPUs. Several may live in one process.
+// A simulated machine: physical memory, the memory manager on it, and up to 64 CPUs. Several may
+// live in one process.
 //
-// Life cycle: create(); then address spaces and CPUs in any number and order; every Space and Cpu is gone before the machine is.
-// Errors come back as errno values or as Fault; nothing here throws, and misuse is answered, not aborted. The exception is a broken
-// invariant inside the memory manager, which stops the process with its id (set_panic_handler).
+// Life cycle: create(); then address spaces and CPUs in any number and order; every Space and Cpu
+// is gone before the machine is. Errors come back as errno values or as Fault; nothing here throws,
+// and misuse is answered, not aborted. The exception is a broken invariant inside the memory
+// manager, which stops the process with its id (set_panic_handler).
 //
-// Threads: all members may be called from any thread. What runs on which CPU is decided by the caller (quire/host/cpu.h).
+// Threads: all members may be called from any thread. What runs on which CPU is decided by the
+// caller (quire/host/cpu.h).
 #pragma once
 
 #include <array>
@@ -33,7 +36,8 @@ class Cpu;
 /// Whether frames hold data.
 enum class Contents : std::uint8_t {
   kReal,
-  kNone,  ///< only tables and counts are kept: terabytes can be mapped; loads give 0 and stores are dropped
+  kNone,  ///< only tables and counts are kept: terabytes can be mapped; loads give 0 and stores are
+          ///< dropped
 };
 
 struct MachineConfig {
@@ -51,7 +55,8 @@ struct MachineConfig {
 
 class Machine : private platform::Machine {
  public:
-  /// Errors: ENOMEM (the host refuses, or the memory is too small for the zero objects), EINVAL (no memory, no such geometry).
+  /// Errors: ENOMEM (the host refuses, or the memory is too small for the zero objects), EINVAL (no
+  /// memory, no such geometry).
   static Result<std::unique_ptr<Machine>> create(const MachineConfig& config = {});
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
@@ -60,12 +65,14 @@ class Machine : private platform::Machine {
   /// A new, empty address space. Errors: ENOMEM.
   Result<Space> create_space(const AddressSpaceConfig& config = {});
   /// A CPU, idle. Errors: ENOMEM; EAGAIN if 64 are in use.
-  Result<std::unique_ptr<Cpu>> create_cpu(CachePolicy policy = CachePolicy::kKeepAll, std::uint64_t seed = 1);
+  Result<std::unique_ptr<Cpu>> create_cpu(CachePolicy policy = CachePolicy::kKeepAll,
+                                          std::uint64_t seed = 1);
 
   [[nodiscard]] MemoryManager& memory() { return memory_; }
   [[nodiscard]] const MachineConfig& config() const { return config_; }
   [[nodiscard]] const PhysicalMemory& physical() const { return physical_; }
-  /// What the simulated hardware saw and should not have seen; empty unless the memory manager is wrong.
+  /// What the simulated hardware saw and should not have seen; empty unless the memory manager is
+  /// wrong.
   [[nodiscard]] const ViolationLog& violations() const { return violations_; }
   void forget_violations() { violations_.clear(); }
   /// Frames in use, the machine's own and zero objects included.
@@ -92,11 +99,13 @@ class Machine : private platform::Machine {
 
   std::mutex mmus_mutex_;
   std::uint64_t mmus_in_use_ = 0;  ///< guarded by mmus_mutex_
-  /// Set once, each; freed with the machine, so that a flush may follow a mask that is a little old.
+  /// Set once, each; freed with the machine, so that a flush may follow a mask that is a little
+  /// old.
   std::array<std::atomic<mmu::Mmu*>, kMaxCpus> mmus_{};
 };
 
-/// Called with the text of a broken invariant before the process is aborted; it may end the process in another way, or throw in a test.
+/// Called with the text of a broken invariant before the process is aborted; it may end the process
+/// in another way, or throw in a test.
 using PanicHandler = void (*)(const char* text);
 /// Installs a handler for the process; null for none. Returns the one before.
 PanicHandler set_panic_handler(PanicHandler handler);

@@ -42,7 +42,9 @@ void Mmu::unlock() {
   owner_.store(nullptr, std::memory_order_release);
 }
 
-bool Mmu::held_by_this_thread() const { return owner_.load(std::memory_order_relaxed) == &this_thread; }
+bool Mmu::held_by_this_thread() const {
+  return owner_.load(std::memory_order_relaxed) == &this_thread;
+}
 
 Mmu::Tagged* Mmu::find(std::uint64_t id) {
   if (tagged_ != nullptr && tagged_->id == id) return tagged_;
@@ -101,7 +103,8 @@ bool Mmu::translate(VirtAddr address, Access access, Translation& result) {
     speculate(VirtAddr(address.raw() ^ ((random() & 0x3FFU) << kPageShift)));
   }
   CachedPage* const cached = tagged_ == nullptr ? nullptr : tagged_->cache->page(address);
-  const bool use_cached = cached != nullptr && (policy_ != CachePolicy::kRandom || (random() & 3U) != 0);
+  const bool use_cached =
+      cached != nullptr && (policy_ != CachePolicy::kRandom || (random() & 3U) != 0);
   if (use_cached && cached->rights.allow(access) && (access != Access::kWrite || cached->dirty)) {
     check_data_frame(address, *cached);
     result = {.frame = cached->frame, .rights = cached->rights};
@@ -110,7 +113,8 @@ bool Mmu::translate(VirtAddr address, Access access, Translation& result) {
   CachedPage page;
   if (walk(address, access, page)) {
     check_data_frame(address, page);
-    if (tagged_ != nullptr && policy_ != CachePolicy::kTablesOnly) tagged_->cache->remember_page(address, page);
+    if (tagged_ != nullptr && policy_ != CachePolicy::kTablesOnly)
+      tagged_->cache->remember_page(address, page);
     result = {.frame = page.frame, .rights = page.rights};
     return true;
   }
@@ -125,7 +129,8 @@ void Mmu::speculate(VirtAddr address) {
   if (tagged_->cache->page(address) == nullptr) tagged_->cache->remember_page(address, page);
 }
 
-// Where a walk begins: the deepest cached table, or a shallower one, as real processors may choose; else the root.
+// Where a walk begins: the deepest cached table, or a shallower one, as real processors may choose;
+// else the root.
 void Mmu::start(VirtAddr address, Level& level, CachedTable& from) {
   if (tagged_ != nullptr) {
     for (Level above(2); above <= surroundings_.geometry.root_level(); above = above.above()) {
@@ -138,7 +143,8 @@ void Mmu::start(VirtAddr address, Level& level, CachedTable& from) {
     }
   }
   level = surroundings_.geometry.root_level();
-  from = {.table = root_, .rights = {}, .generation = frame_generation(surroundings_.memory, root_)};
+  from = {
+      .table = root_, .rights = {}, .generation = frame_generation(surroundings_.memory, root_)};
 }
 
 bool Mmu::walk(VirtAddr address, Access access, CachedPage& result) {
@@ -146,21 +152,25 @@ bool Mmu::walk(VirtAddr address, Access access, CachedPage& result) {
   CachedTable from;
   start(address, level, from);
   for (;;) {
-    std::uint64_t* const slot =
-        slot_address(surroundings_.physical, from.table, surroundings_.geometry.slot_of(address, level));
+    std::uint64_t* const slot = slot_address(surroundings_.physical, from.table,
+                                             surroundings_.geometry.slot_of(address, level));
     hooks::yield_point("walk", slot);
     const RawEntry entry(__atomic_load_n(slot, __ATOMIC_ACQUIRE));
-    // Looked at after the load: no flush has completed since this walk began, so the table cannot have been freed, either.
+    // Looked at after the load: no flush has completed since this walk began, so the table cannot
+    // have been freed, either.
     if (!usable_table(address, level, from)) return false;
     if (!entry.present()) return false;
-    if (entry.has_reserved_bits(level) || entry.frame().raw() >= surroundings_.physical.frames().raw()) {
-      surroundings_.violations.report("S0.22", "an entry with reserved bits", address.raw(), from.table.raw());
+    if (entry.has_reserved_bits(level) ||
+        entry.frame().raw() >= surroundings_.physical.frames().raw()) {
+      surroundings_.violations.report("S0.22", "an entry with reserved bits", address.raw(),
+                                      from.table.raw());
       return false;
     }
     const Rights rights = entry.narrow(from.rights);
     const bool leaf = entry.maps_memory(level);
     if (leaf && !rights.allow(access)) return false;
-    if (!set_flags(slot, entry, leaf && access == Access::kWrite, from.table)) continue;  // changed meanwhile: read it again
+    if (!set_flags(slot, entry, leaf && access == Access::kWrite, from.table))
+      continue;  // changed meanwhile: read it again
     if (leaf) {
       const std::uint64_t offset = address.raw() & (surroundings_.geometry.span(level).raw() - 1);
       const Pfn frame = entry.frame() + PageCount(offset >> kPageShift);
@@ -170,7 +180,9 @@ bool Mmu::walk(VirtAddr address, Access access, CachedPage& result) {
                 .generation = frame_generation(surroundings_.memory, frame)};
       return true;
     }
-    from = {.table = entry.frame(), .rights = rights, .generation = frame_generation(surroundings_.memory, entry.frame())};
+    from = {.table = entry.frame(),
+            .rights = rights,
+            .generation = frame_generation(surroundings_.memory, entry.frame())};
     if (tagged_ != nullptr) tagged_->cache->remember_table(address, level, from);
     level = level.below();
   }
@@ -180,11 +192,13 @@ bool Mmu::set_flags(std::uint64_t* slot, RawEntry seen, bool writes, Pfn table) 
   const std::uint64_t wanted = seen.bits() | RawEntry::kAccessed | (writes ? RawEntry::kDirty : 0);
   if (wanted == seen.bits()) return true;
   if (is_zero_object(surroundings_.memory, table)) {
-    surroundings_.violations.report("I13", "the processor would set a flag in a zero table", 0, table.raw());
+    surroundings_.violations.report("I13", "the processor would set a flag in a zero table", 0,
+                                    table.raw());
     return true;
   }
   std::uint64_t expected = seen.bits();
-  return __atomic_compare_exchange_n(slot, &expected, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+  return __atomic_compare_exchange_n(slot, &expected, wanted, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED);
 }
 
 bool Mmu::usable_table(VirtAddr address, Level level, const CachedTable& table) {
@@ -193,8 +207,8 @@ bool Mmu::usable_table(VirtAddr address, Level level, const CachedTable& table) 
       frame_generation(surroundings_.memory, table.table) == table.generation) {
     return true;
   }
-  surroundings_.violations.report("I7", "a walk reached a frame that is no table any more", address.raw(),
-                                  table.table.raw());
+  surroundings_.violations.report("I7", "a walk reached a frame that is no table any more",
+                                  address.raw(), table.table.raw());
   return false;
 }
 
@@ -203,7 +217,8 @@ void Mmu::check_data_frame(VirtAddr address, const CachedPage& page) {
       frame_generation(surroundings_.memory, page.frame) == page.generation) {
     return;
   }
-  surroundings_.violations.report("I7", "an access reached a frame that was freed", address.raw(), page.frame.raw());
+  surroundings_.violations.report("I7", "an access reached a frame that was freed", address.raw(),
+                                  page.frame.raw());
 }
 
 void Mmu::flush(std::uint64_t id, const FlushRequest& request, std::uint64_t generation) {

@@ -1,12 +1,15 @@
-// The memory management unit of one simulated CPU: the loaded root, tagged translation caches, the table walk, accessed and dirty flags.
+// The memory management unit of one simulated CPU: the loaded root, tagged translation caches, the
+// table walk, accessed and dirty flags.
 //
-// Life cycle: owned by its Machine, lent to one Cpu at a time, never freed before the machine; so a flush may look at it at any time.
-// Software asks it to forget (flush, retire); it never forgets on its own but at a page fault, and uses what it remembers (I7). With
-// CachePolicy::kRandom it drops leaves now and then and speculates, as real processors may.
+// Life cycle: owned by its Machine, lent to one Cpu at a time, never freed before the machine; so a
+// flush may look at it at any time. Software asks it to forget (flush, retire); it never forgets on
+// its own but at a page fault, and uses what it remembers (I7). With CachePolicy::kRandom it drops
+// leaves now and then and speculates, as real processors may.
 //
-// Locks: one lock, recursive for a thread, held for each access from translation to the end of the store, so that a flush returns only
-// when no access through an old translation is under way (the simulated interrupt is taken between instructions). Innermost of all:
-// nothing is called under it that could wait.
+// Locks: one lock, recursive for a thread, held for each access from translation to the end of the
+// store, so that a flush returns only when no access through an old translation is under way (the
+// simulated interrupt is taken between instructions). Innermost of all: nothing is called under it
+// that could wait.
 #pragma once
 
 #include <array>
@@ -29,7 +32,8 @@ class MemoryManager;
 /// How a simulated CPU uses its caches.
 enum class CachePolicy : std::uint8_t {
   kKeepAll,     ///< what was cached once is used until flushed
-  kTablesOnly,  ///< leaves are never cached, upper entries always: each access continues from a possibly stale table
+  kTablesOnly,  ///< leaves are never cached, upper entries always: each access continues from a
+                ///< possibly stale table
   kRandom,      ///< a seeded mixture of both, with speculative walks
 };
 
@@ -51,7 +55,8 @@ struct Translation {
 
 class Mmu {
  public:
-  Mmu(unsigned index, const Surroundings& surroundings) : surroundings_(surroundings), index_(index) {}
+  Mmu(unsigned index, const Surroundings& surroundings)
+      : surroundings_(surroundings), index_(index) {}
   Mmu(const Mmu&) = delete;
   Mmu& operator=(const Mmu&) = delete;
 
@@ -60,19 +65,22 @@ class Mmu {
   void unlock();
   [[nodiscard]] bool held_by_this_thread() const;
 
-  /// Loads `context`'s root; keeps what is cached of it if its generation has not moved (S2.24). Pre: lock held.
+  /// Loads `context`'s root; keeps what is cached of it if its generation has not moved (S2.24).
+  /// Pre: lock held.
   void load(TlbContext& context);
-  /// Leaves what is loaded for no root at all. A CPU that merely idles keeps its root and goes on getting flushes, until the root is
-  /// retired (R25). Pre: lock held.
+  /// Leaves what is loaded for no root at all. A CPU that merely idles keeps its root and goes on
+  /// getting flushes, until the root is retired (R25). Pre: lock held.
   void unload();
 
-  /// Translates for a user-mode access and sets accessed and dirty flags. False: page fault, and all that was cached for the address
-  /// is forgotten. Pre: lock held.
+  /// Translates for a user-mode access and sets accessed and dirty flags. False: page fault, and
+  /// all that was cached for the address is forgotten. Pre: lock held.
   [[nodiscard]] bool translate(VirtAddr address, Access access, Translation& result);
-  /// A walk the processor makes on its own account, for any address, also of a root that is only lazily loaded. Pre: lock held.
+  /// A walk the processor makes on its own account, for any address, also of a root that is only
+  /// lazily loaded. Pre: lock held.
   void speculate(VirtAddr address);
 
-  /// Drops what `request` covers of the context `id`; this is the flush that made its generation `generation`.
+  /// Drops what `request` covers of the context `id`; this is the flush that made its generation
+  /// `generation`.
   void flush(std::uint64_t id, const FlushRequest& request, std::uint64_t generation);
   /// Drops all of the context `id`, and its root if it is loaded.
   void retire(std::uint64_t id);

@@ -9,8 +9,8 @@ Reservation::~Reservation() {
 }
 
 Result<void> Reservation::reserve(ByteCount size) {
-  void* const at =
-      mmap(nullptr, size.raw(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* const at = mmap(nullptr, size.raw(), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) return fail(Errno::kNoMem);
   data_ = static_cast<std::byte*>(at);
   size_ = size;

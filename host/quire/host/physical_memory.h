@@ -1,7 +1,9 @@
-// The simulated machine's physical memory: a window of reserved host memory for the frames' contents and one for their descriptors.
+// The simulated machine's physical memory: a window of reserved host memory for the frames'
+// contents and one for their descriptors.
 //
-// Life cycle: reserved whole by reserve(), released by the destructor. Both are mapped without reserve, so a frame costs host memory
-// only after it is first touched, and terabytes can be described on a small host. It does not know which frames are used.
+// Life cycle: reserved whole by reserve(), released by the destructor. Both are mapped without
+// reserve, so a frame costs host memory only after it is first touched, and terabytes can be
+// described on a small host. It does not know which frames are used.
 #pragma once
 
 #include <cstddef>
@@ -20,7 +22,8 @@ class Reservation {
   Reservation& operator=(const Reservation&) = delete;
   ~Reservation();
 
-  /// Errors: ENOMEM if the host refuses (for example with vm.overcommit_memory=2). Pre: nothing reserved yet.
+  /// Errors: ENOMEM if the host refuses (for example with vm.overcommit_memory=2). Pre: nothing
+  /// reserved yet.
   Result<void> reserve(ByteCount size);
   [[nodiscard]] std::byte* data() const { return data_; }
   [[nodiscard]] ByteCount size() const { return size_; }

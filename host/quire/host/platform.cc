@@ -1,4 +1,5 @@
-// The seam (quire/platform.h) on the host: threads stand for CPUs, futexes for sleeping, the Machine's Mmus for shootdowns.
+// The seam (quire/platform.h) on the host: threads stand for CPUs, futexes for sleeping, the
+// Machine's Mmus for shootdowns.
 #include "quire/platform.h"
 
 #include <linux/futex.h>
@@ -122,7 +123,8 @@ void relax() {
 
 std::uint64_t now() {
   const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(since).count());
 }
 
 void log(const char* text) {

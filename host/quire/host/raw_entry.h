@@ -1,7 +1,7 @@
 // A table entry as the processor reads it, and the rights that a path of entries leaves.
 //
-// Written from the Intel SDM (3A 4.5, tables 4-15 to 4-20; rights: 4.6; accessed and dirty flags: 4.8), independently of core's
-// encoder, so that a mistake in either shows as a difference.
+// Written from the Intel SDM (3A 4.5, tables 4-15 to 4-20; rights: 4.6; accessed and dirty
+// flags: 4.8), independently of core's encoder, so that a mistake in either shows as a difference.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,8 @@
 
 namespace quire::mmu {
 
-/// What a user-mode access may do through the entries seen so far: R/W and U/S are ANDed along the path, XD is ORed.
+/// What a user-mode access may do through the entries seen so far: R/W and U/S are ANDed along the
+/// path, XD is ORed.
 struct Rights {
   bool write = true;
   bool user = true;
@@ -19,9 +20,12 @@ struct Rights {
 
   [[nodiscard]] constexpr bool allow(Access access) const {
     switch (access) {
-      case Access::kRead: return user;
-      case Access::kWrite: return user && write;
-      case Access::kExecute: return user && execute;
+      case Access::kRead:
+        return user;
+      case Access::kWrite:
+        return user && write;
+      case Access::kExecute:
+        return user && execute;
     }
     return false;
   }
@@ -31,8 +35,9 @@ struct Rights {
 /// One 64-bit entry of any level.
 class RawEntry {
  public:
-  static constexpr std::uint64_t kPresent = 1U << 0, kWrite = 1U << 1, kUser = 1U << 2, kAccessed = 1U << 5, kDirty = 1U << 6,
-                                 kPageSize = 1U << 7, kExecuteDisable = std::uint64_t{1} << 63;
+  static constexpr std::uint64_t kPresent = 1U << 0, kWrite = 1U << 1, kUser = 1U << 2,
+                                 kAccessed = 1U << 5, kDirty = 1U << 6, kPageSize = 1U << 7,
+                                 kExecuteDisable = std::uint64_t{1} << 63;
   static constexpr std::uint64_t kAddressMask = 0x000F'FFFF'FFFF'F000;
 
   constexpr RawEntry() = default;

@@ -1,7 +1,9 @@
-// The Mmu locks that a thread keeps between calls (Cpu::Section), and how they are let go while it must wait for others.
+// The Mmu locks that a thread keeps between calls (Cpu::Section), and how they are let go while it
+// must wait for others.
 //
-// Two threads that each keep their own CPU and flush the other's would wait for ever; so a thread that flushes first lets go of its own,
-// and takes them again afterwards. Their epochs have moved by then.
+// Two threads that each keep their own CPU and flush the other's would wait for ever; so a thread
+// that flushes first lets go of its own, and takes them again afterwards. Their epochs have moved
+// by then.
 #pragma once
 
 #include "quire/host/mmu.h"

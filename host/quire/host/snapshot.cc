@@ -35,8 +35,10 @@ class Comparison {
   Comparison(const MemoryManager& memory, PageVisitor visitor, void* context)
       : memory_(memory), visitor_(visitor), context_(context) {}
 
-  /// Pre: the tables differ, or one is absent. `begin` is the first address they cover; `slots` how many entries count.
-  void compare(std::optional<Pfn> before, std::optional<Pfn> after, Level level, VirtAddr begin, unsigned slots) {
+  /// Pre: the tables differ, or one is absent. `begin` is the first address they cover; `slots` how
+  /// many entries count.
+  void compare(std::optional<Pfn> before, std::optional<Pfn> after, Level level, VirtAddr begin,
+               unsigned slots) {
     for (unsigned slot = 0; slot < slots; ++slot) {
       const auto old_frame = frame_at(before, slot);
       const auto new_frame = frame_at(after, slot);
@@ -67,10 +69,12 @@ class Comparison {
 
 }  // namespace
 
-void for_each_changed_page(AddressSpace& since, AddressSpace& now, PageVisitor visitor, void* context) {
+void for_each_changed_page(AddressSpace& since, AddressSpace& now, PageVisitor visitor,
+                           void* context) {
   const Geometry& geometry = now.memory().geometry();
   Comparison(now.memory(), visitor, context)
-      .compare(since.tlb().root, now.tlb().root, geometry.root_level(), VirtAddr(0), geometry.user_root_slots());
+      .compare(since.tlb().root, now.tlb().root, geometry.root_level(), VirtAddr(0),
+               geometry.user_root_slots());
 }
 
 }  // namespace detail

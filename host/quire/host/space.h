@@ -1,7 +1,9 @@
-// An owning handle to an address space, for users of the library: no acquire() and release() by hand.
+// An owning handle to an address space, for users of the library: no acquire() and release() by
+// hand.
 //
-// Life cycle: made by Machine::create_space() or fork(); move it, or share() it; the last handle gone, the space is torn down. A handle
-// must not outlive its Machine. It adds no rules of its own: everything else is AddressSpace's interface, through operator->.
+// Life cycle: made by Machine::create_space() or fork(); move it, or share() it; the last handle
+// gone, the space is torn down. A handle must not outlive its Machine. It adds no rules of its own:
+// everything else is AddressSpace's interface, through operator->.
 #pragma once
 
 #include <utility>

@@ -1,8 +1,10 @@
-// What one simulated CPU remembers of translations: the TLB and the paging-structure caches, per address space.
+// What one simulated CPU remembers of translations: the TLB and the paging-structure caches, per
+// address space.
 //
-// Adversarial on purpose (design.md section 8): nothing is forgotten until software asks for it, and then only what the request covers,
-// so an entry that core forgot to flush will be used. Capacity is unlimited.
-// Intel SDM 3A 4.10.2 (TLBs), 4.10.3 (paging-structure caches), 4.10.4 (invalidation). Not synchronised: the Cpu's lock covers it.
+// Adversarial on purpose (design.md section 8): nothing is forgotten until software asks for it,
+// and then only what the request covers, so an entry that core forgot to flush will be used.
+// Capacity is unlimited. Intel SDM 3A 4.10.2 (TLBs), 4.10.3 (paging-structure caches), 4.10.4
+// (invalidation). Not synchronised: the Cpu's lock covers it.
 #pragma once
 
 #include <array>
@@ -20,8 +22,9 @@ namespace quire::mmu {
 struct CachedPage {
   Pfn frame;
   Rights rights;
-  bool dirty = false;            ///< the entry's D flag was set, so a store needs no walk
-  std::uint64_t generation = 0;  ///< of the frame when the entry was made; tells a frame that was freed since
+  bool dirty = false;  ///< the entry's D flag was set, so a store needs no walk
+  std::uint64_t generation =
+      0;  ///< of the frame when the entry was made; tells a frame that was freed since
 };
 
 /// A cached upper entry: which table continues the walk, and the rights so far.
@@ -36,18 +39,25 @@ class TranslationCache {
  public:
   explicit TranslationCache(const Geometry& geometry) : geometry_(geometry) {}
 
-  [[nodiscard]] CachedPage* page(VirtAddr address) { return pages_.find(page_index(address).raw()); }
-  void remember_page(VirtAddr address, const CachedPage& page) { pages_.insert(page_index(address).raw(), page); }
+  [[nodiscard]] CachedPage* page(VirtAddr address) {
+    return pages_.find(page_index(address).raw());
+  }
+  void remember_page(VirtAddr address, const CachedPage& page) {
+    pages_.insert(page_index(address).raw(), page);
+  }
 
   /// The cached entry of a table at `level` (2 or more) that covers `address`.
-  [[nodiscard]] CachedTable* table(VirtAddr address, Level level) { return tables(level).find(key(address, level)); }
+  [[nodiscard]] CachedTable* table(VirtAddr address, Level level) {
+    return tables(level).find(key(address, level));
+  }
   void remember_table(VirtAddr address, Level level, const CachedTable& table) {
     tables(level).insert(key(address, level), table);
   }
 
   /// Forgets what the request covers and nothing else.
   void flush(const FlushRequest& request);
-  /// Forgets what a page fault makes the processor forget: all that would be used for this address (SDM 3A 4.10.4.1).
+  /// Forgets what a page fault makes the processor forget: all that would be used for this address
+  /// (SDM 3A 4.10.4.1).
   void forget_address(VirtAddr address);
   void forget_page(VirtAddr address) { pages_.erase(page_index(address).raw()); }
   void forget_all();

@@ -5,13 +5,15 @@
 
 namespace quire {
 
-void ViolationLog::report(const char* invariant, const char* what, std::uint64_t address, std::uint64_t frame) {
+void ViolationLog::report(const char* invariant, const char* what, std::uint64_t address,
+                          std::uint64_t frame) {
   const std::lock_guard guard(mutex_);
   if (count_ < kKept) {
     Violation& violation = kept_[count_];
     violation.invariant = invariant;
-    std::snprintf(violation.text.data(), violation.text.size(), "%s: %s (address 0x%" PRIx64 ", frame 0x%" PRIx64 ")",
-                  invariant, what, address, frame);
+    std::snprintf(violation.text.data(), violation.text.size(),
+                  "%s: %s (address 0x%" PRIx64 ", frame 0x%" PRIx64 ")", invariant, what, address,
+                  frame);
   }
   ++count_;
 }

@@ -1,6 +1,8 @@
-// What the simulated hardware saw and should not have: walks through freed tables, loads from freed frames, entries it cannot decode.
+// What the simulated hardware saw and should not have: walks through freed tables, loads from freed
+// frames, entries it cannot decode.
 //
-// Life cycle: one log per machine; a bounded number is kept, all are counted. Reading does not clear. Thread-safe.
+// Life cycle: one log per machine; a bounded number is kept, all are counted. Reading does not
+// clear. Thread-safe.
 #pragma once
 
 #include <array>
