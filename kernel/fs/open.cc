@@ -149,8 +149,13 @@ Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t 
   if (RefPtr<File> file = dentry->inode()->already_open()) return file;
   QUIRE_TRY(RefPtr<File> file, open_inode(*dentry, flags));
   file->flags = flags & ~kOpenOnlyFlags;
-  if (!file->inode) file->inode = dentry->inode();
-  if (!file->dentry) file->dentry = dentry;
+  // What was opened by a name is that file, also where a pipe or a device does the work. Without a name it stays without.
+  if (dentry->mount() != nullptr) {
+    file->inode = dentry->inode();
+    file->dentry = dentry;
+  } else if (!file->inode) {
+    file->inode = dentry->inode();
+  }
   return file;
 }
 

@@ -36,7 +36,7 @@ FileInfo info_of(const std::string& path, int flags) {
 
 void expect_nothing_left() {
   EXPECT_EQ(dentry_cache().size(), 0U);
-  EXPECT_EQ(machine().pages, 0U);
+  EXPECT_EQ(pages_in_use(), 0);
 }
 
 }  // namespace

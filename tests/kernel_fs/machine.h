@@ -22,11 +22,11 @@ struct HostMachine {
   RefPtr<FsContext> fs;
   std::uint64_t file_size_limit = ~std::uint64_t{0};
   std::vector<int> signals;             ///< sent to the task
-  std::uint64_t time_ns = 1'700'000'000'000'000'000;
-  std::uint64_t page_limit = ~std::uint64_t{0};  ///< frames allocate_spare_frame() still gives
-  std::uint64_t pages = 0;              ///< in use
+  std::int64_t page_limit = std::int64_t{1} << 62;  ///< frames allocate_spare_frame() still gives
 };
 HostMachine& machine();
+/// Frames in use.
+std::int64_t pages_in_use();
 
 /// A fresh task whose root and working directory are `root`; root's identity, umask 022.
 void start_task(const RefPtr<Dentry>& root);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "fs/nine_p/protocol.h"
 
@@ -95,6 +96,7 @@ void NinePServer::put_qid(Writer& out, const Node& node) {
 }
 
 std::size_t NinePServer::exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) {
+  const std::lock_guard guard(lock_);
   Reader in(request, size);
   in.u32();
   const int type = in.get<std::uint8_t>();

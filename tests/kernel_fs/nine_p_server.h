@@ -1,10 +1,12 @@
 // A 9P2000.L server in the test's process: a tree in memory behind a transport, which counts requests and can be made to lie.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +37,7 @@ class NinePServer final : public NinePTransport {
   void exchange_all(std::span<NinePExchange> exchanges) override;
 
   /// Times somebody waited for replies.
-  int rounds = 0;
+  std::atomic<int> rounds = 0;
   /// Requests so far, by message type.
   std::map<int, int> requests;
   [[nodiscard]] int total_requests() const;
@@ -61,6 +63,7 @@ class NinePServer final : public NinePTransport {
   int rename(Reader& in);
   void put_qid(Writer& out, const Node& node);
 
+  std::mutex lock_;
   NodeRef root_;
   std::uint64_t last_number_ = 0;
   std::map<std::uint32_t, Fid> fids_;

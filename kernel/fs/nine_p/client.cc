@@ -208,10 +208,34 @@ Result<void> Client::open(Fid fid, std::uint32_t flags) {
 }
 
 Result<std::size_t> Client::read(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& to) {
-  Call call(*session_, Message::kTread, Call::Data::kInReply);
-  const std::size_t wanted = std::min({size, to.size(), transfer_size()});
-  call.request().u32(fid).u64(offset).u32(static_cast<std::uint32_t>(wanted));
-  QUIRE_CHECK(call.exchange());
+  size = std::min(size, to.size());
+  std::optional<Guard<Mutex>> batch_guard;
+  if (size > transfer_size()) batch_guard.emplace(session_->batch_lock);
+  std::array<std::optional<Call>, Session::kMaxTransfers> calls;
+  std::array<Call*, Session::kMaxTransfers> pointers;
+  std::array<std::size_t, Session::kMaxTransfers> wanted;
+  std::size_t count = 0, asked = 0;
+  do {
+    wanted[count] = std::min(size - asked, transfer_size());
+    Call& call = calls[count].emplace(*session_, Message::kTread, Call::Data::kInReply);
+    call.request().u32(fid).u64(offset + asked).u32(static_cast<std::uint32_t>(wanted[count]));
+    asked += wanted[count];
+    pointers[count++] = &call;
+  } while (asked < size && count < calls.size());
+  Call::exchange_all(*session_, std::span(pointers).first(count));
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<std::size_t> n = take_data(*pointers[i], wanted[i], to);
+    if (!n && done == 0) return fail(n.error());
+    done += n.value_or(0);
+    if (!n || *n < wanted[i]) break;
+  }
+  return done;
+}
+
+/// What came with an Rread, at most `wanted` bytes.
+Result<std::size_t> Client::take_data(Call& call, std::size_t wanted, IoBuffer& to) {
+  QUIRE_CHECK(call.result());
   const std::uint32_t count = call.reply().u32();
   const std::span<const std::byte> data = call.reply().bytes(count);
   QUIRE_CHECK(call.check_reply());

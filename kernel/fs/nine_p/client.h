@@ -77,7 +77,7 @@ class Client final : public RefCounted {
   Result<Attributes> getattr(Fid fid);
   Result<void> setattr(Fid fid, const AttributeChange& change);
   Result<void> open(Fid fid, std::uint32_t flags);
-  /// At most transfer_size() bytes. Returns 0 at the end.
+  /// Reads on as far as a few transfers side by side get. Returns 0 at the end. Errors: only if nothing was read.
   Result<std::size_t> read(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& to);
   Result<std::size_t> write(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& from);
   /// Appends entries from the server's position `offset` on, without "." and "..", and moves it. Says whether there may be more.
@@ -104,6 +104,7 @@ class Client final : public RefCounted {
   ~Client() override;
   void clunk_all(std::span<const Fid> fids);
   static Result<Attributes> read_attributes(Call& call);
+  static Result<std::size_t> take_data(Call& call, std::size_t wanted, IoBuffer& to);
 
   RefPtr<Session> session_;
   std::atomic<Fid> last_fid_{0};

@@ -81,6 +81,7 @@ class Inode9p final : public Inode, public CachedInode {
   bool is_opened_ = false;  ///< fid_ is open for reading (regular files of stable trees)
   std::atomic<bool> is_stale_{false};
   PageStore pages_;
+  std::uint64_t next_fetch_ = 0;  ///< where somebody who reads on will miss the cache next
   Mutex ahead_lock_;  ///< inside state_lock_ of nobody
   std::unique_ptr<NamesAhead> ahead_;
   std::unique_ptr<FifoState> fifo_;

@@ -6,11 +6,13 @@
 
 namespace quire::kernel::nine_p {
 
-/// Fetches the chunk with the page `index`. Small files are one chunk and come whole.
+/// Fetches the chunk with the page `index`. Small files are one chunk and come whole; whoever reads on gets several chunks at once.
 Result<void> Inode9p::fetch(std::uint64_t index, std::uint64_t size) {
   const std::uint64_t chunk = client().transfer_size();
   const std::uint64_t begin = index * kPageSize / chunk * chunk;
-  const std::uint64_t end = std::min(begin + chunk, size);
+  const std::uint64_t chunks = begin != 0 && begin == next_fetch_ ? Session::kMaxTransfers : 1;
+  const std::uint64_t end = std::min(begin + chunks * chunk, size);
+  next_fetch_ = end;
   QUIRE_TRY(const Fid file, fid());
   std::vector<IoPiece> pieces;
   for (std::uint64_t at = begin; at < end; at += kPageSize) {
@@ -21,7 +23,10 @@ Result<void> Inode9p::fetch(std::uint64_t index, std::uint64_t size) {
       pages_.erase_range(0, begin / kPageSize);
       page = pages_.get_or_null(at / kPageSize, fresh);
     }
-    if (page == nullptr) return fail(Errno::kNoMem);
+    if (page == nullptr) {
+      pages_.erase_range(begin / kPageSize, at / kPageSize);
+      return fail(Errno::kNoMem);
+    }
     pieces.push_back({.address = reinterpret_cast<std::uint64_t>(page), .size = std::min(kPageSize, end - at)});
     if (end - at < kPageSize) std::memset(page + (end - at), 0, kPageSize - (end - at));
   }
