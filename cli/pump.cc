@@ -130,12 +130,7 @@ HostOutput::Result OutputPump::move(const PollSet& set) {
   return set.got(target_.fd()) != 0 ? target_.write_some(queue_) : HostOutput::Result::kOk;
 }
 
-InputPump::InputPump(int caller_fd, int guest_socket) : source_(caller_fd), guest_(guest_socket) {
-  if (source_ < 0) {
-    push_frame({});
-    ended_ = true;
-  }
-}
+InputPump::InputPump(int caller_fd, int guest_socket) : source_(caller_fd), guest_(guest_socket) {}
 
 void InputPump::push_frame(std::string_view bytes) {
   const auto length = static_cast<std::uint32_t>(bytes.size());

@@ -96,7 +96,6 @@ class OutputPump {
 /// Moves the caller's input to the guest in frames: length, bytes; length 0 is the end.
 class InputPump {
  public:
-  /// `caller_fd` may be -1: the guest sees the end at once.
   InputPump(int caller_fd, int guest_socket);
 
   /// `may_read`: false while the caller's terminal is not ours to read.

@@ -28,9 +28,9 @@ class Session {
   Session(Guest& guest, const SessionConfig& config)
       : guest_(guest),
         config_(config),
-        input_(config.input, guest.input.get()),
         output_(make_pump(guest.output, config.output)),
         errors_(make_pump(guest.errors, config.errors)) {
+    if (config.input) input_.emplace(*config.input, guest.input.get());
     if (config.signals == SignalPolicy::kForward) signals_.emplace();
     if (config.on_terminal) terminal_.emplace().enter();
   }
@@ -60,7 +60,7 @@ class Session {
   [[nodiscard]] bool may_read_input() const { return !terminal_ || Terminal::in_foreground(); }
 
   void want(PollSet& set) const {
-    if (!outcome_) input_.want(set, may_read_input());
+    if (input_ && !outcome_) input_->want(set, may_read_input());
     output_.want(set);
     errors_.want(set);
     if (!control_ended_) set.want(guest_.control.get(), POLLIN);
@@ -73,7 +73,7 @@ class Session {
 
   void move(const PollSet& set) {
     if (signals_ && set.got(signals_->fd()) != 0) take_signals();
-    input_.move(set);
+    if (input_) input_->move(set);
     check_output(output_.move(set), "stdout");
     check_output(errors_.move(set), "stderr");
     if (set.got(guest_.log.get()) != 0) take_log();
@@ -259,7 +259,7 @@ class Session {
   const SessionConfig& config_;
   std::optional<SignalSource> signals_;
   std::optional<Terminal> terminal_;
-  InputPump input_;
+  std::optional<InputPump> input_;
   OutputPump output_, errors_;
   ByteQueue control_out_;
   LineSplitter control_lines_, log_lines_;

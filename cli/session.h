@@ -25,8 +25,10 @@ enum class SignalPolicy : std::uint8_t {
 };
 
 struct SessionConfig {
-  int input = -1;                ///< the caller's stdin; -1: the program sees its end at once
-  int output = -1, errors = -1;  ///< the caller's descriptors; not used if captured
+  /// The caller's stdin. Without one nothing is ever sent, not even an end: it would come at a
+  /// moment of the host's choosing, and two exact runs would differ.
+  std::optional<int> input;
+  int output = -1, errors = -1;            ///< the caller's descriptors; not used if captured
   std::string* captured_output = nullptr;  ///< takes both streams instead
   bool on_terminal = false;                ///< raw mode, keys and window size to the guest
   SignalPolicy signals = SignalPolicy::kForward;

@@ -26,7 +26,8 @@ class Quire:
         self.environment = {**os.environ, **environment}
 
     def __call__(self, *arguments, input=b"", env=None, timeout=60, **options):
-        """Runs to the end; stdout and stderr are bytes."""
+        """Runs to the end, in / unless told otherwise; stdout and stderr are bytes."""
+        options.setdefault("cwd", "/")
         if "stdin" not in options:
             options["input"] = input
         return subprocess.run(

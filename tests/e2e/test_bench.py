@@ -85,8 +85,8 @@ def test_leaf_and_copy_behave_as_the_designs_they_are_named_after(kernel):
 
 @pytest.mark.parametrize("mode", ["tree", "leaf", "copy"])
 def test_two_exact_runs_agree_to_the_instruction(kernel, mode):
-    runs = [figures(kernel, f"fork/{mode}/4MiB") for _ in range(2)]
-    assert runs[0] == runs[1]
+    first, second = (figures(kernel, f"fork/{mode}/4MiB") for _ in range(2))
+    assert {name: (entry, second[name]) for name, entry in first.items() if entry != second[name]} == {}
 
 
 @pytest.mark.slow
