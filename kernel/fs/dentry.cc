@@ -70,6 +70,7 @@ RefPtr<Dentry> DentryCache::find(Dentry& parent, std::string_view name) {
 }
 
 RefPtr<Dentry> DentryCache::add(RefPtr<Dentry> dentry) {
+  bool is_full = false;
   {
     Releases releases;
     Guard guard(lock_);
@@ -79,8 +80,9 @@ RefPtr<Dentry> DentryCache::add(RefPtr<Dentry> dentry) {
       erase_locked(*it, releases);
     }
     insert_locked(*dentry);
+    is_full = count_ > kCapacity;
   }
-  if (count_ > kCapacity) evict();
+  if (is_full) evict();
   return dentry;
 }
 

@@ -131,6 +131,7 @@ HostMachine& machine() {
 }
 
 void start_task(const RefPtr<Dentry>& root) {
+  static_cast<void>(file_syscalls());  // made at its first use, before there are threads
   HostMachine& m = machine();
   m = HostMachine{.credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}};
   m.fs->root = m.fs->cwd = root;
