@@ -1,5 +1,5 @@
-#include "mm/frames.h"
 #include "kernel_fs/machine.h"
+#include "mm/frames.h"
 
 #include <asm/resource.h>
 
@@ -49,7 +49,8 @@ Sleeper::Sleeper() : thread_(*reinterpret_cast<Thread*>(this)) {}
 Sleeper::~Sleeper() = default;
 void Sleeper::add(WaitQueue&) {}
 WaitResult Sleeper::sleep(Interruptible interruptible, Deadline) {
-  if (interruptible == Interruptible::kYes && !test::machine().signals.empty()) return WaitResult::kInterrupted;
+  if (interruptible == Interruptible::kYes && !test::machine().signals.empty())
+    return WaitResult::kInterrupted;
   std::this_thread::sleep_for(std::chrono::microseconds(20));
   return WaitResult::kDone;
 }
@@ -97,7 +98,9 @@ void free_frame(std::byte* page) {
 std::uint64_t memory_pages() { return 1U << 20; }
 
 // task/
-bool Credentials::in_group(std::uint32_t wanted) const { return wanted == egid || std::ranges::find(groups, wanted) != groups.end(); }
+bool Credentials::in_group(std::uint32_t wanted) const {
+  return wanted == egid || std::ranges::find(groups, wanted) != groups.end();
+}
 Pid current_pid() { return 2; }
 FdTable& current_files() { return *test::machine().files; }
 FsContext& current_fs() { return *test::machine().fs; }
@@ -110,7 +113,9 @@ void signal_current(int signal) { test::machine().signals.push_back(signal); }
 // time/, drivers/, tty/
 std::uint64_t realtime_ns() { return test_time++; }
 void random_bytes(void* to, std::size_t size) { std::memset(to, 0x5a, size); }
-Result<RefPtr<File>> open_terminal_device(std::uint32_t, std::uint32_t) { return fail(Errno::kNxIo); }
+Result<RefPtr<File>> open_terminal_device(std::uint32_t, std::uint32_t) {
+  return fail(Errno::kNxIo);
+}
 
 }  // namespace quire::kernel
 
@@ -133,7 +138,8 @@ HostMachine& machine() {
 void start_task(const RefPtr<Dentry>& root) {
   static_cast<void>(file_syscalls());  // made at its first use, before there are threads
   HostMachine& m = machine();
-  m = HostMachine{.credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}};
+  m = HostMachine{
+      .credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}};
   m.fs->root = m.fs->cwd = root;
   m.fs->umask = 022;
 }
@@ -144,7 +150,8 @@ void end_task() {
   mount_table().drop();
 }
 
-std::int64_t sys(int number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f) {
+std::int64_t sys(int number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
+                 std::uint64_t e, std::uint64_t f) {
   TrapFrame frame{};
   const SyscallArgs args{.a = {a, b, c, d, e, f}, .frame = frame};
   for (const SyscallEntry& entry : file_syscalls()) {

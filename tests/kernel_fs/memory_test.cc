@@ -50,14 +50,16 @@ TEST_F(Memory, FarOffsetsNeedNoMoreMemoryThanNearOnes) {
   EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, kFar), 1);
   EXPECT_EQ(pages_in_use(), 1);
   EXPECT_EQ(info("/far").size, kFar + 1);
-  EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_DATA), static_cast<std::int64_t>(kFar));
+  EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_DATA),
+            static_cast<std::int64_t>(kFar));
   EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_HOLE), 0);
   close_file(fd);
 }
 
 TEST_F(Memory, WritingBeyondTheLargestSizeIsEfbig) {
   const int fd = open_file("/file", O_CREAT | O_RDWR);
-  EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, ~std::uint64_t{0} >> 1), -EFBIG);
+  EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, ~std::uint64_t{0} >> 1),
+            -EFBIG);
   close_file(fd);
 }
 
@@ -124,7 +126,8 @@ TEST_F(Memory, DirectoryReadsGoOnWhileNamesAreRemoved) {
   std::size_t seen = 0;
   for (;;) {
     char buffer[256];
-    const std::int64_t n = sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
+    const std::int64_t n =
+        sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
     if (n <= 0) break;
     for (std::int64_t at = 0; at < n; at += *reinterpret_cast<std::uint16_t*>(buffer + at + 16)) {
       const std::string name = buffer + at + 19;
@@ -143,7 +146,8 @@ TEST_F(Memory, TreesDeeperThanAStackGoInOnePiece) {
   int directory = open_file("/d", O_RDONLY);
   for (int depth = 0; depth < 100'000; ++depth) {
     ASSERT_EQ(sys(__NR_mkdirat, static_cast<std::uint64_t>(directory), arg("d"), 0755), 0);
-    const auto next = static_cast<int>(sys(__NR_openat, static_cast<std::uint64_t>(directory), arg("d"), O_RDONLY));
+    const auto next = static_cast<int>(
+        sys(__NR_openat, static_cast<std::uint64_t>(directory), arg("d"), O_RDONLY));
     close_file(directory);
     directory = next;
   }

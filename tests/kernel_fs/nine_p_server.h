@@ -1,4 +1,5 @@
-// A 9P2000.L server in the test's process: a tree in memory behind a transport, which counts requests and can be made to lie.
+// A 9P2000.L server in the test's process: a tree in memory behind a transport, which counts
+// requests and can be made to lie.
 #pragma once
 
 #include <atomic>
@@ -32,7 +33,8 @@ class NinePServer final : public NinePTransport {
   NodeRef find(std::string_view path);
   void remove_all() { root_->children.clear(); }
 
-  std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) override;
+  std::size_t exchange(const void* request, std::size_t size, void* reply,
+                       std::size_t reply_size) override;
 
   void exchange_all(std::span<NinePExchange> exchanges) override;
 
@@ -42,8 +44,8 @@ class NinePServer final : public NinePTransport {
   std::map<int, int> requests;
   [[nodiscard]] int total_requests() const;
   [[nodiscard]] std::size_t open_fids() const { return fids_.size(); }
-  /// If set, may change a reply before it is delivered: (request type, reply). The returned size is what exchange() says; by default
-  /// the reply's own.
+  /// If set, may change a reply before it is delivered: (request type, reply). The returned size is
+  /// what exchange() says; by default the reply's own.
   std::function<void(int type, std::string& reply)> mangle;
 
  private:

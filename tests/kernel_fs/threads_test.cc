@@ -1,4 +1,5 @@
-// Several threads at once on one tree: nothing may tear (run with tsan), and afterwards every listed name can be looked up.
+// Several threads at once on one tree: nothing may tear (run with tsan), and afterwards every
+// listed name can be looked up.
 #include <asm/unistd.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -16,7 +17,8 @@ constexpr unsigned kThreads = 4, kOperations = 4000;
 
 std::string random_path(std::mt19937& random) {
   std::string path;
-  for (auto depth = 1 + random() % 3; depth > 0; --depth) path += std::string("/") + static_cast<char>('a' + random() % 3);
+  for (auto depth = 1 + random() % 3; depth > 0; --depth)
+    path += std::string("/") + static_cast<char>('a' + random() % 3);
   return path;
 }
 
@@ -54,7 +56,8 @@ void work(unsigned seed) {
         sys(__NR_chmod, arg(a.c_str()), 0755);
         break;
       default:
-        store(a, std::string(random() % 10'000, 'x'), O_CREAT | O_WRONLY | (random() % 2 == 0 ? O_TRUNC : O_APPEND));
+        store(a, std::string(random() % 10'000, 'x'),
+              O_CREAT | O_WRONLY | (random() % 2 == 0 ? O_TRUNC : O_APPEND));
         break;
     }
   }
@@ -85,7 +88,8 @@ TEST_F(ThreadsMemory, LeaveAWholeTree) { run_threads(); }
 
 TEST_F(ThreadsOverlay, LeaveAWholeTree) {
   for (const char* directory : {"/a", "/b", "/a/b", "/a/c"}) server.add(directory, S_IFDIR | 0755);
-  for (const char* file : {"/c", "/a/a", "/a/b/c", "/b/b"}) server.add(file, S_IFREG | 0644, std::string(9000, 'l'));
+  for (const char* file : {"/c", "/a/a", "/a/b/c", "/b/b"})
+    server.add(file, S_IFREG | 0644, std::string(9000, 'l'));
   start();
   run_threads();
 }
