@@ -70,12 +70,23 @@ bool end_all() {
   return is_alone() || reap([](const Reaped&) { return is_alone(); }, monotonic_ns() + kPatienceNs);
 }
 
-/// Looks for anything that the programs left behind. Returns whether all is well; else the first
-/// finding has been sent as the result.
-bool audit_is_clean() {
-  static Audit audit(memory());
+Audit audited() {
+  Audit audit(memory());
   audit.run();
   audit.check_empty();
+  return audit;
+}
+
+/// Looks for anything that the programs left behind. Returns whether all is well; else the findings
+/// have been sent, and the result. An audit wants the machine to stand still, and another CPU may yet
+/// be giving back the stack of a thread that ended: what is only late is gone at a further look, what
+/// is lost stays.
+bool audit_is_clean() {
+  constexpr std::uint64_t kBetweenLooksNs = 5'000'000;
+  for (unsigned looks_left = 20; looks_left != 0 && !audited().clean(); --looks_left) {
+    static_cast<void>(Sleeper().sleep(Interruptible::kNo, monotonic_ns() + kBetweenLooksNs));
+  }
+  const Audit audit = audited();
   log(LogLevel::kInfo, "audit: {} tables and {} leaves seen, {} findings", audit.tables_seen(),
       audit.leaves_seen(), audit.total());
   if (audit.clean()) return true;
