@@ -38,17 +38,20 @@ Result<void> change_mode(Dentry& dentry, std::uint32_t mode) {
   return dentry.inode()->set_attributes(change);
 }
 
-Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid, std::optional<std::uint32_t> gid) {
+Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid,
+                          std::optional<std::uint32_t> gid) {
   QUIRE_CHECK(check_writable_mount(dentry));
   QUIRE_TRY(const Attributes now, dentry.inode()->attributes());
   const Identity who = filesystem_identity();
   const bool is_owner = who.uid == now.uid;
   if (uid && !who.is_root() && !(is_owner && *uid == now.uid)) return fail(Errno::kPerm);
-  if (gid && !who.is_root() && !(is_owner && (*gid == now.gid || who.in_group(*gid)))) return fail(Errno::kPerm);
+  if (gid && !who.is_root() && !(is_owner && (*gid == now.gid || who.in_group(*gid))))
+    return fail(Errno::kPerm);
   AttributeChange change;
   change.uid = uid;
   change.gid = gid;
-  const std::uint32_t mode = dentry.is_directory() ? now.mode : mode_after_chown(now.mode, who, now.gid);
+  const std::uint32_t mode =
+      dentry.is_directory() ? now.mode : mode_after_chown(now.mode, who, now.gid);
   if (mode != now.mode) {
     // Even if neither id changes: then only the owner may.
     if (!acts_as_owner(now, who)) return fail(Errno::kPerm);

@@ -22,11 +22,13 @@ namespace {
 constexpr std::uint32_t kStickyForAll = 01777;
 
 RefPtr<OverlayFs>& root_overlay() {
-  static RefPtr<OverlayFs>& overlay = *new RefPtr<OverlayFs>;  // never destroyed, see dentry_cache()
+  static RefPtr<OverlayFs>& overlay =
+      *new RefPtr<OverlayFs>;  // never destroyed, see dentry_cache()
   return overlay;
 }
 
-std::unique_ptr<Mount> make_mount(RefPtr<FileSystem> fs, std::string_view source, MountAccess access) {
+std::unique_ptr<Mount> make_mount(RefPtr<FileSystem> fs, std::string_view source,
+                                  MountAccess access) {
   return std::make_unique<Mount>(std::move(fs), source, access);
 }
 
@@ -34,18 +36,21 @@ Result<void> mount_root() {
   NinePTransport* transport = nine_p_transport(launch().root);
   if (transport == nullptr) return fail(Errno::kNoDev);
   RefPtr<Inode> root;
-  const nine_p::Sharing sharing = launch().root_writable ? nine_p::Sharing::kShared : nine_p::Sharing::kStable;
+  const nine_p::Sharing sharing =
+      launch().root_writable ? nine_p::Sharing::kShared : nine_p::Sharing::kStable;
   QUIRE_TRY(RefPtr<FileSystem> fs, nine_p::FileSystem9p::mount(*transport, sharing, root));
   if (!launch().root_writable) {
     root_overlay() = make_overlay_fs();
     fs = root_overlay();
     root = make_overlay_root(root_overlay(), std::move(root));
   }
-  QUIRE_CHECK(mount_table().mount(nullptr, make_mount(std::move(fs), launch().root, MountAccess::kReadWrite), std::move(root)));
+  QUIRE_CHECK(mount_table().mount(
+      nullptr, make_mount(std::move(fs), launch().root, MountAccess::kReadWrite), std::move(root)));
   return {};
 }
 
-/// The directory `path`; in the overlay, directories on the way are made. Errors: ENOENT on a writable root, where they are not.
+/// The directory `path`; in the overlay, directories on the way are made. Errors: ENOENT on a
+/// writable root, where they are not.
 Result<RefPtr<Dentry>> directory_at(std::string_view path) {
   RefPtr<Dentry> at = mount_table().root();
   while (!path.empty()) {
@@ -68,10 +73,11 @@ Result<RefPtr<Dentry>> directory_at(std::string_view path) {
   return at;
 }
 
-Result<void> mount_at(std::string_view path, RefPtr<FileSystem> fs, std::string_view source, RefPtr<Inode> root,
-                      MountAccess access = MountAccess::kReadWrite) {
+Result<void> mount_at(std::string_view path, RefPtr<FileSystem> fs, std::string_view source,
+                      RefPtr<Inode> root, MountAccess access = MountAccess::kReadWrite) {
   QUIRE_TRY(RefPtr<Dentry> where, directory_at(path));
-  QUIRE_CHECK(mount_table().mount(std::move(where), make_mount(std::move(fs), source, access), std::move(root)));
+  QUIRE_CHECK(mount_table().mount(std::move(where), make_mount(std::move(fs), source, access),
+                                  std::move(root)));
   return {};
 }
 
@@ -86,21 +92,25 @@ struct DeviceNode {
   std::uint32_t major, minor, permissions;
 };
 constexpr DeviceNode kDevices[] = {
-    {"null", 1, 3, 0666},   {"zero", 1, 5, 0666},    {"full", 1, 7, 0666}, {"random", 1, 8, 0666},
-    {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666}, {"console", 5, 1, 0620},
+    {"null", 1, 3, 0666},    {"zero", 1, 5, 0666}, {"full", 1, 7, 0666},    {"random", 1, 8, 0666},
+    {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},  {"console", 5, 1, 0620},
 };
 struct DeviceLink {
   std::string_view name, target;
 };
 constexpr DeviceLink kDeviceLinks[] = {
-    {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+    {"fd", "/proc/self/fd"},
+    {"stdin", "/proc/self/fd/0"},
+    {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"},
 };
 
 Result<void> mount_devices() {
   const RefPtr<MemoryFs> fs = make_memory_fs("devtmpfs");
   const RefPtr<Inode> root = make_memory_root(fs, 0755);
   for (const DeviceNode& device : kDevices) {
-    QUIRE_TRY(const RefPtr<Inode> node, root->create(device.name, S_IFCHR | device.permissions, device_number(device.major, device.minor)));
+    QUIRE_TRY(const RefPtr<Inode> node, root->create(device.name, S_IFCHR | device.permissions,
+                                                     device_number(device.major, device.minor)));
     if (device.name != "console") continue;
     // The caller's terminal belongs to the caller.
     AttributeChange owner;
@@ -120,7 +130,8 @@ Result<void> mount_shares() {
     NinePTransport* transport = nine_p_transport(share.tag);
     if (transport == nullptr) return fail(Errno::kNoDev);
     RefPtr<Inode> root;
-    QUIRE_TRY(RefPtr<FileSystem> fs, nine_p::FileSystem9p::mount(*transport, nine_p::Sharing::kShared, root));
+    QUIRE_TRY(RefPtr<FileSystem> fs,
+              nine_p::FileSystem9p::mount(*transport, nine_p::Sharing::kShared, root));
     QUIRE_CHECK(mount_at(share.path, std::move(fs), share.tag, std::move(root)));
   }
   return {};
@@ -132,7 +143,9 @@ Result<void> mount_everything() {
   QUIRE_CHECK(mount_root());
   QUIRE_CHECK(mount_memory("/tmp", "tmpfs", kStickyForAll));
   QUIRE_CHECK(mount_devices());
-  QUIRE_CHECK(mount_at("/proc", make_ref<PseudoFileSystem>("proc", static_cast<std::uint64_t>(PROC_SUPER_MAGIC)), "proc", procfs_root()));
+  QUIRE_CHECK(mount_at(
+      "/proc", make_ref<PseudoFileSystem>("proc", static_cast<std::uint64_t>(PROC_SUPER_MAGIC)),
+      "proc", procfs_root()));
   // The host's is not about this machine; an empty one makes programs ask /proc instead.
   QUIRE_CHECK(mount_memory("/sys", "tmpfs", 0555, MountAccess::kReadOnly));
   QUIRE_CHECK(mount_shares());
@@ -164,7 +177,9 @@ Result<void> open_standard_files(FdTable& table) {
   return {};
 }
 
-unsigned overlay_files_written() { return root_overlay() ? root_overlay()->files_written.load() : 0; }
+unsigned overlay_files_written() {
+  return root_overlay() ? root_overlay()->files_written.load() : 0;
+}
 
 void drop_file_systems() {
   nine_p::Client::stop_clunking();

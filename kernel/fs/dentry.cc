@@ -39,7 +39,8 @@ class DentryCache::Releases {
 };
 
 DentryCache& dentry_cache() {
-  static DentryCache& cache = *new DentryCache;  // never destroyed: no exit-time destructors in the kernel
+  static DentryCache& cache =
+      *new DentryCache;  // never destroyed: no exit-time destructors in the kernel
   return cache;
 }
 
@@ -55,7 +56,8 @@ void DentryCache::insert_locked(Dentry& dentry) {
 void DentryCache::erase_locked(Dentry& dentry, Releases& releases) {
   if (!dentry.is_cached_) return;
   dentry.is_cached_ = false;
-  if (dentry.parent_) dentry.parent_->children_.erase(dentry.parent_->children_.iterator_to(dentry));
+  if (dentry.parent_)
+    dentry.parent_->children_.erase(dentry.parent_->children_.iterator_to(dentry));
   eviction_.erase(eviction_.iterator_to(dentry));
   --count_;
   releases.take(dentry);
@@ -70,6 +72,7 @@ RefPtr<Dentry> DentryCache::find(Dentry& parent, std::string_view name) {
 }
 
 RefPtr<Dentry> DentryCache::add(RefPtr<Dentry> dentry) {
+  bool is_full = false;
   {
     Releases releases;
     Guard guard(lock_);
@@ -79,8 +82,9 @@ RefPtr<Dentry> DentryCache::add(RefPtr<Dentry> dentry) {
       erase_locked(*it, releases);
     }
     insert_locked(*dentry);
+    is_full = count_ > kCapacity;
   }
-  if (count_ > kCapacity) evict();
+  if (is_full) evict();
   return dentry;
 }
 
@@ -144,7 +148,8 @@ std::size_t DentryCache::evict_some_locked(Releases& releases, std::size_t looks
 }
 
 void DentryCache::evict() {
-  // A few looks for each name that is added: everything may be in use, and a long search under the lock is worse than a cache too large.
+  // A few looks for each name that is added: everything may be in use, and a long search under the
+  // lock is worse than a cache too large.
   constexpr std::size_t kLooks = 8;
   Releases releases;
   Guard guard(lock_);
@@ -165,7 +170,8 @@ void DentryCache::clear() {
     Releases releases;
     Guard guard(lock_);
     if (eviction_.empty()) return;
-    for (std::size_t i = 0; i < Releases::kCapacity && !eviction_.empty(); ++i) erase_locked(eviction_.front(), releases);
+    for (std::size_t i = 0; i < Releases::kCapacity && !eviction_.empty(); ++i)
+      erase_locked(eviction_.front(), releases);
   }
 }
 

@@ -1,13 +1,16 @@
 // Names in the tree, and the cache of them.
 //
-// Life cycle: a Dentry is made by a lookup or a creation. While it is the current meaning of its name it is in the cache, which holds one
-// reference and lists it among its parent's children; unlink, rename over it, or eviction take it out. Whoever holds a reference (open
-// files, working directories, walks under way) keeps it and, through `parent`, everything above. A negative dentry says that there is no
-// such name. A dentry's inode never changes: creation replaces a negative dentry by a new one.
+// Life cycle: a Dentry is made by a lookup or a creation. While it is the current meaning of its
+// name it is in the cache, which holds one reference and lists it among its parent's children;
+// unlink, rename over it, or eviction take it out. Whoever holds a reference (open files, working
+// directories, walks under way) keeps it and, through `parent`, everything above. A negative dentry
+// says that there is no such name. A dentry's inode never changes: creation replaces a negative
+// dentry by a new one.
 //
-// Locks: one spin lock over parents, names, children and the eviction list of all dentries; held for searches only, never over a call of
-// an inode. A directory's own mutex (Inode::mutex) is what makes "look up, then add" one step; callers of add(), move() … hold it.
-// Dropping a reference may sleep (an inode's end may talk to a server), so it is never done under the spin lock.
+// Locks: one spin lock over parents, names, children and the eviction list of all dentries; held
+// for searches only, never over a call of an inode. A directory's own mutex (Inode::mutex) is what
+// makes "look up, then add" one step; callers of add(), move() … hold it. Dropping a reference may
+// sleep (an inode's end may talk to a server), so it is never done under the spin lock.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -24,7 +27,8 @@ class Mount;
 class Dentry final : public RefCounted {
  public:
   /// A name that is not (yet) in the cache. `type` is the S_IFMT bits, 0 for a negative dentry.
-  Dentry(std::string_view name, RefPtr<Dentry> parent, Mount* mount, RefPtr<Inode> inode, std::uint32_t type);
+  Dentry(std::string_view name, RefPtr<Dentry> parent, Mount* mount, RefPtr<Inode> inode,
+         std::uint32_t type);
 
   [[nodiscard]] const RefPtr<Inode>& inode() const { return inode_; }
   [[nodiscard]] bool is_negative() const { return !inode_; }
@@ -61,9 +65,10 @@ class Dentry final : public RefCounted {
   EvictionHook eviction_hook_;
 
  public:
-  using Children = boost::intrusive::set<
-      Dentry, boost::intrusive::member_hook<Dentry, ChildHook, &Dentry::child_hook_>,
-      boost::intrusive::key_of_value<ByName>>;
+  using Children =
+      boost::intrusive::set<Dentry,
+                            boost::intrusive::member_hook<Dentry, ChildHook, &Dentry::child_hook_>,
+                            boost::intrusive::key_of_value<ByName>>;
   using EvictionList = boost::intrusive::list<
       Dentry, boost::intrusive::member_hook<Dentry, EvictionHook, &Dentry::eviction_hook_>>;
 
@@ -79,9 +84,11 @@ class DentryCache {
 
   /// The cached meaning of `name`, perhaps negative, or null.
   RefPtr<Dentry> find(Dentry& parent, std::string_view name);
-  /// Makes `dentry` the meaning of its name in its parent and returns it; if a positive one is there already, returns that.
+  /// Makes `dentry` the meaning of its name in its parent and returns it; if a positive one is
+  /// there already, returns that.
   RefPtr<Dentry> add(RefPtr<Dentry> dentry);
-  /// Takes a name out: it is gone from the file system (unlink, rmdir) if `unlinked`, or only to be asked for again.
+  /// Takes a name out: it is gone from the file system (unlink, rmdir) if `unlinked`, or only to be
+  /// asked for again.
   enum class Why : std::uint8_t { kUnlinked, kStale };
   void remove(Dentry& dentry, Why why);
   /// `dentry` is now called `name` in `new_parent`; what had that name before is unlinked.
@@ -100,7 +107,8 @@ class DentryCache {
   bool is_unlinked(Dentry& dentry);
   /// Whether `above` is `dentry` or one of its parents.
   bool is_below(Dentry& dentry, Dentry& above);
-  /// The path from `root` (null: from the root of all). `reached` tells whether `root` is above; if not the path is from the root of all.
+  /// The path from `root` (null: from the root of all). `reached` tells whether `root` is above; if
+  /// not the path is from the root of all.
   std::string path(Dentry& dentry, Dentry* root, bool& reached);
   [[nodiscard]] std::size_t size() const { return count_; }
 
@@ -110,7 +118,8 @@ class DentryCache {
   void insert_locked(Dentry& dentry);
   void erase_locked(Dentry& dentry, Releases& releases);
   void evict();
-  /// Evicts what it can among the next `looks` candidates, as far as `releases` has room; returns how many went.
+  /// Evicts what it can among the next `looks` candidates, as far as `releases` has room; returns
+  /// how many went.
   std::size_t evict_some_locked(Releases& releases, std::size_t looks);
 
   SpinLock lock_;

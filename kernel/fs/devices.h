@@ -1,4 +1,5 @@
-// Character devices by number: /dev/null, zero, full, random, urandom (major 1), and what the terminals' area answers for (major 5).
+// Character devices by number: /dev/null, zero, full, random, urandom (major 1), and what the
+// terminals' area answers for (major 5).
 #pragma once
 
 #include <cstdint>
@@ -7,9 +8,11 @@
 
 namespace quire::kernel {
 
-/// A device number as st_rdev and mknod(2) have it. Linux v6.12 include/linux/kdev_t.h:new_encode_dev().
+/// A device number as st_rdev and mknod(2) have it. Linux v6.12
+/// include/linux/kdev_t.h:new_encode_dev().
 [[nodiscard]] constexpr std::uint64_t device_number(std::uint32_t major, std::uint32_t minor) {
-  return (minor & 0xffU) | (std::uint64_t{major & 0xfffU} << 8) | (std::uint64_t{minor & ~0xffU} << 12);
+  return (minor & 0xffU) | (std::uint64_t{major & 0xfffU} << 8) |
+         (std::uint64_t{minor & ~0xffU} << 12);
 }
 [[nodiscard]] constexpr std::uint32_t device_major(std::uint64_t number) {
   return static_cast<std::uint32_t>((number >> 8) & 0xfff);

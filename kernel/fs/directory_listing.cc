@@ -8,12 +8,17 @@ namespace quire::kernel {
 void DirectoryListing::append(const DirectoryEntry& entry) {
   const std::size_t needed = sizeof(Header) + entry.name.size();
   if (blocks_.empty() || blocks_.back().size - blocks_.back().used < needed) {
-    const std::size_t size = blocks_.empty() ? kFirstBlock : std::min(blocks_.back().size * 4, kLargestBlock);
-    blocks_.push_back({.bytes = std::make_unique_for_overwrite<std::byte[]>(size), .used = 0, .size = size, .first = size_});
+    const std::size_t size =
+        blocks_.empty() ? kFirstBlock : std::min(blocks_.back().size * 4, kLargestBlock);
+    blocks_.push_back({.bytes = std::make_unique_for_overwrite<std::byte[]>(size),
+                       .used = 0,
+                       .size = size,
+                       .first = size_});
   }
   Block& block = blocks_.back();
-  const Header header{
-      .inode = entry.inode, .name_length = static_cast<std::uint16_t>(entry.name.size()), .type = entry.type};
+  const Header header{.inode = entry.inode,
+                      .name_length = static_cast<std::uint16_t>(entry.name.size()),
+                      .type = entry.type};
   std::memcpy(block.bytes.get() + block.used, &header, sizeof header);
   std::memcpy(block.bytes.get() + block.used + sizeof header, entry.name.data(), entry.name.size());
   block.used += needed;
@@ -38,7 +43,8 @@ bool DirectoryListing::next(Cursor& cursor, DirectoryEntry& entry) const {
 }
 
 void DirectoryListing::read(Cursor& cursor, std::uint64_t& offset,
-                            bool (*sink)(void*, const DirectoryEntry&, std::uint64_t), void* context) const {
+                            bool (*sink)(void*, const DirectoryEntry&, std::uint64_t),
+                            void* context) const {
   if (cursor.position > offset) cursor = {};
   // Whole blocks are skipped, then entries.
   while (cursor.block + 1 < blocks_.size() && blocks_[cursor.block + 1].first <= offset) {

@@ -1,8 +1,9 @@
 // A directory's entries as they were at one time, packed.
 //
-// Life cycle: filled by append(), from then on read by position, by any number of readers with a cursor each. Kept in blocks that grow from
-// small to a few pages, so that short listings are cheap and long ones need no large piece of the heap. Positions are ordinal numbers;
-// reading on from where a cursor stands costs nothing, going back a search from the block's start.
+// Life cycle: filled by append(), from then on read by position, by any number of readers with a
+// cursor each. Kept in blocks that grow from small to a few pages, so that short listings are cheap
+// and long ones need no large piece of the heap. Positions are ordinal numbers; reading on from
+// where a cursor stands costs nothing, going back a search from the block's start.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@ class DirectoryListing : public RefCounted {
   /// The entry at the cursor, which moves past it. False at the end.
   bool next(Cursor& cursor, DirectoryEntry& entry) const;
   /// Hands the entries from `offset` on to the sink, as File::read_directory().
-  void read(Cursor& cursor, std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t), void* context) const;
+  void read(Cursor& cursor, std::uint64_t& offset,
+            bool (*sink)(void*, const DirectoryEntry&, std::uint64_t), void* context) const;
 
  private:
   static constexpr std::size_t kFirstBlock = 512, kLargestBlock = 8192;

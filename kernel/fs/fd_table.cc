@@ -7,7 +7,8 @@
 namespace quire::kernel {
 namespace {
 
-/// The table's chunk list stays a small block of the heap. Linux's own ceiling is /proc/sys/fs/nr_open, 2^20.
+/// The table's chunk list stays a small block of the heap. Linux's own ceiling is
+/// /proc/sys/fs/nr_open, 2^20.
 constexpr std::uint64_t kMaxDescriptors = 65536;
 
 }  // namespace
@@ -107,7 +108,8 @@ Result<int> FdTable::dup_to(int from, int to, bool close_on_exec) {
     Guard guard(mutex_);
     const Slot* source = slot_locked(from);
     if (source == nullptr || !source->file) return fail(Errno::kBadF);
-    if (to < 0 || static_cast<std::uint64_t>(to) >= std::min(limit, kMaxDescriptors)) return fail(Errno::kBadF);
+    if (to < 0 || static_cast<std::uint64_t>(to) >= std::min(limit, kMaxDescriptors))
+      return fail(Errno::kBadF);
     RefPtr<File> file = source->file;
     Slot* target = make_slot_locked(to);
     // An open(2) that has reserved the slot but not filled it: Linux v6.12 fs/file.c:do_dup2().

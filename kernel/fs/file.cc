@@ -36,7 +36,8 @@ Result<std::int64_t> File::seek(std::int64_t offset, int whence) {
         base = size;
         break;
       }
-      // All of a file counts as data, as Linux has it for file systems that do not know better (fs/read_write.c:generic_file_llseek()).
+      // All of a file counts as data, as Linux has it for file systems that do not know better
+      // (fs/read_write.c:generic_file_llseek()).
       if (offset < 0 || offset >= size) return fail(Errno::kNxIo);
       if (whence == SEEK_HOLE) offset = size;
       break;
@@ -61,11 +62,14 @@ PollMask File::poll(Sleeper*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNOR
 
 Result<void> File::truncate(std::uint64_t) { return fail(Errno::kInval); }
 
-Result<void> File::allocate(std::uint32_t, std::uint64_t, std::uint64_t) { return fail(Errno::kOpNotSupp); }
+Result<void> File::allocate(std::uint32_t, std::uint64_t, std::uint64_t) {
+  return fail(Errno::kOpNotSupp);
+}
 
 Result<void> File::sync() { return {}; }
 
-Result<void> File::read_directory(std::uint64_t&, bool (*)(void*, const DirectoryEntry&, std::uint64_t), void*) {
+Result<void> File::read_directory(std::uint64_t&,
+                                  bool (*)(void*, const DirectoryEntry&, std::uint64_t), void*) {
   return fail(Errno::kNotDir);
 }
 
@@ -84,9 +88,13 @@ Result<std::string> Inode::read_link() { return fail(Errno::kInval); }
 
 Result<RefPtr<Inode>> Inode::lookup(std::string_view) { return fail(Errno::kNotDir); }
 
-Result<RefPtr<Inode>> Inode::create(std::string_view, std::uint32_t, std::uint64_t) { return fail(Errno::kRoFs); }
+Result<RefPtr<Inode>> Inode::create(std::string_view, std::uint32_t, std::uint64_t) {
+  return fail(Errno::kRoFs);
+}
 
-Result<RefPtr<Inode>> Inode::symlink(std::string_view, std::string_view) { return fail(Errno::kRoFs); }
+Result<RefPtr<Inode>> Inode::symlink(std::string_view, std::string_view) {
+  return fail(Errno::kRoFs);
+}
 
 Result<void> Inode::link(std::string_view, Inode&) { return fail(Errno::kRoFs); }
 
@@ -94,7 +102,9 @@ Result<void> Inode::unlink(std::string_view) { return fail(Errno::kRoFs); }
 
 Result<void> Inode::rmdir(std::string_view) { return fail(Errno::kRoFs); }
 
-Result<void> Inode::rename(std::string_view, Inode&, std::string_view, std::uint32_t) { return fail(Errno::kRoFs); }
+Result<void> Inode::rename(std::string_view, Inode&, std::string_view, std::uint32_t) {
+  return fail(Errno::kRoFs);
+}
 
 Result<std::uint32_t> Inode::type() {
   QUIRE_TRY(const Attributes now, attributes());
@@ -105,7 +115,8 @@ RefPtr<File> Inode::already_open() { return nullptr; }
 
 Result<RefPtr<Dentry>> Inode::follow_link() { return RefPtr<Dentry>(); }
 
-Result<void> Inode::lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found) {
+Result<void> Inode::lookup_ahead(std::span<const std::string_view> names,
+                                 std::vector<RefPtr<Inode>>& found) {
   QUIRE_TRY(RefPtr<Inode> first, lookup(names.front()));
   found.push_back(std::move(first));
   return {};

@@ -26,8 +26,12 @@ struct Lock {
   std::uint64_t first, last;  ///< bytes, inclusive
   Pid pid;
 
-  [[nodiscard]] bool is_about(const Inode* file, Family kind) const { return inode == file && family == kind; }
-  [[nodiscard]] bool overlaps(const Lock& other) const { return first <= other.last && other.first <= last; }
+  [[nodiscard]] bool is_about(const Inode* file, Family kind) const {
+    return inode == file && family == kind;
+  }
+  [[nodiscard]] bool overlaps(const Lock& other) const {
+    return first <= other.last && other.first <= last;
+  }
   [[nodiscard]] bool blocks(const Lock& wanted) const {
     return is_about(wanted.inode, wanted.family) && owner != wanted.owner && overlaps(wanted) &&
            (mode == Mode::kExclusive || wanted.mode == Mode::kExclusive);
@@ -42,7 +46,8 @@ struct Table {
   WaitQueue released;
 
   [[nodiscard]] const Lock* blocker_locked(const Lock& wanted) const {
-    const auto it = std::ranges::find_if(locks, [&wanted](const Lock& lock) { return lock.blocks(wanted); });
+    const auto it =
+        std::ranges::find_if(locks, [&wanted](const Lock& lock) { return lock.blocks(wanted); });
     return it == locks.end() ? nullptr : &*it;
   }
   /// Replaces what the owner has in the range by `lock` (nothing, for kNone).
@@ -59,7 +64,8 @@ Table& table() {
 void Table::apply_locked(const Lock& lock) {
   std::vector<Lock> parts;
   for (Lock& own : locks) {
-    if (!own.is_about(lock.inode, lock.family) || own.owner != lock.owner || !own.overlaps(lock)) continue;
+    if (!own.is_about(lock.inode, lock.family) || own.owner != lock.owner || !own.overlaps(lock))
+      continue;
     Lock before = own, after = own;
     if (own.first < lock.first) {
       before.last = lock.first - 1;
@@ -101,7 +107,8 @@ Result<void> acquire(const Lock& wanted, Blocking blocking) {
   };
   bool is_done = try_acquire();
   if (!is_done && blocking == Blocking::kYes) {
-    if (wait_until(all.released, try_acquire, Interruptible::kYes) != WaitResult::kDone) return fail(kRestartSys);
+    if (wait_until(all.released, try_acquire, Interruptible::kYes) != WaitResult::kDone)
+      return fail(kRestartSys);
     is_done = true;
   }
   if (!is_done) return fail(Errno::kAgain);
@@ -112,7 +119,8 @@ Result<void> acquire(const Lock& wanted, Blocking blocking) {
 
 constexpr std::uint64_t kEnd = ~std::uint64_t{0} >> 1;
 
-/// The range of a struct flock. Linux v6.12 fs/locks.c:flock64_to_posix_lock(). Errors: EINVAL, EOVERFLOW.
+/// The range of a struct flock. Linux v6.12 fs/locks.c:flock64_to_posix_lock(). Errors: EINVAL,
+/// EOVERFLOW.
 Result<void> set_range(Lock& lock, File& file, const struct flock& from) {
   std::int64_t start = 0;
   switch (from.l_whence) {
@@ -132,7 +140,8 @@ Result<void> set_range(Lock& lock, File& file, const struct flock& from) {
       return fail(Errno::kInval);
   }
   std::int64_t end = 0;
-  if (__builtin_add_overflow(start, std::int64_t{from.l_start}, &start)) return fail(Errno::kOverflow);
+  if (__builtin_add_overflow(start, std::int64_t{from.l_start}, &start))
+    return fail(Errno::kOverflow);
   if (start < 0) return fail(Errno::kInval);
   if (__builtin_add_overflow(start, std::int64_t{from.l_len}, &end)) return fail(Errno::kOverflow);
   if (from.l_len < 0) std::swap(start, end);
@@ -166,7 +175,8 @@ Result<void> report_blocker(const Lock& wanted, struct flock& to) {
   to.l_type = blocker->mode == Mode::kExclusive ? F_WRLCK : F_RDLCK;
   to.l_whence = SEEK_SET;
   to.l_start = static_cast<__kernel_long_t>(blocker->first);
-  to.l_len = blocker->last == kEnd ? 0 : static_cast<__kernel_long_t>(blocker->last - blocker->first + 1);
+  to.l_len =
+      blocker->last == kEnd ? 0 : static_cast<__kernel_long_t>(blocker->last - blocker->first + 1);
   to.l_pid = blocker->pid;
   return {};
 }
@@ -175,7 +185,8 @@ Result<void> report_blocker(const Lock& wanted, struct flock& to) {
 
 Result<std::int64_t> posix_lock_call(File& file, std::uint32_t command, std::uint64_t argument) {
   QUIRE_TRY(struct flock request, get_user<struct flock>(argument));
-  const bool is_of_file = command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
+  const bool is_of_file =
+      command == F_OFD_GETLK || command == F_OFD_SETLK || command == F_OFD_SETLKW;
   if (!file.inode || (is_of_file && request.l_pid != 0)) return fail(Errno::kInval);
   QUIRE_TRY(const Mode mode, mode_of(request.l_type));
   Lock wanted{.inode = file.inode.get(),
@@ -223,7 +234,9 @@ Result<void> flock_file(File& file, std::uint32_t operation) {
 }
 
 void release_process_locks(const FdTable& closing, const File& file) {
-  table().release([&closing, &file](const Lock& lock) { return lock.owner == &closing && lock.inode == file.inode.get(); });
+  table().release([&closing, &file](const Lock& lock) {
+    return lock.owner == &closing && lock.inode == file.inode.get();
+  });
 }
 
 void release_file_locks(const File& file) {

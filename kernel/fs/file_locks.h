@@ -1,10 +1,10 @@
 // Advisory locks: flock(2), and fcntl(2)'s record locks of processes and of open files.
 //
-// Life cycle: a lock belongs to an owner: a descriptor table (record locks of a process: gone when the process closes any descriptor of
-// the file, as POSIX wants) or an open file (flock and open-file-description locks: gone with it). There are few, in one list.
-// Locks: one mutex over the list; whoever waits, waits on one queue and looks again when any lock goes.
-// Not there: mandatory locks, leases, and finding deadlocks (EDEADLK).
-// Linux v6.12 fs/locks.c.
+// Life cycle: a lock belongs to an owner: a descriptor table (record locks of a process: gone when
+// the process closes any descriptor of the file, as POSIX wants) or an open file (flock and
+// open-file-description locks: gone with it). There are few, in one list. Locks: one mutex over the
+// list; whoever waits, waits on one queue and looks again when any lock goes. Not there: mandatory
+// locks, leases, and finding deadlocks (EDEADLK). Linux v6.12 fs/locks.c.
 #pragma once
 
 #include <cstdint>

@@ -25,11 +25,13 @@ Result<RefPtr<Dentry>> make_dentry(Dentry& parent, std::string_view name, RefPtr
 }
 
 RefPtr<Dentry> absent(Dentry& parent, std::string_view name) {
-  RefPtr<Dentry> dentry = make_ref<Dentry>(name, RefPtr<Dentry>(&parent), parent.mount(), nullptr, 0U);
+  RefPtr<Dentry> dentry =
+      make_ref<Dentry>(name, RefPtr<Dentry>(&parent), parent.mount(), nullptr, 0U);
   return parent.inode()->caches_absence() ? dentry_cache().add(std::move(dentry)) : dentry;
 }
 
-/// Hangs what was found below `top` under it. `top` is not in the cache yet, so nobody can have changed anything there.
+/// Hangs what was found below `top` under it. `top` is not in the cache yet, so nobody can have
+/// changed anything there.
 Result<void> add_below(RefPtr<Dentry> top, std::span<const std::string_view> names,
                        std::span<RefPtr<Inode>> inodes) {
   for (std::size_t i = 0; i < inodes.size() && top->is_directory(); ++i) {

@@ -9,7 +9,8 @@ namespace {
 
 std::uint64_t next_anonymous_device() {
   static std::atomic<std::uint64_t> last{20};
-  return last.fetch_add(1) + 1;  // major 0: the minor number alone, as Linux's new_encode_dev() has it below 256
+  return last.fetch_add(1) +
+         1;  // major 0: the minor number alone, as Linux's new_encode_dev() has it below 256
 }
 
 }  // namespace
@@ -22,8 +23,8 @@ Result<RefPtr<Dentry>> MountTable::mount(RefPtr<Dentry> where, std::unique_ptr<M
   if (where && !where->is_directory()) return fail(Errno::kNotDir);
   DentryCache& cache = dentry_cache();
   const std::string name = where ? cache.name(*where) : std::string();
-  mount->root_ = make_ref<Dentry>(name, where ? cache.parent(*where) : nullptr, mount.get(), std::move(root),
-                                  static_cast<std::uint32_t>(S_IFDIR));
+  mount->root_ = make_ref<Dentry>(name, where ? cache.parent(*where) : nullptr, mount.get(),
+                                  std::move(root), static_cast<std::uint32_t>(S_IFDIR));
   if (where) {
     cache.cover(*where, mount->root_);
   } else {
@@ -44,7 +45,8 @@ void MountTable::drop() {
     mount->root_ = nullptr;
     mount->covered_ = nullptr;
   }
-  // A dentry that someone still holds keeps a pointer to its mount, which nobody follows after this.
+  // A dentry that someone still holds keeps a pointer to its mount, which nobody follows after
+  // this.
   dentry_cache().clear();
   mounts_.clear();
 }

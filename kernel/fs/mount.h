@@ -1,8 +1,9 @@
 // File systems and where they are mounted.
 //
-// Life cycle: mounts are made at boot by mount_everything() and stay until drop_file_systems(); nothing is mounted twice. A mount's root
-// dentry takes the place of the name it covers in the dentry cache, with the same name and parent, so that walks need not look for mounts.
-// Locks: the table changes only at boot and at the end, when one thread runs.
+// Life cycle: mounts are made at boot by mount_everything() and stay until drop_file_systems();
+// nothing is mounted twice. A mount's root dentry takes the place of the name it covers in the
+// dentry cache, with the same name and parent, so that walks need not look for mounts. Locks: the
+// table changes only at boot and at the end, when one thread runs.
 #pragma once
 
 #include <cstdint>
@@ -73,8 +74,10 @@ class Mount {
 /// All mounts, in the order they were made. There is one: mount_table().
 class MountTable {
  public:
-  /// Mounts a file system with this root directory at `where`, a directory; null: as the root of all.
-  Result<RefPtr<Dentry>> mount(RefPtr<Dentry> where, std::unique_ptr<Mount> mount, RefPtr<Inode> root);
+  /// Mounts a file system with this root directory at `where`, a directory; null: as the root of
+  /// all.
+  Result<RefPtr<Dentry>> mount(RefPtr<Dentry> where, std::unique_ptr<Mount> mount,
+                               RefPtr<Inode> root);
   [[nodiscard]] const std::vector<std::unique_ptr<Mount>>& mounts() const { return mounts_; }
   /// The root of all. Pre: something was mounted.
   [[nodiscard]] RefPtr<Dentry> root() const;

@@ -1,9 +1,11 @@
-// Making, removing and renaming names: what mkdir(2), unlink(2), rename(2) … do once their arguments are in the kernel.
+// Making, removing and renaming names: what mkdir(2), unlink(2), rename(2) … do once their
+// arguments are in the kernel.
 //
-// Paths are resolved from `dirfd` in the current task's context. Order of checks as Linux v6.12 fs/namei.c (filename_create(),
-// do_unlinkat(), do_rmdir(), do_renameat2()); permissions as may_create() and may_delete() there.
-// Locks: a directory's mutex over a change of its names; for two directories the upper one first, or by address; renames between
-// directories one at a time, so that no directory can become its own parent.
+// Paths are resolved from `dirfd` in the current task's context. Order of checks as Linux v6.12
+// fs/namei.c (filename_create(), do_unlinkat(), do_rmdir(), do_renameat2()); permissions as
+// may_create() and may_delete() there. Locks: a directory's mutex over a change of its names; for
+// two directories the upper one first, or by address; renames between directories one at a time, so
+// that no directory can become its own parent.
 #pragma once
 
 #include <cstdint>

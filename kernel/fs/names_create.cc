@@ -13,9 +13,9 @@ namespace {
 /// Whether "name/" may be made.
 enum class TrailingSlash : std::uint8_t { kAllowed, kRefused };
 
-/// Goes to the directory of a name that is to be made, sees that there is none, and calls make(directory, name), which
-/// returns what it now names.
-/// Before the permissions, check(directory) may have something to say.
+/// Goes to the directory of a name that is to be made, sees that there is none, and calls
+/// make(directory, name), which returns what it now names. Before the permissions, check(directory)
+/// may have something to say.
 template <typename Make, typename Check>
 Result<void> create_name(PathAt at, TrailingSlash slash, Make make, Check check) {
   Walker walker;
@@ -41,13 +41,14 @@ Result<void> create_name(PathAt at, TrailingSlash slash, Make make) {
   return create_name(at, slash, make, [](Dentry&) { return Result<void>(); });
 }
 
-/// Who does not own a file may link it only if it is a plain one they may write. Linux v6.12 fs/namei.c:may_linkat() with
-/// fs.protected_hardlinks = 1, as Debian sets it.
+/// Who does not own a file may link it only if it is a plain one they may write. Linux v6.12
+/// fs/namei.c:may_linkat() with fs.protected_hardlinks = 1, as Debian sets it.
 Result<void> may_link(Dentry& target, const Identity& who) {
   if (who.is_root()) return {};
   QUIRE_TRY(const Attributes file, target.inode()->attributes());
   constexpr std::uint32_t kGroupProgram = S_ISGID | S_IXGRP;
-  const bool is_plain = target.type() == S_IFREG && (file.mode & S_ISUID) == 0 && (file.mode & kGroupProgram) != kGroupProgram;
+  const bool is_plain = target.type() == S_IFREG && (file.mode & S_ISUID) == 0 &&
+                        (file.mode & kGroupProgram) != kGroupProgram;
   if (file.uid == who.uid || (is_plain && check_access(file, kMayRead | kMayWrite, who))) return {};
   return fail(Errno::kPerm);
 }
@@ -55,13 +56,15 @@ Result<void> may_link(Dentry& target, const Identity& who) {
 }  // namespace
 
 Result<void> make_node(PathAt at, std::uint32_t mode, std::uint64_t rdev) {
-  return create_name(at, TrailingSlash::kRefused, [mode, rdev](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
-    // Device files are root's to make, but for overlayfs' whiteouts. Linux v6.12 fs/namei.c:vfs_mknod().
-    const std::uint32_t type = mode & S_IFMT;
-    const bool is_device = type == S_IFBLK || (type == S_IFCHR && rdev != 0);
-    if (is_device && !filesystem_identity().is_root()) return fail(Errno::kPerm);
-    return parent.inode()->create(name, mode, rdev);
-  });
+  return create_name(at, TrailingSlash::kRefused,
+                     [mode, rdev](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
+                       // Device files are root's to make, but for overlayfs' whiteouts. Linux v6.12
+                       // fs/namei.c:vfs_mknod().
+                       const std::uint32_t type = mode & S_IFMT;
+                       const bool is_device = type == S_IFBLK || (type == S_IFCHR && rdev != 0);
+                       if (is_device && !filesystem_identity().is_root()) return fail(Errno::kPerm);
+                       return parent.inode()->create(name, mode, rdev);
+                     });
 }
 
 Result<void> make_directory(PathAt at, std::uint32_t mode) {
@@ -77,7 +80,8 @@ Result<void> make_symlink(std::string_view target, PathAt at) {
 }
 
 Result<void> make_link(PathAt from, PathAt to, std::uint32_t at_flags) {
-  QUIRE_TRY(const RefPtr<Dentry> target, resolve_at(from.dirfd, from.path, at_flags, FinalLink::kKeep));
+  QUIRE_TRY(const RefPtr<Dentry> target,
+            resolve_at(from.dirfd, from.path, at_flags, FinalLink::kKeep));
   const auto check = [&target](Dentry& parent) -> Result<void> {
     if (parent.mount() != target->mount()) return fail(Errno::kXDev);
     return may_link(*target, filesystem_identity());

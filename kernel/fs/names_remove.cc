@@ -12,7 +12,8 @@
 namespace quire::kernel {
 namespace {
 
-/// In a sticky directory only the owner of the file or of the directory removes. Linux v6.12 fs/namei.c:__check_sticky().
+/// In a sticky directory only the owner of the file or of the directory removes. Linux v6.12
+/// fs/namei.c:__check_sticky().
 Result<void> check_sticky(Dentry& parent, Dentry& victim, const Identity& who) {
   if (who.is_root()) return {};
   QUIRE_TRY(const Attributes directory, parent.inode()->attributes());
@@ -34,7 +35,9 @@ Result<void> may_delete(Dentry& parent, Dentry& victim, Kind wanted, const Ident
   return {};
 }
 
-Kind kind_of(const Dentry& dentry) { return dentry.is_directory() ? Kind::kDirectory : Kind::kOther; }
+Kind kind_of(const Dentry& dentry) {
+  return dentry.is_directory() ? Kind::kDirectory : Kind::kOther;
+}
 
 /// A walk to the directory of a name.
 struct Place {
@@ -58,7 +61,8 @@ class TwoDirectories {
       rename_lock_.emplace(between_directories);
       DentryCache& cache = dentry_cache();
       // The upper one first; those that are not above each other by address.
-      if (cache.is_below(a, b) || (!cache.is_below(b, a) && std::less<Dentry*>()(&b, &a))) std::swap(upper_, lower_);
+      if (cache.is_below(a, b) || (!cache.is_below(b, a) && std::less<Dentry*>()(&b, &a)))
+        std::swap(upper_, lower_);
     }
     upper_->inode()->mutex.lock();
     if (lower_ != nullptr) lower_->inode()->mutex.lock();
@@ -115,7 +119,8 @@ Result<void> check_permissions(const Rename& r) {
   if (r.target->is_negative()) {
     QUIRE_CHECK(check_access(r.to.directory(), r.to.parent().type(), kMayWrite | kMayExecute, who));
   } else {
-    QUIRE_CHECK(may_delete(r.to.parent(), *r.target, r.exchanges() ? kind_of(*r.target) : kind_of(*r.source), who));
+    QUIRE_CHECK(may_delete(r.to.parent(), *r.target,
+                           r.exchanges() ? kind_of(*r.target) : kind_of(*r.source), who));
   }
   if (&r.from.directory() == &r.to.directory()) return {};
   QUIRE_CHECK(check_reparenting(*r.source, who));
@@ -128,8 +133,10 @@ Result<void> do_rename(const Rename& r) {
   if (replaces) QUIRE_CHECK(r.target->inode()->before_rename());
   // A directory that is replaced must not get new names meanwhile.
   std::optional<Guard<Mutex>> replaced;
-  if (replaces && r.target->is_directory() && !r.exchanges()) replaced.emplace(r.target->inode()->mutex);
-  QUIRE_CHECK(r.from.directory().rename(r.from.walker.last(), r.to.directory(), r.to.walker.last(), r.flags));
+  if (replaces && r.target->is_directory() && !r.exchanges())
+    replaced.emplace(r.target->inode()->mutex);
+  QUIRE_CHECK(r.from.directory().rename(r.from.walker.last(), r.to.directory(), r.to.walker.last(),
+                                        r.flags));
   if (r.exchanges()) {
     dentry_cache().exchange(*r.source, *r.target);
   } else {
@@ -147,7 +154,8 @@ Result<void> unlink_name(PathAt at) {
   Guard guard(place.directory().mutex);
   QUIRE_TRY(const RefPtr<Dentry> victim, lookup_locked(place.parent(), place.walker.last()));
   if (victim->is_negative()) return fail(Errno::kNoEnt);
-  if (place.walker.has_trailing_slash()) return fail(victim->is_directory() ? Errno::kIsDir : Errno::kNotDir);
+  if (place.walker.has_trailing_slash())
+    return fail(victim->is_directory() ? Errno::kIsDir : Errno::kNotDir);
   if (place.parent().mount()->is_read_only()) return fail(Errno::kRoFs);
   QUIRE_CHECK(may_delete(place.parent(), *victim, Kind::kOther, place.walker.who()));
   QUIRE_CHECK(victim->inode()->before_rename());
@@ -191,13 +199,18 @@ Result<void> rename_name(PathAt from_path, PathAt to_path, std::uint32_t flags) 
   QUIRE_CHECK(to.find(to_path));
   if (from.parent().mount() != to.parent().mount()) return fail(Errno::kXDev);
   if (from.walker.last_kind() != LastName::kNormal) return fail(Errno::kBusy);
-  if (to.walker.last_kind() != LastName::kNormal) return fail((flags & RENAME_NOREPLACE) != 0 ? Errno::kExist : Errno::kBusy);
+  if (to.walker.last_kind() != LastName::kNormal)
+    return fail((flags & RENAME_NOREPLACE) != 0 ? Errno::kExist : Errno::kBusy);
   if (from.parent().mount()->is_read_only()) return fail(Errno::kRoFs);
   TwoDirectories locked(from.parent(), to.parent());
   QUIRE_TRY(RefPtr<Dentry> source, lookup_locked(from.parent(), from.walker.last()));
   if (source->is_negative()) return fail(Errno::kNoEnt);
   QUIRE_TRY(RefPtr<Dentry> target, lookup_locked(to.parent(), to.walker.last()));
-  const Rename rename{.from = from, .to = to, .source = std::move(source), .target = std::move(target), .flags = flags};
+  const Rename rename{.from = from,
+                      .to = to,
+                      .source = std::move(source),
+                      .target = std::move(target),
+                      .flags = flags};
   QUIRE_CHECK(check_names(rename));
   // Two names of one file: nothing to do, says POSIX.
   if (!rename.target->is_negative() && rename.source->inode() == rename.target->inode()) return {};

@@ -14,12 +14,11 @@
 namespace quire::kernel {
 namespace {
 
-/// Flags that matter only to open itself and are not reported by F_GETFL. Linux v6.12 fs/open.c:do_dentry_open().
+/// Flags that matter only to open itself and are not reported by F_GETFL. Linux v6.12
+/// fs/open.c:do_dentry_open().
 constexpr std::uint32_t kOpenOnlyFlags = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
 
-bool has(std::uint32_t flags, int flag) {
-  return (flags & static_cast<std::uint32_t>(flag)) != 0;
-}
+bool has(std::uint32_t flags, int flag) { return (flags & static_cast<std::uint32_t>(flag)) != 0; }
 
 std::uint32_t access_wanted(std::uint32_t flags) {
   std::uint32_t wanted = 0;
@@ -43,7 +42,8 @@ Result<void> may_open(Dentry& dentry, std::uint32_t flags, const Identity& who) 
   if (dentry.is_symlink()) return fail(Errno::kLoop);
   if (dentry.is_directory() && (wanted & kMayWrite) != 0) return fail(Errno::kIsDir);
   const bool holds_data = dentry.is_directory() || dentry.type() == S_IFREG;
-  if ((wanted & kMayWrite) != 0 && holds_data && dentry.mount() != nullptr && dentry.mount()->is_read_only()) {
+  if ((wanted & kMayWrite) != 0 && holds_data && dentry.mount() != nullptr &&
+      dentry.mount()->is_read_only()) {
     return fail(Errno::kRoFs);
   }
   QUIRE_CHECK(check_access(*dentry.inode(), dentry.type(), wanted, who));
@@ -117,9 +117,9 @@ Result<RefPtr<Dentry>> find_or_create(Walker& walker, const OpenHow& how, bool& 
   }
 }
 
-/// O_CREAT of something that was there, in a sticky directory that others may write, and belongs to neither the directory's owner nor the
-/// caller. Regular files and fifos are let through, as with fs.protected_regular and fs.protected_fifos 0.
-/// Linux v6.12 fs/namei.c:may_create_in_sticky().
+/// O_CREAT of something that was there, in a sticky directory that others may write, and belongs to
+/// neither the directory's owner nor the caller. Regular files and fifos are let through, as with
+/// fs.protected_regular and fs.protected_fifos 0. Linux v6.12 fs/namei.c:may_create_in_sticky().
 Result<void> may_create_over(Dentry& directory, Dentry& existing, const Identity& who) {
   if (existing.type() == S_IFREG || existing.type() == S_IFIFO) return {};
   QUIRE_TRY(const Attributes above, directory.inode()->attributes());
@@ -149,12 +149,19 @@ Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t 
   if (RefPtr<File> file = dentry->inode()->already_open()) return file;
   QUIRE_TRY(RefPtr<File> file, open_inode(*dentry, flags));
   file->flags = flags & ~kOpenOnlyFlags;
-  if (!file->inode) file->inode = dentry->inode();
-  if (!file->dentry) file->dentry = dentry;
+  // What was opened by a name is that file, also where a pipe or a device does the work. Without a
+  // name it stays without.
+  if (dentry->mount() != nullptr) {
+    file->inode = dentry->inode();
+    file->dentry = dentry;
+  } else if (!file->inode) {
+    file->inode = dentry->inode();
+  }
   return file;
 }
 
-Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags, const Identity& who) {
+Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags,
+                                 const Identity& who) {
   if (has(flags, O_PATH)) return open_path_only(dentry, flags);
   QUIRE_CHECK(may_open(*dentry, flags, who));
   return open_unchecked(dentry, flags);
@@ -166,7 +173,8 @@ Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& ho
     flags &= static_cast<std::uint32_t>(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   } else if ((flags & static_cast<std::uint32_t>(__O_TMPFILE)) != 0) {
     // Programs fall back to a name of their own; Linux answers so for file systems without it.
-    return fail(has(flags, O_CREAT) || !has(flags, O_DIRECTORY) ? Errno::kInval : Errno::kOpNotSupp);
+    return fail(has(flags, O_CREAT) || !has(flags, O_DIRECTORY) ? Errno::kInval
+                                                                : Errno::kOpNotSupp);
   }
   if (has(flags, O_CREAT) && has(flags, O_DIRECTORY)) return fail(Errno::kInval);
 
@@ -174,8 +182,9 @@ Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& ho
   QUIRE_CHECK(walker.restrict_to(how.resolve));
   QUIRE_CHECK(walker.begin(dirfd, path));
   bool created = false;
-  QUIRE_TRY(const RefPtr<Dentry> dentry,
-            find_or_create(walker, {.flags = flags, .mode = how.mode, .resolve = how.resolve}, created));
+  QUIRE_TRY(
+      const RefPtr<Dentry> dentry,
+      find_or_create(walker, {.flags = flags, .mode = how.mode, .resolve = how.resolve}, created));
   if (has(flags, O_CREAT) && !created) {
     if (dentry->is_directory()) return fail(Errno::kIsDir);
     QUIRE_CHECK(may_create_over(walker.at(), *dentry, walker.who()));

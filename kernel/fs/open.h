@@ -1,6 +1,7 @@
 // open(2): from a path to an open file.
 //
-// Order of checks as Linux v6.12 fs/open.c:build_open_flags(), fs/namei.c:path_openat(), do_open(), may_open().
+// Order of checks as Linux v6.12 fs/open.c:build_open_flags(), fs/namei.c:path_openat(), do_open(),
+// may_open().
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct OpenHow {
 /// Errors: as man7 open(2).
 Result<RefPtr<File>> open_at(int dirfd, std::string_view path, const OpenHow& how);
 /// Opens what `dentry` names, with the permission checks. Does not create or truncate.
-Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags, const Identity& who);
+Result<RefPtr<File>> open_dentry(const RefPtr<Dentry>& dentry, std::uint32_t flags,
+                                 const Identity& who);
 /// The same once all checks are done.
 Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t flags);
 /// The current task's umask.

@@ -1,4 +1,5 @@
-// What open(2) with O_PATH gives: a descriptor that stands for a name and can do nothing with what is behind it.
+// What open(2) with O_PATH gives: a descriptor that stands for a name and can do nothing with what
+// is behind it.
 #pragma once
 
 #include "fs/vfs.h"

@@ -45,7 +45,8 @@ Result<void> check_access(const Attributes& attributes, std::uint32_t wanted, co
   return {};
 }
 
-Result<void> check_access(Inode& inode, std::uint32_t type, std::uint32_t wanted, const Identity& who) {
+Result<void> check_access(Inode& inode, std::uint32_t type, std::uint32_t wanted,
+                          const Identity& who) {
   if (who.is_root() && (type == S_IFDIR || (wanted & kMayExecute) == 0)) return {};
   QUIRE_TRY(const Attributes attributes, inode.attributes());
   return check_access(attributes, wanted, who);
@@ -61,7 +62,8 @@ Ownership ownership_for_new(const Attributes& parent, std::uint32_t mode, const 
   result.gid = parent.gid;
   if ((mode & S_IFMT) == S_IFDIR) {
     result.mode |= S_ISGID;
-  } else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !who.is_root() && !who.in_group(parent.gid)) {
+  } else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !who.is_root() &&
+             !who.in_group(parent.gid)) {
     result.mode &= ~static_cast<std::uint32_t>(S_ISGID);
   }
   return result;

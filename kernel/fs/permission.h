@@ -1,4 +1,5 @@
-// Who may do what to a file: Linux's discretionary access control, with root's CAP_DAC_OVERRIDE, CAP_FOWNER and CAP_CHOWN.
+// Who may do what to a file: Linux's discretionary access control, with root's CAP_DAC_OVERRIDE,
+// CAP_FOWNER and CAP_CHOWN.
 //
 // Capabilities of their own, ACLs and security modules are not there.
 #pragma once
@@ -31,11 +32,13 @@ void leave_boot_identity();
 /// Errors: EACCES. Linux v6.12 fs/namei.c:generic_permission().
 Result<void> check_access(const Attributes& attributes, std::uint32_t wanted, const Identity& who);
 /// As above for an inode of that type (S_IFMT bits); root on directories needs no attributes.
-Result<void> check_access(Inode& inode, std::uint32_t type, std::uint32_t wanted, const Identity& who);
-/// Whether `who` owns the file or may act as its owner. Linux v6.12 fs/inode.c:inode_owner_or_capable().
+Result<void> check_access(Inode& inode, std::uint32_t type, std::uint32_t wanted,
+                          const Identity& who);
+/// Whether `who` owns the file or may act as its owner. Linux v6.12
+/// fs/inode.c:inode_owner_or_capable().
 bool acts_as_owner(const Attributes& attributes, const Identity& who);
-/// The group and mode of something made in `parent`: a set-group-ID directory gives its group to what is made in it, and the bit to directories.
-/// Linux v6.12 fs/inode.c:inode_init_owner().
+/// The group and mode of something made in `parent`: a set-group-ID directory gives its group to
+/// what is made in it, and the bit to directories. Linux v6.12 fs/inode.c:inode_init_owner().
 struct Ownership {
   std::uint32_t uid, gid, mode;
 };

@@ -46,14 +46,16 @@ Result<void> Walker::restrict_to(std::uint64_t resolve) {
                                    RESOLVE_BENEATH | RESOLVE_IN_ROOT | RESOLVE_CACHED;
   constexpr std::uint64_t kScopes = RESOLVE_BENEATH | RESOLVE_IN_ROOT;
   if ((resolve & ~kKnown) != 0 || (resolve & kScopes) == kScopes) return fail(Errno::kInval);
-  if ((resolve & RESOLVE_CACHED) != 0) return fail(Errno::kAgain);  // "not known without I/O" is always a true answer
+  if ((resolve & RESOLVE_CACHED) != 0)
+    return fail(Errno::kAgain);  // "not known without I/O" is always a true answer
   resolve_ = resolve;
   return {};
 }
 
 Result<void> Walker::begin(int dirfd, std::string_view path) {
   if (path.empty()) return fail(Errno::kNoEnt);
-  const bool needs_start = path.front() != '/' || (resolve_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0;
+  const bool needs_start =
+      path.front() != '/' || (resolve_ & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) != 0;
   RefPtr<Dentry> root = current_root();
   RefPtr<Dentry> start = root;
   if (needs_start) {
@@ -74,7 +76,8 @@ Result<void> Walker::begin(RefPtr<Dentry> start, RefPtr<Dentry> root, std::strin
 
 Result<void> Walker::go_to_root() {
   if ((resolve_ & RESOLVE_BENEATH) != 0) return fail(Errno::kXDev);
-  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && at_->mount() != root_->mount()) return fail(Errno::kXDev);
+  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && at_->mount() != root_->mount())
+    return fail(Errno::kXDev);
   at_ = root_;
   return {};
 }
@@ -91,7 +94,8 @@ Result<RefPtr<Dentry>> Walker::up() {
   }
   RefPtr<Dentry> parent = dentry_cache().parent(*at_);
   if (!parent) return at_;
-  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && parent->mount() != at_->mount()) return fail(Errno::kXDev);
+  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && parent->mount() != at_->mount())
+    return fail(Errno::kXDev);
   return parent;
 }
 
@@ -114,7 +118,8 @@ Result<RefPtr<Dentry>> Walker::lookup_component() {
     next += name.size();
   }
   QUIRE_TRY(RefPtr<Dentry> child, lookup(*at_, std::span(names.data(), count)));
-  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && child->mount() != at_->mount()) return fail(Errno::kXDev);
+  if ((resolve_ & RESOLVE_NO_XDEV) != 0 && child->mount() != at_->mount())
+    return fail(Errno::kXDev);
   return child;
 }
 
@@ -211,7 +216,8 @@ Result<RefPtr<Dentry>> resolve_path(int dirfd, std::string_view path, FinalLink 
   return walker.resolve(final_link);
 }
 
-Result<RefPtr<Dentry>> resolve_at(int dirfd, std::string_view path, std::uint32_t at_flags, FinalLink links) {
+Result<RefPtr<Dentry>> resolve_at(int dirfd, std::string_view path, std::uint32_t at_flags,
+                                  FinalLink links) {
   if (path.empty() && (at_flags & AT_EMPTY_PATH) != 0) {
     if (dirfd == AT_FDCWD) return start_of(dirfd);
     QUIRE_TRY(const RefPtr<File> file, current_files().get(dirfd));

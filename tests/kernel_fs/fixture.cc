@@ -21,8 +21,9 @@ RefPtr<Dentry> mount_root(RefPtr<FileSystem> fs, RefPtr<Inode> root) {
 FileInfo info_of(const std::string& path, int flags) {
   struct stat result = {};
   FileInfo out;
-  out.error = static_cast<int>(-sys(__NR_newfstatat, static_cast<std::uint64_t>(AT_FDCWD), arg(path.c_str()), arg(&result),
-                                    static_cast<std::uint64_t>(flags)));
+  out.error =
+      static_cast<int>(-sys(__NR_newfstatat, static_cast<std::uint64_t>(AT_FDCWD),
+                            arg(path.c_str()), arg(&result), static_cast<std::uint64_t>(flags)));
   if (out.error != 0) return out;
   out.mode = result.st_mode;
   out.uid = result.st_uid;
@@ -36,7 +37,7 @@ FileInfo info_of(const std::string& path, int flags) {
 
 void expect_nothing_left() {
   EXPECT_EQ(dentry_cache().size(), 0U);
-  EXPECT_EQ(machine().pages, 0U);
+  EXPECT_EQ(pages_in_use(), 0);
 }
 
 }  // namespace
@@ -82,8 +83,8 @@ void NinePRoot::TearDown() {
 }
 
 int open_file(const std::string& path, int flags, int mode) {
-  return static_cast<int>(sys(__NR_openat, static_cast<std::uint64_t>(AT_FDCWD), arg(path.c_str()), static_cast<std::uint64_t>(flags),
-                              static_cast<std::uint64_t>(mode)));
+  return static_cast<int>(sys(__NR_openat, static_cast<std::uint64_t>(AT_FDCWD), arg(path.c_str()),
+                              static_cast<std::uint64_t>(flags), static_cast<std::uint64_t>(mode)));
 }
 
 int close_file(int fd) { return static_cast<int>(sys(__NR_close, static_cast<std::uint64_t>(fd))); }
@@ -96,7 +97,8 @@ std::string read_text(int fd) {
   std::string text;
   std::vector<char> buffer(100'000);
   for (;;) {
-    const std::int64_t n = sys(__NR_read, static_cast<std::uint64_t>(fd), arg(buffer.data()), buffer.size());
+    const std::int64_t n =
+        sys(__NR_read, static_cast<std::uint64_t>(fd), arg(buffer.data()), buffer.size());
     if (n < 0) return "error " + std::to_string(-n);
     if (n == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(n));
@@ -125,7 +127,8 @@ std::vector<std::string> list(const std::string& path) {
   if (fd < 0) return {"error " + std::to_string(-fd)};
   char buffer[512];
   for (;;) {
-    const std::int64_t n = sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
+    const std::int64_t n =
+        sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
     if (n < 0) names.push_back("error " + std::to_string(-n));
     if (n <= 0) break;
     for (std::int64_t at = 0; at < n;) {
@@ -144,11 +147,16 @@ std::vector<std::string> list(const std::string& path) {
 int make_directory(const std::string& path, int mode) {
   return static_cast<int>(sys(__NR_mkdir, arg(path.c_str()), static_cast<std::uint64_t>(mode)));
 }
-int unlink_file(const std::string& path) { return static_cast<int>(sys(__NR_unlink, arg(path.c_str()))); }
-int remove_directory(const std::string& path) { return static_cast<int>(sys(__NR_rmdir, arg(path.c_str()))); }
+int unlink_file(const std::string& path) {
+  return static_cast<int>(sys(__NR_unlink, arg(path.c_str())));
+}
+int remove_directory(const std::string& path) {
+  return static_cast<int>(sys(__NR_rmdir, arg(path.c_str())));
+}
 int rename_file(const std::string& from, const std::string& to, unsigned flags) {
   constexpr auto kCwd = static_cast<std::uint64_t>(AT_FDCWD);
-  return static_cast<int>(sys(__NR_renameat2, kCwd, arg(from.c_str()), kCwd, arg(to.c_str()), flags));
+  return static_cast<int>(
+      sys(__NR_renameat2, kCwd, arg(from.c_str()), kCwd, arg(to.c_str()), flags));
 }
 int link_file(const std::string& from, const std::string& to) {
   return static_cast<int>(sys(__NR_link, arg(from.c_str()), arg(to.c_str())));

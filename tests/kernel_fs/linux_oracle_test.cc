@@ -1,7 +1,9 @@
-// Linux as oracle: the same random calls on the host's file system and on ours give the same results, errors and trees.
+// Linux as oracle: the same random calls on the host's file system and on ours give the same
+// results, errors and trees.
 //
-// The host's side works in a directory of its own on a tmpfs (/dev/shm); ours on a memory root, and on an overlay whose lower part
-// already holds the tree that both start with. Paths never lead above the directory they start from.
+// The host's side works in a directory of its own on a tmpfs (/dev/shm); ours on a memory root, and
+// on an overlay whose lower part already holds the tree that both start with. Paths never lead
+// above the directory they start from.
 #include <asm/unistd.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,17 +29,21 @@ namespace {
 constexpr auto kCwd = static_cast<std::uint64_t>(AT_FDCWD);
 
 /// One of the two systems: makes calls and answers −errno for errors.
-using Caller = std::int64_t (*)(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e);
+using Caller = std::int64_t (*)(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                                std::uint64_t d, std::uint64_t e);
 
-std::int64_t call_host(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e) {
+std::int64_t call_host(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                       std::uint64_t d, std::uint64_t e) {
   const long result = ::syscall(number, a, b, c, d, e);
   return result < 0 ? -errno : result;
 }
-std::int64_t call_ours(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e) {
+std::int64_t call_ours(long number, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                       std::uint64_t d, std::uint64_t e) {
   return sys(static_cast<int>(number), a, b, c, d, e);
 }
 
-/// A call with its paths, made anew for each side. Results that differ for good reason (inode numbers, times) are not in `seen`.
+/// A call with its paths, made anew for each side. Results that differ for good reason (inode
+/// numbers, times) are not in `seen`.
 struct Operation {
   std::string text;
   std::function<std::string(Caller)> run;
@@ -54,18 +60,21 @@ std::string describe(const struct stat& s) {
 
 std::string stat_result(Caller call, const std::string& path, int flags) {
   struct stat s = {};
-  const std::int64_t result = call(__NR_newfstatat, kCwd, arg(path.c_str()), arg(&s), static_cast<std::uint64_t>(flags), 0);
+  const std::int64_t result =
+      call(__NR_newfstatat, kCwd, arg(path.c_str()), arg(&s), static_cast<std::uint64_t>(flags), 0);
   return result < 0 ? number(result) : describe(s);
 }
 
 std::string open_result(Caller call, const std::string& path, int flags, const std::string& text) {
-  const std::int64_t fd = call(__NR_openat, kCwd, arg(path.c_str()), static_cast<std::uint64_t>(flags), 0664, 0);
+  const std::int64_t fd =
+      call(__NR_openat, kCwd, arg(path.c_str()), static_cast<std::uint64_t>(flags), 0664, 0);
   if (fd < 0) return number(fd);
   const auto file = static_cast<std::uint64_t>(fd);
   std::string seen = "opened";
   char buffer[64];
   const std::int64_t read = call(__NR_read, file, arg(buffer), sizeof buffer, 0, 0);
-  seen += read < 0 ? " read " + number(read) : " read " + std::string(buffer, static_cast<std::size_t>(read));
+  seen += read < 0 ? " read " + number(read)
+                   : " read " + std::string(buffer, static_cast<std::size_t>(read));
   seen += " wrote " + number(call(__NR_write, file, arg(text.data()), text.size(), 0, 0));
   seen += " at " + number(call(__NR_lseek, file, 0, SEEK_CUR, 0, 0));
   struct stat s = {};
@@ -85,7 +94,8 @@ constexpr std::uint64_t kUser = 1000;
 
 /// Whether the host guards sticky directories as Quire does; Debian's own settings are stricter.
 bool guards_sticky_directories_alike() {
-  for (const auto& [name, wanted] : {std::pair{"symlinks", '0'}, {"hardlinks", '1'}, {"regular", '0'}, {"fifos", '0'}}) {
+  for (const auto& [name, wanted] :
+       {std::pair{"symlinks", '0'}, {"hardlinks", '1'}, {"regular", '0'}, {"fifos", '0'}}) {
     if (std::ifstream(std::string("/proc/sys/fs/protected_") + name).get() != wanted) return false;
   }
   return true;
@@ -100,25 +110,31 @@ class Generator {
     switch (pick(23)) {
       case 0:
       case 1: {
-        return {"mkdir " + a, [a](Caller call) { return number(call(__NR_mkdir, arg(a.c_str()), 0775, 0, 0, 0)); }};
+        return {"mkdir " + a, [a](Caller call) {
+                  return number(call(__NR_mkdir, arg(a.c_str()), 0775, 0, 0, 0));
+                }};
       }
       case 2:
-        return {"rmdir " + a, [a](Caller call) { return number(call(__NR_rmdir, arg(a.c_str()), 0, 0, 0, 0)); }};
+        return {"rmdir " + a,
+                [a](Caller call) { return number(call(__NR_rmdir, arg(a.c_str()), 0, 0, 0, 0)); }};
       case 3:
-        return {"unlink " + a, [a](Caller call) { return number(call(__NR_unlink, arg(a.c_str()), 0, 0, 0, 0)); }};
+        return {"unlink " + a,
+                [a](Caller call) { return number(call(__NR_unlink, arg(a.c_str()), 0, 0, 0, 0)); }};
       case 4:
       case 5:
       case 6: {
         const unsigned flags = pick(4) == 0 ? pick(4) : 0;
         return {"rename " + a + " " + b + " " + number(flags), [a, b, flags](Caller call) {
-                  return number(call(__NR_renameat2, kCwd, arg(a.c_str()), kCwd, arg(b.c_str()), flags));
+                  return number(
+                      call(__NR_renameat2, kCwd, arg(a.c_str()), kCwd, arg(b.c_str()), flags));
                 }};
       }
       case 7: {
         const unsigned flags = pick(2) == 0 ? AT_SYMLINK_FOLLOW : 0;
-        return {"link " + a + " " + b + " " + number(flags), [a, b, flags](Caller call) {
-                  return number(call(__NR_linkat, kCwd, arg(a.c_str()), kCwd, arg(b.c_str()), flags));
-                }};
+        return {
+            "link " + a + " " + b + " " + number(flags), [a, b, flags](Caller call) {
+              return number(call(__NR_linkat, kCwd, arg(a.c_str()), kCwd, arg(b.c_str()), flags));
+            }};
       }
       case 8:
       case 9: {
@@ -130,44 +146,61 @@ class Generator {
       case 10:
         return {"stat " + a, [a](Caller call) { return stat_result(call, a, 0); }};
       case 11:
-        return {"lstat " + a, [a](Caller call) { return stat_result(call, a, AT_SYMLINK_NOFOLLOW); }};
+        return {"lstat " + a,
+                [a](Caller call) { return stat_result(call, a, AT_SYMLINK_NOFOLLOW); }};
       case 12:
         return {"readlink " + a, [a](Caller call) { return readlink_result(call, a); }};
       case 13: {
         const std::uint64_t size = pick(3) * 40;
         return {"truncate " + a + " " + number(static_cast<std::int64_t>(size)),
-                [a, size](Caller call) { return number(call(__NR_truncate, arg(a.c_str()), size, 0, 0, 0)); }};
+                [a, size](Caller call) {
+                  return number(call(__NR_truncate, arg(a.c_str()), size, 0, 0, 0));
+                }};
       }
       case 14: {
-        constexpr std::uint64_t kModes[] = {0, 0300, 0500, 0555, 0644, 0666, 0700, 0755, 0777, 01777, 02775, 04755, 06666};
+        constexpr std::uint64_t kModes[] = {0,    0300, 0500,  0555,  0644,  0666, 0700,
+                                            0755, 0777, 01777, 02775, 04755, 06666};
         std::uint64_t mode = is_root_ ? kModes[4 + pick(9)] : kModes[pick(13)];
         if (mode == 01777 && !guards_alike_) mode = 0777;
         return {"chmod " + a + " " + number(static_cast<std::int64_t>(mode)),
-                [a, mode](Caller call) { return number(call(__NR_chmod, arg(a.c_str()), mode, 0, 0, 0)); }};
+                [a, mode](Caller call) {
+                  return number(call(__NR_chmod, arg(a.c_str()), mode, 0, 0, 0));
+                }};
       }
       case 15: {
         const std::uint64_t mode = pick(9);
         return {"access " + a + " " + number(static_cast<std::int64_t>(mode)),
-                [a, mode](Caller call) { return number(call(__NR_access, arg(a.c_str()), mode, 0, 0, 0)); }};
+                [a, mode](Caller call) {
+                  return number(call(__NR_access, arg(a.c_str()), mode, 0, 0, 0));
+                }};
       }
       case 16: {
         constexpr std::uint64_t kIds[] = {0, kUser, ~std::uint64_t{0}};
-        const std::uint64_t uid = kIds[pick(3)], gid = kIds[pick(3)], flags = pick(2) == 0 ? AT_SYMLINK_NOFOLLOW : 0;
-        return {"chown " + a + " " + number(static_cast<std::int64_t>(uid)) + ":" + number(static_cast<std::int64_t>(gid)),
-                [a, uid, gid, flags](Caller call) { return number(call(__NR_fchownat, kCwd, arg(a.c_str()), uid, gid, flags)); }};
+        const std::uint64_t uid = kIds[pick(3)], gid = kIds[pick(3)],
+                            flags = pick(2) == 0 ? AT_SYMLINK_NOFOLLOW : 0;
+        return {"chown " + a + " " + number(static_cast<std::int64_t>(uid)) + ":" +
+                    number(static_cast<std::int64_t>(gid)),
+                [a, uid, gid, flags](Caller call) {
+                  return number(call(__NR_fchownat, kCwd, arg(a.c_str()), uid, gid, flags));
+                }};
       }
       case 17: {
-        constexpr std::uint64_t kTypes[] = {0, S_IFREG, S_IFIFO, S_IFSOCK, S_IFDIR, S_IFLNK, S_IFCHR};
+        constexpr std::uint64_t kTypes[] = {0,       S_IFREG, S_IFIFO, S_IFSOCK,
+                                            S_IFDIR, S_IFLNK, S_IFCHR};
         const std::uint64_t mode = kTypes[pick(is_root_ ? 6 : 7)] | 0666;
         return {"mknod " + a + " " + number(static_cast<std::int64_t>(mode)),
-                [a, mode](Caller call) { return number(call(__NR_mknod, arg(a.c_str()), mode, 0x103, 0, 0)); }};
+                [a, mode](Caller call) {
+                  return number(call(__NR_mknod, arg(a.c_str()), mode, 0x103, 0, 0));
+                }};
       }
       case 18: {
         const bool sets = pick(2) == 0;
-        return {"utimensat " + a, [a, sets](Caller call) {
-                  const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 2}, {.tv_sec = 3, .tv_nsec = 4}};
-                  return number(call(__NR_utimensat, kCwd, arg(a.c_str()), sets ? arg(times) : 0, 0, 0));
-                }};
+        return {
+            "utimensat " + a, [a, sets](Caller call) {
+              const timespec times[2] = {{.tv_sec = 1, .tv_nsec = 2}, {.tv_sec = 3, .tv_nsec = 4}};
+              return number(
+                  call(__NR_utimensat, kCwd, arg(a.c_str()), sets ? arg(times) : 0, 0, 0));
+            }};
       }
       default:
         return open(a);
@@ -179,14 +212,16 @@ class Generator {
 
   Operation open(const std::string& a) {
     int flags = static_cast<int>(pick(3));
-    for (const int flag : {O_CREAT, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_PATH}) {
+    for (const int flag :
+         {O_CREAT, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_DIRECTORY, O_NOFOLLOW, O_PATH}) {
       if (pick(4) == 0) flags |= flag;
     }
     // Linux changed its mind about this one between the versions a host may have.
     if ((flags & O_CREAT) != 0) flags &= ~O_DIRECTORY;
     flags |= O_NONBLOCK;  // fifos
     const std::string text(pick(30), static_cast<char>('a' + pick(26)));
-    return {"open " + a + " flags " + number(flags), [a, flags, text](Caller call) { return open_result(call, a, flags, text); }};
+    return {"open " + a + " flags " + number(flags),
+            [a, flags, text](Caller call) { return open_result(call, a, flags, text); }};
   }
 
   /// One to three names of a small set.
@@ -230,8 +265,10 @@ class Generator {
 
 /// Every name below `path`, with what lstat says, links' targets and files' contents.
 void write_tree(Caller call, const std::string& path, std::ostream& out) {
-  out << path << ": " << stat_result(call, path, AT_SYMLINK_NOFOLLOW) << ' ' << readlink_result(call, path) << '\n';
-  const std::int64_t fd = call(__NR_openat, kCwd, arg(path.c_str()), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, 0);
+  out << path << ": " << stat_result(call, path, AT_SYMLINK_NOFOLLOW) << ' '
+      << readlink_result(call, path) << '\n';
+  const std::int64_t fd =
+      call(__NR_openat, kCwd, arg(path.c_str()), O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, 0);
   if (fd < 0) return;
   const auto file = static_cast<std::uint64_t>(fd);
   std::vector<std::string> names;
@@ -239,7 +276,8 @@ void write_tree(Caller call, const std::string& path, std::ostream& out) {
   for (;;) {
     const std::int64_t n = call(__NR_getdents64, file, arg(buffer.data()), buffer.size(), 0, 0);
     if (n <= 0) break;
-    for (std::int64_t at = 0; at < n; at += *reinterpret_cast<std::uint16_t*>(buffer.data() + at + 16)) {
+    for (std::int64_t at = 0; at < n;
+         at += *reinterpret_cast<std::uint16_t*>(buffer.data() + at + 16)) {
       names.emplace_back(buffer.data() + at + 19);
     }
   }
@@ -298,8 +336,11 @@ void compare(unsigned seed, unsigned operations) {
     }
     if (!differs) continue;
     std::string context;
-    for (std::size_t k = history.size() > 40 ? history.size() - 40 : 0; k < history.size(); ++k) context += history[k] + "\n";
-    FAIL() << "seed " << seed << ", operation " << i << ": " << operation.text << ": " << what << "\n" << context;
+    for (std::size_t k = history.size() > 40 ? history.size() - 40 : 0; k < history.size(); ++k)
+      context += history[k] + "\n";
+    FAIL() << "seed " << seed << ", operation " << i << ": " << operation.text << ": " << what
+           << "\n"
+           << context;
   }
 }
 
@@ -332,7 +373,9 @@ TEST_F(OracleMemory, DoesWhatLinuxDoes) {
 class AsUser {
  public:
   AsUser() {
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(kUser, kUser, 0) != 0 || ::setresuid(kUser, kUser, 0) != 0) std::abort();
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(kUser, kUser, 0) != 0 ||
+        ::setresuid(kUser, kUser, 0) != 0)
+      std::abort();
     become_the_host_user();
   }
   ~AsUser() {
@@ -342,11 +385,15 @@ class AsUser {
 
 /// Something of root's for the user to run into, the same on both sides.
 void make_roots_things(Caller call) {
-  for (const auto& [name, mode] : {std::pair{"a", 0777U}, {"b", guards_sticky_directories_alike() ? 01777U : 0777U}, {"c", 0755U}, {"a/a", 02777U}}) {
+  for (const auto& [name, mode] : {std::pair{"a", 0777U},
+                                   {"b", guards_sticky_directories_alike() ? 01777U : 0777U},
+                                   {"c", 0755U},
+                                   {"a/a", 02777U}}) {
     call(__NR_mkdir, arg(name), 0, 0, 0, 0);
     call(__NR_chmod, arg(name), mode, 0, 0, 0);
   }
-  for (const auto& [name, mode] : {std::pair{"a/b", 0644U}, {"b/a", 0666U}, {"b/b", 04755U}, {"c/c", 0600U}}) {
+  for (const auto& [name, mode] :
+       {std::pair{"a/b", 0644U}, {"b/a", 0666U}, {"b/b", 04755U}, {"c/c", 0600U}}) {
     call(__NR_mknod, arg(name), S_IFREG, 0, 0, 0);
     call(__NR_chmod, arg(name), mode, 0, 0, 0);
   }
@@ -395,7 +442,8 @@ TEST_F(OracleOverlay, DoesWhatLinuxDoes) {
     server.find("/")->uid = ::geteuid();
     ::chmod(".", 0755);
     for (const char* directory : {"a", "b", "a/b", "a/c"}) populate(directory, S_IFDIR | 0755, "");
-    for (const char* file : {"c", "a/a", "a/b/c", "b/b"}) populate(file, S_IFREG | 0644, std::string("contents of ") + file);
+    for (const char* file : {"c", "a/a", "a/b/c", "b/b"})
+      populate(file, S_IFREG | 0644, std::string("contents of ") + file);
     populate("a/b/a", S_IFLNK | 0777, "c");
     populate("b/a", S_IFLNK | 0777, "c");
     start();

@@ -1,5 +1,5 @@
-#include "mm/frames.h"
 #include "kernel_fs/machine.h"
+#include "mm/frames.h"
 
 #include <asm/resource.h>
 
@@ -49,13 +49,17 @@ Sleeper::Sleeper() : thread_(*reinterpret_cast<Thread*>(this)) {}
 Sleeper::~Sleeper() = default;
 void Sleeper::add(WaitQueue&) {}
 WaitResult Sleeper::sleep(Interruptible interruptible, Deadline) {
-  if (interruptible == Interruptible::kYes && !test::machine().signals.empty()) return WaitResult::kInterrupted;
+  if (interruptible == Interruptible::kYes && !test::machine().signals.empty())
+    return WaitResult::kInterrupted;
   std::this_thread::sleep_for(std::chrono::microseconds(20));
   return WaitResult::kDone;
 }
 
 // mm/: the address space is the test's; its first page is not there.
 namespace {
+std::atomic<std::int64_t> pages{0};
+std::atomic<std::uint64_t> test_time{1'700'000'000'000'000'000};
+
 bool is_bad(UserAddr address, std::size_t size) { return size != 0 && address < 4096; }
 }  // namespace
 Result<void> copy_from_user(void* to, UserAddr from, std::size_t size) {
@@ -81,22 +85,22 @@ Result<std::string> copy_string_from_user(UserAddr from, std::size_t limit) {
   return std::string(text, length);
 }
 std::byte* allocate_spare_frame() {
-  test::HostMachine& m = test::machine();
-  if (m.page_limit == 0) return nullptr;
-  --m.page_limit;
-  ++m.pages;
+  if (pages.load() >= test::machine().page_limit) return nullptr;
+  ++pages;
   auto* page = static_cast<std::byte*>(std::aligned_alloc(4096, 4096));
   std::memset(page, 0xdb, 4096);
   return page;
 }
 void free_frame(std::byte* page) {
-  --test::machine().pages;
+  --pages;
   std::free(page);
 }
 std::uint64_t memory_pages() { return 1U << 20; }
 
 // task/
-bool Credentials::in_group(std::uint32_t wanted) const { return wanted == egid || std::ranges::find(groups, wanted) != groups.end(); }
+bool Credentials::in_group(std::uint32_t wanted) const {
+  return wanted == egid || std::ranges::find(groups, wanted) != groups.end();
+}
 Pid current_pid() { return 2; }
 FdTable& current_files() { return *test::machine().files; }
 FsContext& current_fs() { return *test::machine().fs; }
@@ -107,9 +111,11 @@ std::uint64_t current_rlimit(unsigned resource) {
 void signal_current(int signal) { test::machine().signals.push_back(signal); }
 
 // time/, drivers/, tty/
-std::uint64_t realtime_ns() { return test::machine().time_ns++; }
+std::uint64_t realtime_ns() { return test_time++; }
 void random_bytes(void* to, std::size_t size) { std::memset(to, 0x5a, size); }
-Result<RefPtr<File>> open_terminal_device(std::uint32_t, std::uint32_t) { return fail(Errno::kNxIo); }
+Result<RefPtr<File>> open_terminal_device(std::uint32_t, std::uint32_t) {
+  return fail(Errno::kNxIo);
+}
 
 }  // namespace quire::kernel
 
@@ -122,14 +128,18 @@ void assertion_failed(const char* condition, const char* message, const char* fi
 
 namespace quire::kernel::test {
 
+std::int64_t pages_in_use() { return pages.load(); }
+
 HostMachine& machine() {
   static HostMachine instance;
   return instance;
 }
 
 void start_task(const RefPtr<Dentry>& root) {
+  static_cast<void>(file_syscalls());  // made at its first use, before there are threads
   HostMachine& m = machine();
-  m = HostMachine{.credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}, .pages = m.pages};
+  m = HostMachine{
+      .credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}};
   m.fs->root = m.fs->cwd = root;
   m.fs->umask = 022;
 }
@@ -140,7 +150,8 @@ void end_task() {
   mount_table().drop();
 }
 
-std::int64_t sys(int number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d, std::uint64_t e, std::uint64_t f) {
+std::int64_t sys(int number, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
+                 std::uint64_t e, std::uint64_t f) {
   TrapFrame frame{};
   const SyscallArgs args{.a = {a, b, c, d, e, f}, .frame = frame};
   for (const SyscallEntry& entry : file_syscalls()) {

@@ -1,6 +1,8 @@
-// The kernel around its file systems, thin enough for a test on the host: one task, memory of the host, locks that spin.
+// The kernel around its file systems, thin enough for a test on the host: one task, memory of the
+// host, locks that spin.
 //
-// System calls are made as a program makes them, through the table that file_syscalls() fills; pointers are the test's own.
+// System calls are made as a program makes them, through the table that file_syscalls() fills;
+// pointers are the test's own.
 #pragma once
 
 #include <cstdint>
@@ -21,12 +23,12 @@ struct HostMachine {
   RefPtr<FdTable> files;
   RefPtr<FsContext> fs;
   std::uint64_t file_size_limit = ~std::uint64_t{0};
-  std::vector<int> signals;             ///< sent to the task
-  std::uint64_t time_ns = 1'700'000'000'000'000'000;
-  std::uint64_t page_limit = ~std::uint64_t{0};  ///< frames allocate_spare_frame() still gives
-  std::uint64_t pages = 0;              ///< in use
+  std::vector<int> signals;                         ///< sent to the task
+  std::int64_t page_limit = std::int64_t{1} << 62;  ///< frames allocate_spare_frame() still gives
 };
 HostMachine& machine();
+/// Frames in use.
+std::int64_t pages_in_use();
 
 /// A fresh task whose root and working directory are `root`; root's identity, umask 022.
 void start_task(const RefPtr<Dentry>& root);
@@ -34,8 +36,8 @@ void start_task(const RefPtr<Dentry>& root);
 void end_task();
 
 /// Makes a system call. Negative: −errno. A call that does not exist fails the process.
-std::int64_t sys(int number, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0, std::uint64_t d = 0, std::uint64_t e = 0,
-                 std::uint64_t f = 0);
+std::int64_t sys(int number, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
+                 std::uint64_t d = 0, std::uint64_t e = 0, std::uint64_t f = 0);
 template <typename T>
 std::uint64_t arg(const T* pointer) {
   return reinterpret_cast<std::uint64_t>(pointer);

@@ -33,7 +33,7 @@ TEST_F(Memory, ReadsHolesAsZeros) {
   const int fd = open_file("/sparse", O_CREAT | O_RDWR);
   EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("end"), 3, 3 * 4096 + 1), 3);
   EXPECT_EQ(read_text(fd), runs({{3 * 4096 + 1, '\0'}, {1, 'e'}, {1, 'n'}, {1, 'd'}}));
-  EXPECT_EQ(machine().pages, 1U);
+  EXPECT_EQ(pages_in_use(), 1);
   close_file(fd);
 }
 
@@ -48,16 +48,18 @@ TEST_F(Memory, FarOffsetsNeedNoMoreMemoryThanNearOnes) {
   const int fd = open_file("/far", O_CREAT | O_RDWR);
   constexpr std::uint64_t kFar = std::uint64_t{1} << 60;
   EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, kFar), 1);
-  EXPECT_EQ(machine().pages, 1U);
+  EXPECT_EQ(pages_in_use(), 1);
   EXPECT_EQ(info("/far").size, kFar + 1);
-  EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_DATA), static_cast<std::int64_t>(kFar));
+  EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_DATA),
+            static_cast<std::int64_t>(kFar));
   EXPECT_EQ(sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_HOLE), 0);
   close_file(fd);
 }
 
 TEST_F(Memory, WritingBeyondTheLargestSizeIsEfbig) {
   const int fd = open_file("/file", O_CREAT | O_RDWR);
-  EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, ~std::uint64_t{0} >> 1), -EFBIG);
+  EXPECT_EQ(sys(__NR_pwrite64, static_cast<std::uint64_t>(fd), arg("x"), 1, ~std::uint64_t{0} >> 1),
+            -EFBIG);
   close_file(fd);
 }
 
@@ -73,7 +75,7 @@ TEST_F(Memory, ABadPointerIsEfaultAndLeavesNoTrace) {
   const int fd = open_file("/file", O_CREAT | O_WRONLY);
   EXPECT_EQ(sys(__NR_write, static_cast<std::uint64_t>(fd), 16, 4096), -EFAULT);
   EXPECT_EQ(info("/file").size, 0U);
-  EXPECT_EQ(machine().pages, 0U);
+  EXPECT_EQ(pages_in_use(), 0);
   close_file(fd);
 }
 
@@ -100,7 +102,7 @@ TEST_F(Memory, PunchedHolesGiveTheirPagesBack) {
   write_text(fd, std::string(5 * 4096, 'x'));
   constexpr std::uint64_t kPunch = 3;  // FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
   EXPECT_EQ(sys(__NR_fallocate, static_cast<std::uint64_t>(fd), kPunch, 100, 3 * 4096), 0);
-  EXPECT_EQ(machine().pages, 3U);
+  EXPECT_EQ(pages_in_use(), 3);
   sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_SET);
   EXPECT_EQ(read_text(fd), runs({{100, 'x'}, {3 * 4096, '\0'}, {2 * 4096 - 100, 'x'}}));
   close_file(fd);
@@ -113,9 +115,9 @@ TEST_F(Memory, AnUnlinkedOpenFileLivesUntilItIsClosed) {
   EXPECT_EQ(load("/file"), "error 2");
   sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_SET);
   EXPECT_EQ(read_text(fd), "still here");
-  EXPECT_EQ(machine().pages, 1U);
+  EXPECT_EQ(pages_in_use(), 1);
   close_file(fd);
-  EXPECT_EQ(machine().pages, 0U);
+  EXPECT_EQ(pages_in_use(), 0);
 }
 
 TEST_F(Memory, DirectoryReadsGoOnWhileNamesAreRemoved) {
@@ -124,7 +126,8 @@ TEST_F(Memory, DirectoryReadsGoOnWhileNamesAreRemoved) {
   std::size_t seen = 0;
   for (;;) {
     char buffer[256];
-    const std::int64_t n = sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
+    const std::int64_t n =
+        sys(__NR_getdents64, static_cast<std::uint64_t>(fd), arg(buffer), sizeof buffer);
     if (n <= 0) break;
     for (std::int64_t at = 0; at < n; at += *reinterpret_cast<std::uint16_t*>(buffer + at + 16)) {
       const std::string name = buffer + at + 19;
@@ -143,7 +146,8 @@ TEST_F(Memory, TreesDeeperThanAStackGoInOnePiece) {
   int directory = open_file("/d", O_RDONLY);
   for (int depth = 0; depth < 100'000; ++depth) {
     ASSERT_EQ(sys(__NR_mkdirat, static_cast<std::uint64_t>(directory), arg("d"), 0755), 0);
-    const auto next = static_cast<int>(sys(__NR_openat, static_cast<std::uint64_t>(directory), arg("d"), O_RDONLY));
+    const auto next = static_cast<int>(
+        sys(__NR_openat, static_cast<std::uint64_t>(directory), arg("d"), O_RDONLY));
     close_file(directory);
     directory = next;
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 
 #include "fs/nine_p/protocol.h"
 
@@ -26,11 +27,13 @@ void put_string(std::string& out, std::string_view s) {
 
 class NinePServer::Reader {
  public:
-  Reader(const void* data, std::size_t size) : at_(static_cast<const char*>(data)), end_(at_ + size) {}
+  Reader(const void* data, std::size_t size)
+      : at_(static_cast<const char*>(data)), end_(at_ + size) {}
   template <typename T>
   T get() {
     T value{};
-    if (end_ - at_ >= static_cast<std::ptrdiff_t>(sizeof value)) std::memcpy(&value, at_, sizeof value);
+    if (end_ - at_ >= static_cast<std::ptrdiff_t>(sizeof value))
+      std::memcpy(&value, at_, sizeof value);
     at_ += sizeof value;
     return value;
   }
@@ -94,7 +97,9 @@ void NinePServer::put_qid(Writer& out, const Node& node) {
   put(out, node.number);
 }
 
-std::size_t NinePServer::exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) {
+std::size_t NinePServer::exchange(const void* request, std::size_t size, void* reply,
+                                  std::size_t reply_size) {
+  const std::lock_guard guard(lock_);
   Reader in(request, size);
   in.u32();
   const int type = in.get<std::uint8_t>();
@@ -155,7 +160,8 @@ int NinePServer::serve(int type, Reader& in, Writer& out) {
       const NodeRef node = fids_[in.u32()].node;
       const std::uint64_t offset = in.u64();
       const std::uint32_t count = in.u32();
-      const std::string data = offset < node->data.size() ? node->data.substr(offset, count) : std::string();
+      const std::string data =
+          offset < node->data.size() ? node->data.substr(offset, count) : std::string();
       put(out, static_cast<std::uint32_t>(data.size()));
       out += data;
       return 0;

@@ -1,10 +1,13 @@
-// A 9P2000.L server in the test's process: a tree in memory behind a transport, which counts requests and can be made to lie.
+// A 9P2000.L server in the test's process: a tree in memory behind a transport, which counts
+// requests and can be made to lie.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,18 +33,19 @@ class NinePServer final : public NinePTransport {
   NodeRef find(std::string_view path);
   void remove_all() { root_->children.clear(); }
 
-  std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) override;
+  std::size_t exchange(const void* request, std::size_t size, void* reply,
+                       std::size_t reply_size) override;
 
   void exchange_all(std::span<NinePExchange> exchanges) override;
 
   /// Times somebody waited for replies.
-  int rounds = 0;
+  std::atomic<int> rounds = 0;
   /// Requests so far, by message type.
   std::map<int, int> requests;
   [[nodiscard]] int total_requests() const;
   [[nodiscard]] std::size_t open_fids() const { return fids_.size(); }
-  /// If set, may change a reply before it is delivered: (request type, reply). The returned size is what exchange() says; by default
-  /// the reply's own.
+  /// If set, may change a reply before it is delivered: (request type, reply). The returned size is
+  /// what exchange() says; by default the reply's own.
   std::function<void(int type, std::string& reply)> mangle;
 
  private:
@@ -61,6 +65,7 @@ class NinePServer final : public NinePTransport {
   int rename(Reader& in);
   void put_qid(Writer& out, const Node& node);
 
+  std::mutex lock_;
   NodeRef root_;
   std::uint64_t last_number_ = 0;
   std::map<std::uint32_t, Fid> fids_;

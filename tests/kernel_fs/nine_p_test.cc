@@ -55,7 +55,9 @@ TEST_F(NineP, ASmallFileIsReadInOneRequest) {
 
 TEST_F(NineP, NamesAskedForInTheOrderOfAListingAreFetchedTogether) {
   server.add("/dir", S_IFDIR | 0755);
-  for (int i = 0; i < 160; ++i) server.add("/dir/" + std::to_string(1000 + i), S_IFREG | 0644, std::string(static_cast<std::size_t>(i), 'x'));
+  for (int i = 0; i < 160; ++i)
+    server.add("/dir/" + std::to_string(1000 + i), S_IFREG | 0644,
+               std::string(static_cast<std::size_t>(i), 'x'));
   ASSERT_TRUE(start(Sharing::kStable));
   const std::vector<std::string> names = list("/dir");
   const int before = server.rounds;
@@ -124,7 +126,8 @@ TEST_F(NineP, FidsAreGivenBack) {
 
 TEST_F(NineP, LongListingsComeWhole) {
   server.add("/many", S_IFDIR | 0755);
-  for (int i = 0; i < 6000; ++i) server.add("/many/a-file-with-quite-a-long-name-" + std::to_string(i), S_IFREG | 0644);
+  for (int i = 0; i < 6000; ++i)
+    server.add("/many/a-file-with-quite-a-long-name-" + std::to_string(i), S_IFREG | 0644);
   ASSERT_TRUE(start(Sharing::kStable));
   EXPECT_EQ(list("/many").size(), 6000U);
 }
@@ -142,7 +145,9 @@ TEST_F(NineP, NamesWithSlashesAreNotShown) {
 TEST_F(NineP, RepliesOfAnotherTypeTagOrLengthAreErrors) {
   ASSERT_TRUE(start(Sharing::kStable));
   for (const std::size_t byte : {0U, 4U, 5U, 6U}) {
-    server.mangle = [byte](int, std::string& reply) { reply[byte] = static_cast<char>(reply[byte] ^ 0x40); };
+    server.mangle = [byte](int, std::string& reply) {
+      reply[byte] = static_cast<char>(reply[byte] ^ 0x40);
+    };
     EXPECT_EQ(info("/usr").error, EIO) << "byte " << byte;
     dentry_cache().drop_idle();
   }

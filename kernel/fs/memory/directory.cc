@@ -26,13 +26,15 @@ bool is_directory(const RefPtr<MemoryNode>& node) { return *node->type() == S_IF
 
 }  // namespace
 
-MemoryDirectory::MemoryDirectory(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid)
+MemoryDirectory::MemoryDirectory(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid,
+                                 std::uint32_t gid)
     : MemoryNode(std::move(fs), mode, uid, gid, 0) {}
 
 MemoryDirectory::MemoryDirectory(RefPtr<MemoryFs> fs) : MemoryNode(std::move(fs), S_IFDIR) {}
 
 MemoryDirectory::~MemoryDirectory() {
-  // Level by level instead of destructor in destructor: a program can make trees deeper than a kernel stack.
+  // Level by level instead of destructor in destructor: a program can make trees deeper than a
+  // kernel stack.
   NameTable::Removed removed;
   names_.remove_all(removed);
   while (!removed.empty()) {
@@ -97,7 +99,8 @@ void MemoryDirectory::add_name(std::string_view name, RefPtr<Inode> node) {
   before = names_.set(name, std::move(node));
 }
 
-RefPtr<MemoryNode> MemoryDirectory::new_node(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint64_t rdev) {
+RefPtr<MemoryNode> MemoryDirectory::new_node(std::uint32_t mode, std::uint32_t uid,
+                                             std::uint32_t gid, std::uint64_t rdev) {
   switch (mode & S_IFMT) {
     case S_IFREG:
       return make_ref<MemoryFile>(RefPtr<MemoryFs>(&fs()), mode, uid, gid);
@@ -119,7 +122,8 @@ Result<RefPtr<MemoryNode>> MemoryDirectory::make_node(std::uint32_t mode, std::u
   return node;
 }
 
-Result<RefPtr<Inode>> MemoryDirectory::add_new(std::string_view name, Result<RefPtr<MemoryNode>> node) {
+Result<RefPtr<Inode>> MemoryDirectory::add_new(std::string_view name,
+                                               Result<RefPtr<MemoryNode>> node) {
   if (!node) return fail(node.error());
   QUIRE_CHECK(before_change());
   if (is_directory(*node)) add_link();
@@ -128,7 +132,8 @@ Result<RefPtr<Inode>> MemoryDirectory::add_new(std::string_view name, Result<Ref
   return *node;
 }
 
-Result<RefPtr<Inode>> MemoryDirectory::create(std::string_view name, std::uint32_t mode, std::uint64_t rdev) {
+Result<RefPtr<Inode>> MemoryDirectory::create(std::string_view name, std::uint32_t mode,
+                                              std::uint64_t rdev) {
   return add_new(name, make_node(mode, rdev));
 }
 
@@ -176,7 +181,8 @@ Result<void> MemoryDirectory::check_empty() {
   return {};
 }
 
-Result<void> MemoryDirectory::exchange(std::string_view name, MemoryDirectory& other, std::string_view other_name) {
+Result<void> MemoryDirectory::exchange(std::string_view name, MemoryDirectory& other,
+                                       std::string_view other_name) {
   QUIRE_TRY(const RefPtr<MemoryNode> mine, find_node(name));
   QUIRE_TRY(const RefPtr<MemoryNode> theirs, other.find_node(other_name));
   if (&other != this && is_directory(mine) != is_directory(theirs)) {
@@ -190,8 +196,10 @@ Result<void> MemoryDirectory::exchange(std::string_view name, MemoryDirectory& o
   return {};
 }
 
-Result<void> MemoryDirectory::rename(std::string_view name, Inode& new_parent, std::string_view new_name, std::uint32_t flags) {
-  if ((flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0) return fail(Errno::kInval);
+Result<void> MemoryDirectory::rename(std::string_view name, Inode& new_parent,
+                                     std::string_view new_name, std::uint32_t flags) {
+  if ((flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0)
+    return fail(Errno::kInval);
   auto& target = static_cast<MemoryDirectory&>(new_parent);
   QUIRE_CHECK(before_change());
   QUIRE_CHECK(target.before_change());
@@ -201,7 +209,8 @@ Result<void> MemoryDirectory::rename(std::string_view name, Inode& new_parent, s
     QUIRE_TRY(const RefPtr<MemoryNode> node, find_node(name));
     RefPtr<Inode> replaced;
     if (target.find(new_name, replaced) == Known::kYes) {
-      const Result<void> removed = is_directory(node) ? target.rmdir(new_name) : target.unlink(new_name);
+      const Result<void> removed =
+          is_directory(node) ? target.rmdir(new_name) : target.unlink(new_name);
       if (!removed) return removed;
     }
     if (is_directory(node)) {
@@ -222,7 +231,8 @@ Result<void> MemoryDirectory::list(std::uint64_t& offset, DirectorySink sink, vo
   return list_locked(offset, ~std::uint64_t{0}, sink, context);
 }
 
-Result<void> MemoryDirectory::list_locked(std::uint64_t& offset, std::uint64_t end, DirectorySink sink, void* context) {
+Result<void> MemoryDirectory::list_locked(std::uint64_t& offset, std::uint64_t end,
+                                          DirectorySink sink, void* context) {
   for (;;) {
     DirectoryEntry entry;
     RefPtr<Inode> inode;
@@ -230,7 +240,8 @@ Result<void> MemoryDirectory::list_locked(std::uint64_t& offset, std::uint64_t e
     {
       Guard names(fs().names_lock);
       const NameTable::Entry* found = names_.from_cookie_or_null(offset + 1);
-      while (found != nullptr && found->is_whiteout()) found = names_.from_cookie_or_null(found->cookie + 1);
+      while (found != nullptr && found->is_whiteout())
+        found = names_.from_cookie_or_null(found->cookie + 1);
       if (found == nullptr || found->cookie >= end) return {};
       entry.name = found->name;
       inode = found->inode;

@@ -16,16 +16,20 @@ constexpr std::uint64_t kMaxSize = ~std::uint64_t{0} >> 1;  // Linux: MAX_LFS_FI
 class OpenMemoryFile final : public File {
  public:
   explicit OpenMemoryFile(RefPtr<MemoryFile> opened) : file_(std::move(opened)) {}
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override { return file_->read_at(buffer, offset); }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
+    return file_->read_at(buffer, offset);
+  }
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset) override {
     const bool appends = (flags.load() & O_APPEND) != 0;
-    return file_->write_at(buffer, offset, appends ? MemoryFile::Where::kAtEnd : MemoryFile::Where::kAtOffset);
+    return file_->write_at(buffer, offset,
+                           appends ? MemoryFile::Where::kAtEnd : MemoryFile::Where::kAtOffset);
   }
   Result<std::int64_t> seek(std::int64_t offset, int whence) override {
     if (whence != SEEK_DATA && whence != SEEK_HOLE) return File::seek(offset, whence);
     if (offset < 0) return fail(Errno::kNxIo);
     QUIRE_TRY(position, file_->seek_extent(static_cast<std::uint64_t>(offset),
-                                           whence == SEEK_DATA ? MemoryFile::Seek::kData : MemoryFile::Seek::kHole));
+                                           whence == SEEK_DATA ? MemoryFile::Seek::kData
+                                                               : MemoryFile::Seek::kHole));
     return static_cast<std::int64_t>(position);
   }
   Result<void> truncate(std::uint64_t size) override {
@@ -44,10 +48,12 @@ class OpenMemoryFile final : public File {
 
 }  // namespace
 
-MemoryFile::MemoryFile(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid)
+MemoryFile::MemoryFile(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid,
+                       std::uint32_t gid)
     : MemoryNode(std::move(fs), mode, uid, gid, 0), pages_(this->fs().budget()) {}
 
-MemoryFile::MemoryFile(RefPtr<MemoryFs> fs) : MemoryNode(std::move(fs), S_IFREG), pages_(this->fs().budget()) {}
+MemoryFile::MemoryFile(RefPtr<MemoryFs> fs)
+    : MemoryNode(std::move(fs), S_IFREG), pages_(this->fs().budget()) {}
 
 Result<RefPtr<File>> MemoryFile::open(std::uint32_t) {
   return make_ref<OpenMemoryFile>(RefPtr<MemoryFile>(this));
@@ -58,7 +64,9 @@ Result<void> MemoryFile::fill(std::uint64_t, PageStore::Page page) {
   return {};
 }
 
-Result<void> MemoryFile::read_hole(IoBuffer& buffer, std::uint64_t, std::size_t n) { return buffer.zero_out(n); }
+Result<void> MemoryFile::read_hole(IoBuffer& buffer, std::uint64_t, std::size_t n) {
+  return buffer.zero_out(n);
+}
 
 Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) {
   QUIRE_CHECK(ensure_loaded());
@@ -71,10 +79,12 @@ Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) 
     std::size_t n = std::min<std::uint64_t>(buffer.size(), end - offset);
     if (page != nullptr) {
       n = std::min(n, kPageSize - in_page);
-    } else if (const std::uint64_t next = pages_.next_present(offset / kPageSize); next < end / kPageSize + 1) {
+    } else if (const std::uint64_t next = pages_.next_present(offset / kPageSize);
+               next < end / kPageSize + 1) {
       n = std::min(n, next * kPageSize - offset);
     }
-    const Result<void> copied = page != nullptr ? buffer.copy_out(page + in_page, n) : read_hole(buffer, offset, n);
+    const Result<void> copied =
+        page != nullptr ? buffer.copy_out(page + in_page, n) : read_hole(buffer, offset, n);
     if (!copied) {
       if (done == 0) return fail(copied.error());
       break;
@@ -86,8 +96,10 @@ Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) 
   return done;
 }
 
-/// The page to write bytes [begin, begin + size) of; a fresh one is filled unless all of it is about to be written.
-Result<PageStore::Page> MemoryFile::page_for_write(std::uint64_t index, std::size_t begin, std::size_t size, bool& fresh) {
+/// The page to write bytes [begin, begin + size) of; a fresh one is filled unless all of it is
+/// about to be written.
+Result<PageStore::Page> MemoryFile::page_for_write(std::uint64_t index, std::size_t begin,
+                                                   std::size_t size, bool& fresh) {
   const PageStore::Page page = pages_.get_or_null(index, fresh);
   if (page == nullptr) return fail(Errno::kNoSpc);
   if (fresh && (begin != 0 || size != kPageSize)) {
@@ -104,7 +116,8 @@ Result<void> MemoryFile::write_page(IoBuffer& buffer, std::uint64_t offset, std:
   const std::size_t in_page = offset % kPageSize;
   QUIRE_TRY(const PageStore::Page page, page_for_write(offset / kPageSize, in_page, n, fresh));
   const Result<void> copied = buffer.copy_in(page + in_page, n);
-  // A page that was to be overwritten whole was not filled: what the copy did not reach is nobody's data.
+  // A page that was to be overwritten whole was not filled: what the copy did not reach is nobody's
+  // data.
   if (!copied && fresh) pages_.erase(offset / kPageSize);
   return copied;
 }
@@ -162,10 +175,12 @@ Result<void> MemoryFile::resize(std::uint64_t new_size) {
   return {};
 }
 
-/// Makes [begin, end) a hole. Whole pages of the store go; parts of pages, and what a lower file would show, become zeros.
+/// Makes [begin, end) a hole. Whole pages of the store go; parts of pages, and what a lower file
+/// would show, become zeros.
 Result<void> MemoryFile::punch(std::uint64_t begin, std::uint64_t end) {
   const std::uint64_t bare = std::max(begin, end_of_lower_data());
-  const std::uint64_t first_whole = (bare + kPageSize - 1) / kPageSize, last_whole = end / kPageSize;
+  const std::uint64_t first_whole = (bare + kPageSize - 1) / kPageSize,
+                      last_whole = end / kPageSize;
   pages_.erase_range(first_whole, last_whole);
   for (std::uint64_t at = begin; at < end;) {
     if (at % kPageSize == 0 && at / kPageSize >= first_whole && at / kPageSize < last_whole) {

@@ -1,6 +1,8 @@
-// A file system in memory: what its inodes have in common. Used as tmpfs, devfs, and for the upper part of the overlay.
+// A file system in memory: what its inodes have in common. Used as tmpfs, devfs, and for the upper
+// part of the overlay.
 //
-// Life cycle: lives while a mount or an inode names it. It is sized by a page budget and a number of inodes; both give ENOSPC.
+// Life cycle: lives while a mount or an inode names it. It is sized by a page budget and a number
+// of inodes; both give ENOSPC.
 #pragma once
 
 #include <atomic>
@@ -25,7 +27,8 @@ class MemoryFs : public FileSystem {
   void uncharge_inode() { inodes_.uncharge(1); }
   [[nodiscard]] std::uint64_t next_inode_number() { return ++last_inode_; }
 
-  /// Guards the name tables of all its directories, inside their mutexes. Nothing is dropped or asked under it.
+  /// Guards the name tables of all its directories, inside their mutexes. Nothing is dropped or
+  /// asked under it.
   SpinLock names_lock;
 
  protected:

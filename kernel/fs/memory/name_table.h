@@ -1,9 +1,11 @@
 // The names in a directory in memory.
 //
-// Life cycle: belongs to a directory inode, which serialises everything here by MemoryFs::names_lock. Each entry keeps its inode; what an
-// entry kept is handed to the caller, who drops it without the lock. An entry without an inode is a whiteout: the name is known not to
-// exist, whatever a lower file system says. Entries have cookies, given in ascending order and never again, which are the positions of
-// directory reads: a read goes on in the right place whatever was added or removed.
+// Life cycle: belongs to a directory inode, which serialises everything here by
+// MemoryFs::names_lock. Each entry keeps its inode; what an entry kept is handed to the caller, who
+// drops it without the lock. An entry without an inode is a whiteout: the name is known not to
+// exist, whatever a lower file system says. Entries have cookies, given in ascending order and
+// never again, which are the positions of directory reads: a read goes on in the right place
+// whatever was added or removed.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -19,7 +21,8 @@ namespace quire::kernel {
 class NameTable {
  public:
   struct Entry {
-    Entry(std::string_view n, RefPtr<Inode> i, std::uint64_t c) : name(n), inode(std::move(i)), cookie(c) {}
+    Entry(std::string_view n, RefPtr<Inode> i, std::uint64_t c)
+        : name(n), inode(std::move(i)), cookie(c) {}
     [[nodiscard]] bool is_whiteout() const { return !inode; }
     const std::string name;
     RefPtr<Inode> inode;
@@ -28,9 +31,9 @@ class NameTable {
     boost::intrusive::list_member_hook<> removal_hook;
   };
   /// Entries taken out of their tables, to be deleted by their owner.
-  using Removed =
-      boost::intrusive::list<Entry, boost::intrusive::member_hook<Entry, boost::intrusive::list_member_hook<>,
-                                                                  &Entry::removal_hook>>;
+  using Removed = boost::intrusive::list<
+      Entry, boost::intrusive::member_hook<Entry, boost::intrusive::list_member_hook<>,
+                                           &Entry::removal_hook>>;
 
   NameTable() = default;
   NameTable(const NameTable&) = delete;
@@ -59,8 +62,10 @@ class NameTable {
     using type = std::uint64_t;
     const type& operator()(const Entry& e) const { return e.cookie; }
   };
-  using NameHook = boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>, &Entry::name_hook>;
-  using CookieHook = boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>, &Entry::cookie_hook>;
+  using NameHook =
+      boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>, &Entry::name_hook>;
+  using CookieHook = boost::intrusive::member_hook<Entry, boost::intrusive::set_member_hook<>,
+                                                   &Entry::cookie_hook>;
 
   boost::intrusive::set<Entry, NameHook, boost::intrusive::key_of_value<ByName>> by_name_;
   boost::intrusive::set<Entry, CookieHook, boost::intrusive::key_of_value<ByCookie>> by_cookie_;

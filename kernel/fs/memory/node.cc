@@ -12,7 +12,8 @@ std::int64_t now() { return static_cast<std::int64_t>(realtime_ns()); }
 
 }  // namespace
 
-MemoryNode::MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint64_t rdev)
+MemoryNode::MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid,
+                       std::uint32_t gid, std::uint64_t rdev)
     : fs_(std::move(fs)), type_(mode & S_IFMT), is_loaded_(true) {
   attributes_.device = fs_->device();
   attributes_.inode = fs_->next_inode_number();
@@ -99,7 +100,8 @@ void MemoryNode::touch(Touch what) {
       times.change_ns = time;
       break;
     case Touch::kAccess:
-      if (times.access_ns <= times.modify_ns || times.access_ns <= times.change_ns || time - times.access_ns >= kDay) {
+      if (times.access_ns <= times.modify_ns || times.access_ns <= times.change_ns ||
+          time - times.access_ns >= kDay) {
         times.access_ns = time;
       }
       break;
@@ -121,7 +123,8 @@ void MemoryNode::drop_privileges() {
   if (filesystem_identity().is_root()) return;
   Guard guard(attributes_lock_);
   attributes_.mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  if ((attributes_.mode & kSetGroup) == kSetGroup) attributes_.mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  if ((attributes_.mode & kSetGroup) == kSetGroup)
+    attributes_.mode &= ~static_cast<std::uint32_t>(S_ISGID);
 }
 
 }  // namespace quire::kernel

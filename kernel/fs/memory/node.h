@@ -1,7 +1,8 @@
 // What all inodes in memory have: attributes that are plain values.
 //
-// Life cycle: made by a directory of the same file system; lives while a name, a dentry or an open file keeps it. Attributes have a spin
-// lock of their own, so that reading them needs no mutex. Overlay nodes (fs/overlay/) fetch theirs from below at first use.
+// Life cycle: made by a directory of the same file system; lives while a name, a dentry or an open
+// file keeps it. Attributes have a spin lock of their own, so that reading them needs no mutex.
+// Overlay nodes (fs/overlay/) fetch theirs from below at first use.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +25,10 @@ class MemoryNode : public Inode {
   [[nodiscard]] MemoryFs& fs() const { return *fs_; }
 
  protected:
-  /// A new node: attributes from `mode` (with S_IFMT bits) and owner, times now, one link (two for a directory).
-  /// Charges no inode; see MemoryDirectory::create().
-  MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint64_t rdev);
+  /// A new node: attributes from `mode` (with S_IFMT bits) and owner, times now, one link (two for
+  /// a directory). Charges no inode; see MemoryDirectory::create().
+  MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
+             std::uint64_t rdev);
   /// A node whose attributes come later, by load().
   MemoryNode(RefPtr<MemoryFs> fs, std::uint32_t type);
   ~MemoryNode() override;
@@ -35,7 +37,8 @@ class MemoryNode : public Inode {
   virtual Result<Attributes> load() { return fail(Errno::kIo); }
   /// Called once with what load() said, before anybody sees it. Locks: a spin lock is held.
   virtual void on_loaded(const Attributes&) {}
-  /// The attributes are about to change for good; an overlay node makes itself known to its directory.
+  /// The attributes are about to change for good; an overlay node makes itself known to its
+  /// directory.
   virtual Result<void> before_change() { return {}; }
   /// Cuts or extends the contents. Called with the mutex held. Errors: EINVAL for what has no size.
   virtual Result<void> resize(std::uint64_t) { return fail(Errno::kInval); }
@@ -46,11 +49,13 @@ class MemoryNode : public Inode {
 
   Result<void> ensure_loaded();
   enum class Touch : std::uint8_t { kAccess, kModify, kChange };
-  /// Sets times to now: access time by the rule of relatime; modification and change time together; change time alone.
+  /// Sets times to now: access time by the rule of relatime; modification and change time together;
+  /// change time alone.
   void touch(Touch what);
   [[nodiscard]] std::uint64_t size();
   void set_size(std::uint64_t size);
-  /// Clears set-user-ID and set-group-ID after a write by somebody else than root. Linux v6.12 fs/attr.c:should_remove_suid().
+  /// Clears set-user-ID and set-group-ID after a write by somebody else than root. Linux v6.12
+  /// fs/attr.c:should_remove_suid().
   void drop_privileges();
 
  private:

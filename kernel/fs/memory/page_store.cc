@@ -23,7 +23,8 @@ PageStore::Page PageStore::find_or_null(std::uint64_t index) const {
 PageStore::Page PageStore::get_or_null(std::uint64_t index, bool& fresh) {
   fresh = false;
   auto group = groups_.find(index / kGroupPages);
-  if (group != groups_.end() && group->pages[index % kGroupPages] != nullptr) return group->pages[index % kGroupPages];
+  if (group != groups_.end() && group->pages[index % kGroupPages] != nullptr)
+    return group->pages[index % kGroupPages];
   if (!budget_.try_charge(1)) return nullptr;
   Page page = allocate_spare_frame();
   if (page == nullptr) {
@@ -62,16 +63,19 @@ void PageStore::erase_range(std::uint64_t begin, std::uint64_t end) {
     Group& cut = *group++;
     std::uint64_t mask = ~std::uint64_t{0};
     if (cut.index == begin / kGroupPages) mask &= ~std::uint64_t{0} << (begin % kGroupPages);
-    if (cut.index == (end - 1) / kGroupPages) mask &= ~std::uint64_t{0} >> (kGroupPages - 1 - (end - 1) % kGroupPages);
+    if (cut.index == (end - 1) / kGroupPages)
+      mask &= ~std::uint64_t{0} >> (kGroupPages - 1 - (end - 1) % kGroupPages);
     erase_pages(cut, mask);
   }
 }
 
 std::uint64_t PageStore::next_present(std::uint64_t from) const {
   for (auto group = groups_.lower_bound(from / kGroupPages); group != groups_.end(); ++group) {
-    const unsigned skip = group->index == from / kGroupPages ? static_cast<unsigned>(from % kGroupPages) : 0;
+    const unsigned skip =
+        group->index == from / kGroupPages ? static_cast<unsigned>(from % kGroupPages) : 0;
     const std::uint64_t left = group->present >> skip << skip;
-    if (left != 0) return group->index * kGroupPages + static_cast<unsigned>(std::countr_zero(left));
+    if (left != 0)
+      return group->index * kGroupPages + static_cast<unsigned>(std::countr_zero(left));
   }
   return kEnd;
 }
@@ -81,7 +85,8 @@ std::uint64_t PageStore::next_hole(std::uint64_t from) const {
     const auto group = groups_.find(from / kGroupPages);
     if (group == groups_.end()) return from;
     const std::uint64_t holes = ~group->present >> (from % kGroupPages) << (from % kGroupPages);
-    if (holes != 0) return group->index * kGroupPages + static_cast<unsigned>(std::countr_zero(holes));
+    if (holes != 0)
+      return group->index * kGroupPages + static_cast<unsigned>(std::countr_zero(holes));
     from = (group->index + 1) * kGroupPages;
   }
 }

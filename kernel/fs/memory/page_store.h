@@ -1,12 +1,13 @@
 // The bytes of a file in memory: a sparse array of pages.
 //
-// Life cycle: belongs to an inode, whose mutex serialises everything here. Pages are found by index in a tree of groups of 64; what is
-// not there is a hole. Pages are frames of the machine and are charged to a budget, which is how a file system
-// has a size. The store does not know how long the file is.
+// Life cycle: belongs to an inode, whose mutex serialises everything here. Pages are found by index
+// in a tree of groups of 64; what is not there is a hole. Pages are frames of the machine and are
+// charged to a budget, which is how a file system has a size. The store does not know how long the
+// file is.
 #pragma once
 
-#include <atomic>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -43,7 +44,8 @@ class PageStore {
 
   /// The page with that index, or null for a hole.
   [[nodiscard]] Page find_or_null(std::uint64_t index) const;
-  /// The same, or a new page; `fresh` tells which. A fresh page's contents are the caller's to set. Null: budget or memory is used up.
+  /// The same, or a new page; `fresh` tells which. A fresh page's contents are the caller's to set.
+  /// Null: budget or memory is used up.
   [[nodiscard]] Page get_or_null(std::uint64_t index, bool& fresh);
   /// Drops a page, if there is one.
   void erase(std::uint64_t index);

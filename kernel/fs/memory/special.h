@@ -1,4 +1,5 @@
-// Inodes in memory that have no contents of their own: symbolic links, devices, named pipes, sockets.
+// Inodes in memory that have no contents of their own: symbolic links, devices, named pipes,
+// sockets.
 #pragma once
 
 #include <string>
@@ -26,10 +27,12 @@ class MemorySymlink : public MemoryNode {
   std::string target_;
 };
 
-/// A device file, named pipe or socket. Device files are opened by their number (fs/devices.h), pipes by open_fifo().
+/// A device file, named pipe or socket. Device files are opened by their number (fs/devices.h),
+/// pipes by open_fifo().
 class MemorySpecial : public MemoryNode {
  public:
-  MemorySpecial(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint64_t rdev)
+  MemorySpecial(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,
+                std::uint64_t rdev)
       : MemoryNode(std::move(fs), mode, uid, gid, rdev) {}
   Result<RefPtr<File>> open(std::uint32_t) override { return fail(Errno::kNxIo); }
   FifoState* fifo() override;

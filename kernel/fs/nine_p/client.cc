@@ -72,7 +72,8 @@ Result<Client::Connection> Client::connect(NinePTransport& transport) {
   return Connection{.client = client, .root = FidHandle(client, root), .root_qid = qid};
 }
 
-Result<Client::Walk> Client::walk(Fid from, std::span<const std::string_view> names, std::span<Qid> qids) {
+Result<Client::Walk> Client::walk(Fid from, std::span<const std::string_view> names,
+                                  std::span<Qid> qids) {
   const Fid to = next_fid();
   Call call(*session_, Message::kTwalk);
   call.request().u32(from).u32(to).u16(static_cast<std::uint16_t>(names.size()));
@@ -136,17 +137,20 @@ void Client::walk_and_stat(Fid directory, std::span<Sought> names) {
       if (found == 1 && call.check_reply()) names[i].fid = FidHandle(RefPtr<Client>(this), fids[i]);
     }
   }
-  std::array<FidHandle, Session::kMaxBatch> failed;  // dropped after the batch: clunking may need one of its own
+  std::array<FidHandle, Session::kMaxBatch>
+      failed;  // dropped after the batch: clunking may need one of its own
   Batch batch(*session_);
   for (const Sought& name : names) {
-    if (name.is_found()) batch.add(Message::kTgetattr).request().u32(name.fid.get()).u64(kGetattrBasic);
+    if (name.is_found())
+      batch.add(Message::kTgetattr).request().u32(name.fid.get()).u64(kGetattrBasic);
   }
   batch.exchange();
   std::size_t next = 0;
   for (Sought& name : names) {
     if (!name.is_found()) continue;
     Call& call = batch[next++];
-    const Result<Attributes> attributes = call.result() ? read_attributes(call) : Result<Attributes>(fail(call.result().error()));
+    const Result<Attributes> attributes =
+        call.result() ? read_attributes(call) : Result<Attributes>(fail(call.result().error()));
     if (attributes) {
       name.attributes = *attributes;
     } else {
@@ -195,7 +199,10 @@ Result<void> Client::setattr(Fid fid, const AttributeChange& change) {
   if (change.modify_ns) valid |= kSetMtime | kSetMtimeTo;
   Call call(*session_, Message::kTsetattr);
   call.request().u32(fid).u32(valid).u32(change.mode.value_or(0) & 07777U);
-  call.request().u32(change.uid.value_or(0)).u32(change.gid.value_or(0)).u64(change.size.value_or(0));
+  call.request()
+      .u32(change.uid.value_or(0))
+      .u32(change.gid.value_or(0))
+      .u64(change.size.value_or(0));
   write_time(call.request(), change.access_ns.value_or(0));
   write_time(call.request(), change.modify_ns.value_or(0));
   return finish(call);
@@ -208,10 +215,34 @@ Result<void> Client::open(Fid fid, std::uint32_t flags) {
 }
 
 Result<std::size_t> Client::read(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& to) {
-  Call call(*session_, Message::kTread, Call::Data::kInReply);
-  const std::size_t wanted = std::min({size, to.size(), transfer_size()});
-  call.request().u32(fid).u64(offset).u32(static_cast<std::uint32_t>(wanted));
-  QUIRE_CHECK(call.exchange());
+  size = std::min(size, to.size());
+  std::optional<Guard<Mutex>> batch_guard;
+  if (size > transfer_size()) batch_guard.emplace(session_->batch_lock);
+  std::array<std::optional<Call>, Session::kMaxTransfers> calls;
+  std::array<Call*, Session::kMaxTransfers> pointers;
+  std::array<std::size_t, Session::kMaxTransfers> wanted;
+  std::size_t count = 0, asked = 0;
+  do {
+    wanted[count] = std::min(size - asked, transfer_size());
+    Call& call = calls[count].emplace(*session_, Message::kTread, Call::Data::kInReply);
+    call.request().u32(fid).u64(offset + asked).u32(static_cast<std::uint32_t>(wanted[count]));
+    asked += wanted[count];
+    pointers[count++] = &call;
+  } while (asked < size && count < calls.size());
+  Call::exchange_all(*session_, std::span(pointers).first(count));
+  std::size_t done = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Result<std::size_t> n = take_data(*pointers[i], wanted[i], to);
+    if (!n && done == 0) return fail(n.error());
+    done += n.value_or(0);
+    if (!n || *n < wanted[i]) break;
+  }
+  return done;
+}
+
+/// What came with an Rread, at most `wanted` bytes.
+Result<std::size_t> Client::take_data(Call& call, std::size_t wanted, IoBuffer& to) {
+  QUIRE_CHECK(call.result());
   const std::uint32_t count = call.reply().u32();
   const std::span<const std::byte> data = call.reply().bytes(count);
   QUIRE_CHECK(call.check_reply());
@@ -255,7 +286,9 @@ Result<Client::More> Client::readdir(Fid fid, std::uint64_t& offset, DirectoryLi
   }
   // QEMU fills a reply as long as entries fit: one with room for the longest was the last.
   constexpr std::size_t kLongestEntry = 13 + 8 + 1 + 2 + kNameMax;
-  return size == 0 || transfer_size() - std::min(transfer_size(), std::size_t{size}) > kLongestEntry ? More::kNo : More::kPerhaps;
+  return size == 0 || transfer_size() - std::min(transfer_size(), std::size_t{size}) > kLongestEntry
+             ? More::kNo
+             : More::kPerhaps;
 }
 
 Result<std::string> Client::readlink(Fid fid) {
@@ -294,19 +327,28 @@ Result<FileSystemFigures> Client::statfs(Fid fid) {
   return figures;
 }
 
-Result<void> Client::mkdir(Fid directory, std::string_view name, std::uint32_t mode, std::uint32_t gid) {
+Result<void> Client::mkdir(Fid directory, std::string_view name, std::uint32_t mode,
+                           std::uint32_t gid) {
   Call call(*session_, Message::kTmkdir);
   call.request().u32(directory).string(name).u32(mode).u32(gid);
   return finish(call);
 }
 
-Result<void> Client::mknod(Fid directory, std::string_view name, std::uint32_t mode, std::uint64_t rdev, std::uint32_t gid) {
+Result<void> Client::mknod(Fid directory, std::string_view name, std::uint32_t mode,
+                           std::uint64_t rdev, std::uint32_t gid) {
   Call call(*session_, Message::kTmknod);
-  call.request().u32(directory).string(name).u32(mode).u32(device_major(rdev)).u32(device_minor(rdev)).u32(gid);
+  call.request()
+      .u32(directory)
+      .string(name)
+      .u32(mode)
+      .u32(device_major(rdev))
+      .u32(device_minor(rdev))
+      .u32(gid);
   return finish(call);
 }
 
-Result<void> Client::symlink(Fid directory, std::string_view name, std::string_view target, std::uint32_t gid) {
+Result<void> Client::symlink(Fid directory, std::string_view name, std::string_view target,
+                             std::uint32_t gid) {
   Call call(*session_, Message::kTsymlink);
   call.request().u32(directory).string(name).string(target).u32(gid);
   return finish(call);

@@ -1,7 +1,9 @@
-// The calls of 9P2000.L, typed. Each is one request and one reply; errors are the server's, or EIO if the reply makes no sense.
+// The calls of 9P2000.L, typed. Each is one request and one reply; errors are the server's, or EIO
+// if the reply makes no sense.
 //
-// Life cycle: connect() agrees on the protocol and attaches to the tree; handles (FidHandle) keep the client, and give their fid back to
-// the server when they go. Fid numbers are not used twice. No locks: calls from many threads run side by side (Session).
+// Life cycle: connect() agrees on the protocol and attaches to the tree; handles (FidHandle) keep
+// the client, and give their fid back to the server when they go. Fid numbers are not used twice.
+// No locks: calls from many threads run side by side (Session).
 #pragma once
 
 #include <array>
@@ -53,7 +55,8 @@ class Client final : public RefCounted {
     std::size_t found = 0;
     FidHandle fid;
   };
-  /// Pre: at most kMaxWalk names; `qids` has room for them. Errors: if the first name does not exist.
+  /// Pre: at most kMaxWalk names; `qids` has room for them. Errors: if the first name does not
+  /// exist.
   Result<Walk> walk(Fid from, std::span<const std::string_view> names, std::span<Qid> qids);
   /// Another fid for the same file.
   Result<FidHandle> clone(Fid from);
@@ -70,17 +73,19 @@ class Client final : public RefCounted {
     Attributes attributes;
     [[nodiscard]] bool is_found() const { return static_cast<bool>(fid); }
   };
-  /// Looks up names of one directory, and their attributes, side by side: two round trips for all. What is not there, or fails, is not
-  /// found. Pre: at most Session::kMaxBatch.
+  /// Looks up names of one directory, and their attributes, side by side: two round trips for all.
+  /// What is not there, or fails, is not found. Pre: at most Session::kMaxBatch.
   void walk_and_stat(Fid directory, std::span<Sought> names);
 
   Result<Attributes> getattr(Fid fid);
   Result<void> setattr(Fid fid, const AttributeChange& change);
   Result<void> open(Fid fid, std::uint32_t flags);
-  /// At most transfer_size() bytes. Returns 0 at the end.
+  /// Reads on as far as a few transfers side by side get. Returns 0 at the end. Errors: only if
+  /// nothing was read.
   Result<std::size_t> read(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& to);
   Result<std::size_t> write(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& from);
-  /// Appends entries from the server's position `offset` on, without "." and "..", and moves it. Says whether there may be more.
+  /// Appends entries from the server's position `offset` on, without "." and "..", and moves it.
+  /// Says whether there may be more.
   enum class More : std::uint8_t { kNo, kPerhaps };
   Result<More> readdir(Fid fid, std::uint64_t& offset, DirectoryListing& listing);
   Result<std::string> readlink(Fid fid);
@@ -88,9 +93,12 @@ class Client final : public RefCounted {
   Result<FileSystemFigures> statfs(Fid fid);
 
   Result<void> mkdir(Fid directory, std::string_view name, std::uint32_t mode, std::uint32_t gid);
-  /// Also regular files, as Linux's own client makes them (fs/9p/vfs_inode_dotl.c:v9fs_vfs_create_dotl()).
-  Result<void> mknod(Fid directory, std::string_view name, std::uint32_t mode, std::uint64_t rdev, std::uint32_t gid);
-  Result<void> symlink(Fid directory, std::string_view name, std::string_view target, std::uint32_t gid);
+  /// Also regular files, as Linux's own client makes them
+  /// (fs/9p/vfs_inode_dotl.c:v9fs_vfs_create_dotl()).
+  Result<void> mknod(Fid directory, std::string_view name, std::uint32_t mode, std::uint64_t rdev,
+                     std::uint32_t gid);
+  Result<void> symlink(Fid directory, std::string_view name, std::string_view target,
+                       std::uint32_t gid);
   Result<void> link(Fid directory, Fid target, std::string_view name);
   enum class Remove : std::uint8_t { kFile, kDirectory };
   Result<void> unlink(Fid directory, std::string_view name, Remove what);
@@ -104,6 +112,7 @@ class Client final : public RefCounted {
   ~Client() override;
   void clunk_all(std::span<const Fid> fids);
   static Result<Attributes> read_attributes(Call& call);
+  static Result<std::size_t> take_data(Call& call, std::size_t wanted, IoBuffer& to);
 
   RefPtr<Session> session_;
   std::atomic<Fid> last_fid_{0};
@@ -112,7 +121,8 @@ class Client final : public RefCounted {
   std::size_t to_clunk_count_ = 0;
 };
 
-/// Whether a name from outside may be one of a directory entry: not empty, no slash or NUL, not "." or "..", at most NAME_MAX bytes.
+/// Whether a name from outside may be one of a directory entry: not empty, no slash or NUL, not "."
+/// or "..", at most NAME_MAX bytes.
 [[nodiscard]] bool is_entry_name(std::string_view name);
 
 }  // namespace quire::kernel::nine_p

@@ -8,11 +8,13 @@ namespace quire::kernel::nine_p {
 FileSystem9p::FileSystem9p(RefPtr<Client> client, Sharing sharing, std::uint64_t cache_pages)
     : FileSystem("9p"), client_(std::move(client)), sharing_(sharing), cache_(cache_pages) {}
 
-Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Sharing sharing, RefPtr<Inode>& root) {
+Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Sharing sharing,
+                                                 RefPtr<Inode>& root) {
   constexpr std::uint64_t kCacheShare = 8, kMaxCachePages = 32768;
   QUIRE_TRY(Client::Connection connection, Client::connect(transport));
   QUIRE_TRY(FidHandle root_fid, connection.client->clone(connection.root.get()));
-  const std::uint64_t pages = sharing == Sharing::kStable ? std::min(memory_pages() / kCacheShare, kMaxCachePages) : 0;
+  const std::uint64_t pages =
+      sharing == Sharing::kStable ? std::min(memory_pages() / kCacheShare, kMaxCachePages) : 0;
   RefPtr<FileSystem9p> fs = make_ref<FileSystem9p>(connection.client, sharing, pages);
   fs->root_ = std::move(connection.root);
   root = make_ref<Inode9p>(fs, nullptr, "", connection.root_qid, std::move(root_fid));

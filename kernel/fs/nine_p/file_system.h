@@ -1,6 +1,7 @@
 // A 9p tree as a file system.
 //
-// Life cycle: made by mount(); lives while the mount or an inode names it. Inodes are nine_p/inode.h.
+// Life cycle: made by mount(); lives while the mount or an inode names it. Inodes are
+// nine_p/inode.h.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -23,18 +24,22 @@ class CachedInode : public boost::intrusive::list_base_hook<> {
 /// What may be remembered of the server's files.
 enum class Sharing : std::uint8_t {
   kStable,  ///< read-only, and nobody changes it meanwhile: names, attributes and contents are kept
-  kShared,  ///< writable: names that exist are kept; attributes, contents and absence are asked for each time
+  kShared,  ///< writable: names that exist are kept; attributes, contents and absence are asked for
+            ///< each time
 };
 
-/// Contents of files of a stable tree, within a budget, and listings of a few directories. What was used least recently goes first.
+/// Contents of files of a stable tree, within a budget, and listings of a few directories. What was
+/// used least recently goes first.
 class DataCache {
  public:
   static constexpr std::size_t kMaxListings = 32;
   explicit DataCache(std::uint64_t max_pages) : budget_(max_pages) {}
   [[nodiscard]] PageBudget& budget() { return budget_; }
-  /// `inode` is being read. If the budget is nearly used up, others give some back. Pre: no inode's mutex is held.
+  /// `inode` is being read. If the budget is nearly used up, others give some back. Pre: no inode's
+  /// mutex is held.
   void note_use(Inode9p& inode);
-  /// The listing of `inode` is being used. If there are too many, another goes. Pre: no inode's ahead_lock_ is held.
+  /// The listing of `inode` is being used. If there are too many, another goes. Pre: no inode's
+  /// ahead_lock_ is held.
   void note_listing(Inode9p& inode);
   /// `inode` goes.
   void forget(Inode9p& inode);
@@ -47,13 +52,15 @@ class DataCache {
 
   PageBudget budget_;
   SpinLock lock_;
-  boost::intrusive::list<CachedInode> by_use_, listed_;  ///< files and directories; least recent first
+  boost::intrusive::list<CachedInode> by_use_,
+      listed_;  ///< files and directories; least recent first
 };
 
 class FileSystem9p final : public FileSystem {
  public:
   /// Connects; `root` is set to the root directory's inode.
-  static Result<RefPtr<FileSystem9p>> mount(NinePTransport& transport, Sharing sharing, RefPtr<Inode>& root);
+  static Result<RefPtr<FileSystem9p>> mount(NinePTransport& transport, Sharing sharing,
+                                            RefPtr<Inode>& root);
   FileSystem9p(RefPtr<Client> client, Sharing sharing, std::uint64_t cache_pages);
 
   Result<FileSystemFigures> figures() override;

@@ -8,8 +8,14 @@
 
 namespace quire::kernel::nine_p {
 
-Inode9p::Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name, const Qid& qid, FidHandle fid)
-    : fs_(std::move(fs)), directory_(std::move(directory)), name_(name), qid_(qid), fid_(std::move(fid)), pages_(fs_->cache().budget()) {}
+Inode9p::Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name,
+                 const Qid& qid, FidHandle fid)
+    : fs_(std::move(fs)),
+      directory_(std::move(directory)),
+      name_(name),
+      qid_(qid),
+      fid_(std::move(fid)),
+      pages_(fs_->cache().budget()) {}
 
 Inode9p::~Inode9p() {
   fs_->cache().forget(*this);
@@ -152,7 +158,8 @@ Result<RefPtr<Inode>> Inode9p::lookup(std::string_view name) {
   return found.front();
 }
 
-Result<void> Inode9p::lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found) {
+Result<void> Inode9p::lookup_ahead(std::span<const std::string_view> names,
+                                   std::vector<RefPtr<Inode>>& found) {
   if (!is_directory()) return fail(Errno::kNotDir);
   if (!fs_->is_stable()) names = names.first(1);
   names = names.first(std::min(names.size(), kMaxWalk));
@@ -166,7 +173,8 @@ Result<void> Inode9p::lookup_ahead(std::span<const std::string_view> names, std:
   RefPtr<Inode9p> directory(this);
   for (std::size_t i = 0; i < walk.found; ++i) {
     const bool is_last = i + 1 == names.size();
-    RefPtr<Inode9p> child = directory->make_child(names[i], qids[i], is_last ? std::move(walk.fid) : FidHandle());
+    RefPtr<Inode9p> child =
+        directory->make_child(names[i], qids[i], is_last ? std::move(walk.fid) : FidHandle());
     found.push_back(child);
     directory = std::move(child);
   }

@@ -1,11 +1,14 @@
 // A file of a 9p tree.
 //
-// Life cycle: made by a lookup or creation in its directory; drops its fid when nothing names or opens it. In a stable tree a walk over
-// several names gives a fid only for the last; the inodes between have none until they need one, and keep their directory and name to
-// get it. In a shared tree every inode has its fid from the start, and the server keeps fids right when files are renamed.
+// Life cycle: made by a lookup or creation in its directory; drops its fid when nothing names or
+// opens it. In a stable tree a walk over several names gives a fid only for the last; the inodes
+// between have none until they need one, and keep their directory and name to get it. In a shared
+// tree every inode has its fid from the start, and the server keeps fids right when files are
+// renamed.
 //
-// Locks: `state_lock_` guards the fid, the attributes and the link's target, and is held over the calls that fetch them. It is taken
-// inside the VFS's mutex of the same inode, and a child's before its directory's. The mutex guards cached pages.
+// Locks: `state_lock_` guards the fid, the attributes and the link's target, and is held over the
+// calls that fetch them. It is taken inside the VFS's mutex of the same inode, and a child's before
+// its directory's. The mutex guards cached pages.
 #pragma once
 
 #include <memory>
@@ -20,7 +23,8 @@ namespace quire::kernel::nine_p {
 
 class Inode9p final : public Inode, public CachedInode {
  public:
-  Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name, const Qid& qid, FidHandle fid);
+  Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name, const Qid& qid,
+          FidHandle fid);
 
   Result<Attributes> attributes() override;
   Result<void> set_attributes(const AttributeChange& change) override;
@@ -28,18 +32,24 @@ class Inode9p final : public Inode, public CachedInode {
   Result<RefPtr<File>> open(std::uint32_t flags) override;
   Result<std::string> read_link() override;
   Result<RefPtr<Inode>> lookup(std::string_view name) override;
-  Result<void> lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found) override;
-  Result<RefPtr<Inode>> create(std::string_view name, std::uint32_t mode, std::uint64_t rdev) override;
+  Result<void> lookup_ahead(std::span<const std::string_view> names,
+                            std::vector<RefPtr<Inode>>& found) override;
+  Result<RefPtr<Inode>> create(std::string_view name, std::uint32_t mode,
+                               std::uint64_t rdev) override;
   Result<RefPtr<Inode>> symlink(std::string_view name, std::string_view target) override;
   Result<void> link(std::string_view name, Inode& target) override;
   Result<void> unlink(std::string_view name) override;
   Result<void> rmdir(std::string_view name) override;
-  Result<void> rename(std::string_view name, Inode& new_parent, std::string_view new_name, std::uint32_t flags) override;
-  [[nodiscard]] bool cacheable() const override { return !is_stale_.load(std::memory_order_relaxed); }
+  Result<void> rename(std::string_view name, Inode& new_parent, std::string_view new_name,
+                      std::uint32_t flags) override;
+  [[nodiscard]] bool cacheable() const override {
+    return !is_stale_.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] bool caches_absence() const override { return fs_->is_stable(); }
   FifoState* fifo() override;
 
-  /// Reads through the cache of a stable tree. Errors: EFAULT, ENOMEM, the server's: only if nothing was read.
+  /// Reads through the cache of a stable tree. Errors: EFAULT, ENOMEM, the server's: only if
+  /// nothing was read.
   Result<std::size_t> read_cached(IoBuffer& buffer, std::uint64_t offset);
 
   [[nodiscard]] FileSystem9p& fs() const { return *fs_; }
@@ -81,7 +91,8 @@ class Inode9p final : public Inode, public CachedInode {
   bool is_opened_ = false;  ///< fid_ is open for reading (regular files of stable trees)
   std::atomic<bool> is_stale_{false};
   PageStore pages_;
-  Mutex ahead_lock_;  ///< inside state_lock_ of nobody
+  std::uint64_t next_fetch_ = 0;  ///< where somebody who reads on will miss the cache next
+  Mutex ahead_lock_;              ///< inside state_lock_ of nobody
   std::unique_ptr<NamesAhead> ahead_;
   std::unique_ptr<FifoState> fifo_;
 };

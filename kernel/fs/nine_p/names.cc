@@ -21,7 +21,8 @@ Result<RefPtr<Inode>> Inode9p::after_creation(std::string_view name, Result<void
   return lookup(name);
 }
 
-Result<RefPtr<Inode>> Inode9p::create(std::string_view name, std::uint32_t mode, std::uint64_t rdev) {
+Result<RefPtr<Inode>> Inode9p::create(std::string_view name, std::uint32_t mode,
+                                      std::uint64_t rdev) {
   QUIRE_CHECK(check_writable());
   QUIRE_TRY(const Fid directory, fid());
   return after_creation(name, (mode & S_IFMT) == S_IFDIR
@@ -54,9 +55,11 @@ Result<void> Inode9p::rmdir(std::string_view name) {
   return client().unlink(directory, name, Client::Remove::kDirectory);
 }
 
-Result<void> Inode9p::rename(std::string_view name, Inode& new_parent, std::string_view new_name, std::uint32_t flags) {
+Result<void> Inode9p::rename(std::string_view name, Inode& new_parent, std::string_view new_name,
+                             std::uint32_t flags) {
   QUIRE_CHECK(check_writable());
-  // The protocol has no exchange. That the new name is free was checked by the caller, as far as one can from here.
+  // The protocol has no exchange. That the new name is free was checked by the caller, as far as
+  // one can from here.
   if ((flags & ~static_cast<std::uint32_t>(RENAME_NOREPLACE)) != 0) return fail(Errno::kInval);
   QUIRE_TRY(const Fid from, fid());
   QUIRE_TRY(const Fid to, static_cast<Inode9p&>(new_parent).fid());

@@ -24,7 +24,8 @@ bool NamesAhead::is_next(std::string_view name) {
 }
 
 void NamesAhead::fetch(Client& client, Fid directory, std::string_view name) {
-  window_ = known_.empty() ? std::min(window_ * 2, Session::kMaxBatch) : std::max<std::size_t>(window_ / 2, 1);
+  window_ = known_.empty() ? std::min(window_ * 2, Session::kMaxBatch)
+                           : std::max<std::size_t>(window_ / 2, 1);
   known_.clear();
   if (window_ == 1) return;
   std::vector<std::string> names{std::string(name)};

@@ -1,11 +1,12 @@
 // What a directory of a stable tree knows of names before they are asked for.
 //
-// A program that reads a directory often asks for its entries one after the other (ls -l, find, du). Once the directory was listed and
-// names are asked for in that order, the next few are looked up together with the one asked for, side by side; how many depends on how
-// many of them were wanted last time.
+// A program that reads a directory often asks for its entries one after the other (ls -l, find,
+// du). Once the directory was listed and names are asked for in that order, the next few are looked
+// up together with the one asked for, side by side; how many depends on how many of them were
+// wanted last time.
 //
-// Life cycle: belongs to a directory inode, from its first listing until too many other directories were listed since. Its owner
-// serialises it.
+// Life cycle: belongs to a directory inode, from its first listing until too many other directories
+// were listed since. Its owner serialises it.
 #pragma once
 
 #include <string>
@@ -28,7 +29,8 @@ class NamesAhead {
     FidHandle fid;
     Attributes attributes;
   };
-  /// Takes out what is known of `name`, perhaps after asking the server for it and its successors. `fid` is unset if nothing is.
+  /// Takes out what is known of `name`, perhaps after asking the server for it and its successors.
+  /// `fid` is unset if nothing is.
   Found take(Client& client, Fid directory, std::string_view name);
 
  private:

@@ -7,7 +7,8 @@ namespace quire::kernel::nine_p {
 Result<std::size_t> OpenFile::read(IoBuffer& buffer, std::uint64_t offset) {
   std::size_t done = 0;
   while (buffer.size() > 0) {
-    const Result<std::size_t> n = file_->client().read(fid_.get(), offset + done, buffer.size(), buffer);
+    const Result<std::size_t> n =
+        file_->client().read(fid_.get(), offset + done, buffer.size(), buffer);
     if (!n) {
       if (done == 0) return fail(n.error());
       break;
@@ -26,7 +27,8 @@ Result<std::size_t> OpenFile::write(IoBuffer& buffer, std::uint64_t offset) {
   }
   std::size_t done = 0;
   while (buffer.size() > 0) {
-    const Result<std::size_t> n = file_->client().write(fid_.get(), offset + done, buffer.size(), buffer);
+    const Result<std::size_t> n =
+        file_->client().write(fid_.get(), offset + done, buffer.size(), buffer);
     if (!n) {
       if (done == 0) return fail(n.error());
       break;
@@ -48,7 +50,8 @@ Result<void> OpenDirectory::sync() {
   return directory_->client().fsync(opened.get());
 }
 
-Result<void> OpenDirectory::read_directory(std::uint64_t& offset, DirectorySink sink, void* context) {
+Result<void> OpenDirectory::read_directory(std::uint64_t& offset, DirectorySink sink,
+                                           void* context) {
   Guard guard(lock_);
   if (offset == 0 || !listing_) {
     QUIRE_TRY(listing_, directory_->listing());

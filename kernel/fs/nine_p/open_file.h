@@ -11,17 +11,21 @@ namespace quire::kernel::nine_p {
 class CachedFile final : public File {
  public:
   explicit CachedFile(RefPtr<Inode9p> opened) : file_(std::move(opened)) {}
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override { return file_->read_cached(buffer, offset); }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
+    return file_->read_cached(buffer, offset);
+  }
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:
   RefPtr<Inode9p> file_;
 };
 
-/// A file of a shared tree: every read and write is one or more calls to the server, on a fid of its own.
+/// A file of a shared tree: every read and write is one or more calls to the server, on a fid of
+/// its own.
 class OpenFile final : public File {
  public:
-  OpenFile(RefPtr<Inode9p> opened, FidHandle fid) : file_(std::move(opened)), fid_(std::move(fid)) {}
+  OpenFile(RefPtr<Inode9p> opened, FidHandle fid)
+      : file_(std::move(opened)), fid_(std::move(fid)) {}
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override;
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset) override;
   Result<void> truncate(std::uint64_t size) override;
@@ -33,7 +37,8 @@ class OpenFile final : public File {
   FidHandle fid_;
 };
 
-/// An open directory: listed whole when it is read from the start, so that positions are small and stay good.
+/// An open directory: listed whole when it is read from the start, so that positions are small and
+/// stay good.
 class OpenDirectory final : public DirectoryFile {
  public:
   explicit OpenDirectory(RefPtr<Inode9p> opened) : directory_(std::move(opened)) {}

@@ -1,6 +1,8 @@
-// 9P2000.L: numbers of the protocol (the public description of 9P2000.L in the diod project's protocol.md; man7-like semantics follow Linux).
+// 9P2000.L: numbers of the protocol (the public description of 9P2000.L in the diod project's
+// protocol.md; man7-like semantics follow Linux).
 //
-// A message is size[4] type[1] tag[2] and then fields; integers are little-endian, strings have a 16-bit length. size counts itself.
+// A message is size[4] type[1] tag[2] and then fields; integers are little-endian, strings have a
+// 16-bit length. size counts itself.
 #pragma once
 
 #include <cstddef>
@@ -31,7 +33,9 @@ enum class Message : std::uint8_t {
   kTclunk = 120,
 };
 /// The reply to a request is the next number.
-[[nodiscard]] constexpr std::uint8_t reply_to(Message request) { return static_cast<std::uint8_t>(static_cast<std::uint8_t>(request) + 1); }
+[[nodiscard]] constexpr std::uint8_t reply_to(Message request) {
+  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(request) + 1);
+}
 
 using Fid = std::uint32_t;
 using Tag = std::uint16_t;
@@ -55,8 +59,9 @@ struct Qid {
 inline constexpr std::uint64_t kGetattrBasic = 0x7ff;
 
 /// Tsetattr: which fields count.
-inline constexpr std::uint32_t kSetMode = 0x1, kSetUid = 0x2, kSetGid = 0x4, kSetSize = 0x8, kSetAtime = 0x10, kSetMtime = 0x20,
-                               kSetAtimeTo = 0x80, kSetMtimeTo = 0x100;
+inline constexpr std::uint32_t kSetMode = 0x1, kSetUid = 0x2, kSetGid = 0x4, kSetSize = 0x8,
+                               kSetAtime = 0x10, kSetMtime = 0x20, kSetAtimeTo = 0x80,
+                               kSetMtimeTo = 0x100;
 
 /// Tunlinkat: remove a directory.
 inline constexpr std::uint32_t kRemoveDirectory = 0x200;

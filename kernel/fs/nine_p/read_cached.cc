@@ -6,11 +6,14 @@
 
 namespace quire::kernel::nine_p {
 
-/// Fetches the chunk with the page `index`. Small files are one chunk and come whole.
+/// Fetches the chunk with the page `index`. Small files are one chunk and come whole; whoever reads
+/// on gets several chunks at once.
 Result<void> Inode9p::fetch(std::uint64_t index, std::uint64_t size) {
   const std::uint64_t chunk = client().transfer_size();
   const std::uint64_t begin = index * kPageSize / chunk * chunk;
-  const std::uint64_t end = std::min(begin + chunk, size);
+  const std::uint64_t chunks = begin != 0 && begin == next_fetch_ ? Session::kMaxTransfers : 1;
+  const std::uint64_t end = std::min(begin + chunks * chunk, size);
+  next_fetch_ = end;
   QUIRE_TRY(const Fid file, fid());
   std::vector<IoPiece> pieces;
   for (std::uint64_t at = begin; at < end; at += kPageSize) {
@@ -21,8 +24,12 @@ Result<void> Inode9p::fetch(std::uint64_t index, std::uint64_t size) {
       pages_.erase_range(0, begin / kPageSize);
       page = pages_.get_or_null(at / kPageSize, fresh);
     }
-    if (page == nullptr) return fail(Errno::kNoMem);
-    pieces.push_back({.address = reinterpret_cast<std::uint64_t>(page), .size = std::min(kPageSize, end - at)});
+    if (page == nullptr) {
+      pages_.erase_range(begin / kPageSize, at / kPageSize);
+      return fail(Errno::kNoMem);
+    }
+    pieces.push_back(
+        {.address = reinterpret_cast<std::uint64_t>(page), .size = std::min(kPageSize, end - at)});
     if (end - at < kPageSize) std::memset(page + (end - at), 0, kPageSize - (end - at));
   }
   IoBuffer buffer = IoBuffer::kernel(std::span<const IoPiece>(pieces));
@@ -54,8 +61,10 @@ Result<std::size_t> Inode9p::read_cached(IoBuffer& buffer, std::uint64_t offset)
   std::size_t done = 0;
   while (buffer.size() > 0 && offset < now.size) {
     const Result<PageStore::Page> from = page(offset / kPageSize);
-    const std::size_t n = std::min<std::uint64_t>({buffer.size(), kPageSize - offset % kPageSize, now.size - offset});
-    const Result<void> copied = from ? buffer.copy_out(*from + offset % kPageSize, n) : Result<void>(fail(from.error()));
+    const std::size_t n =
+        std::min<std::uint64_t>({buffer.size(), kPageSize - offset % kPageSize, now.size - offset});
+    const Result<void> copied =
+        from ? buffer.copy_out(*from + offset % kPageSize, n) : Result<void>(fail(from.error()));
     if (!copied) {
       if (done == 0) return fail(copied.error());
       break;

@@ -15,7 +15,8 @@ bool Session::Pool::try_take(std::size_t& index) {
 
 std::size_t Session::Pool::take() {
   std::size_t index = 0;
-  static_cast<void>(wait_until(waiters_, [this, &index] { return try_take(index); }, Interruptible::kNo));
+  static_cast<void>(wait_until(
+      waiters_, [this, &index] { return try_take(index); }, Interruptible::kNo));
   return index;
 }
 
@@ -40,7 +41,8 @@ Result<void> Session::negotiate() {
   const std::uint32_t size = call.reply().u32();
   const std::string_view version = call.reply().string();
   QUIRE_CHECK(call.check_reply());
-  if (version != kVersion || size > kMessageSize || size < 4096 + kIoOverhead) return fail(Errno::kProto);
+  if (version != kVersion || size > kMessageSize || size < 4096 + kIoOverhead)
+    return fail(Errno::kProto);
   message_size_ = size;
   const std::size_t payload = size - kIoOverhead;
   transfer_size_ = std::min(kTransferSize, payload / 4096 * 4096);
@@ -60,7 +62,8 @@ Call::Call(Session& session, Message type, Data data)
   if (data != Data::kNone) {
     transfer_ = session_.transfers_.take();
     std::span<std::byte>& wide = data == Data::kInRequest ? request_buffer_ : reply_buffer_;
-    wide = {Session::ensure(session_.large_[transfer_], Session::kMessageSize), session_.message_size_};
+    wide = {Session::ensure(session_.large_[transfer_], Session::kMessageSize),
+            session_.message_size_};
   }
   request_ = WireWriter(request_buffer_);
   request_.begin(type_, tag_);
@@ -73,7 +76,8 @@ Call::~Call() {
 
 Result<void> Call::finish_request() {
   const bool is_whole = request_.finish();
-  if (!is_whole || request_.message().size() > request_buffer_.size()) return fail(Errno::kNameTooLong);
+  if (!is_whole || request_.message().size() > request_buffer_.size())
+    return fail(Errno::kNameTooLong);
   return {};
 }
 
@@ -107,7 +111,8 @@ void Call::exchange_all(Session& session, std::span<Call* const> calls) {
     sent[count++] = call;
   }
   session.transport_.exchange_all(std::span(exchanges.data(), count));
-  for (std::size_t i = 0; i < count; ++i) sent[i]->result_ = sent[i]->accept_reply(exchanges[i].result);
+  for (std::size_t i = 0; i < count; ++i)
+    sent[i]->result_ = sent[i]->accept_reply(exchanges[i].result);
 }
 
 void Batch::exchange() {

@@ -1,9 +1,10 @@
 // One connection to a 9p server: message buffers, tags, and the check of every reply's frame.
 //
-// Life cycle: made by Client; lives as long as any Call. At most kMaxCalls requests are under way; further callers wait. Requests and
-// replies without much data use small buffers; data moves through one of kMaxTransfers large ones.
-// A reply is accepted if its size is what was transported and within the buffer, its tag is the request's, and its type is the right
-// one or an error with an errno in Linux's range. Anything else is EIO.
+// Life cycle: made by Client; lives as long as any Call. At most kMaxCalls requests are under way;
+// further callers wait. Requests and replies without much data use small buffers; data moves
+// through one of kMaxTransfers large ones. A reply is accepted if its size is what was transported
+// and within the buffer, its tag is the request's, and its type is the right one or an error with
+// an errno in Linux's range. Anything else is EIO.
 #pragma once
 
 #include <array>
@@ -20,7 +21,8 @@ class Session : public RefCounted {
  public:
   static constexpr std::size_t kMaxCalls = 16, kMaxTransfers = 3;
   static constexpr std::size_t kMaxBatch = NinePTransport::kMaxExchanges;
-  static constexpr std::size_t kSmallSize = 9216;  ///< a walk of 16 names of 255 bytes, or two paths
+  static constexpr std::size_t kSmallSize =
+      9216;  ///< a walk of 16 names of 255 bytes, or two paths
   static constexpr std::size_t kTransferSize = 128U << 10;
   static constexpr std::size_t kMessageSize = kTransferSize + 4096;
 
@@ -28,7 +30,8 @@ class Session : public RefCounted {
 
   /// Agrees on the protocol. Errors: EPROTO (no 9P2000.L), EIO.
   Result<void> negotiate();
-  /// Held by whoever collects calls for Call::exchange_all(): two who did might wait for each other's tags.
+  /// Held by whoever collects calls for Call::exchange_all(): two who did might wait for each
+  /// other's tags.
   Mutex batch_lock;
   /// Bytes of data in one Tread, Twrite or Treaddir.
   [[nodiscard]] std::size_t transfer_size() const { return transfer_size_; }
@@ -61,7 +64,8 @@ class Session : public RefCounted {
   std::array<std::unique_ptr<std::byte[]>, kMaxTransfers> large_;
 };
 
-/// One request and its reply. What the reply's reader gives lives as long as the call. No fid is dropped while its maker has a call.
+/// One request and its reply. What the reply's reader gives lives as long as the call. No fid is
+/// dropped while its maker has a call.
 class Call {
  public:
   enum class Data : std::uint8_t { kNone, kInRequest, kInReply };
@@ -72,9 +76,11 @@ class Call {
   Call& operator=(const Call&) = delete;
 
   WireWriter& request() { return request_; }
-  /// Sends, waits, checks; then reply() stands at the first field. Errors: the server's; EIO; ENAMETOOLONG (the request does not fit).
+  /// Sends, waits, checks; then reply() stands at the first field. Errors: the server's; EIO;
+  /// ENAMETOOLONG (the request does not fit).
   Result<void> exchange();
-  /// The same for several calls at once, at most Session::kMaxBatch: each has its result afterwards.
+  /// The same for several calls at once, at most Session::kMaxBatch: each has its result
+  /// afterwards.
   static void exchange_all(Session& session, std::span<Call* const> calls);
   [[nodiscard]] Result<void> result() const { return result_; }
   WireReader& reply() { return reply_; }

@@ -1,5 +1,6 @@
-// Writing and reading the fields of 9p messages. Neither ever touches a byte outside its buffer: whatever does not fit, or is not there,
-// sets a flag that is asked once at the end. Replies come from outside and are believed in nothing.
+// Writing and reading the fields of 9p messages. Neither ever touches a byte outside its buffer:
+// whatever does not fit, or is not there, sets a flag that is asked once at the end. Replies come
+// from outside and are believed in nothing.
 #pragma once
 
 #include <cstddef>

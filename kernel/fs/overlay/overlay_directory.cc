@@ -33,11 +33,12 @@ class OpenOverlayDirectory final : public DirectoryFile {
 
 }  // namespace
 
-OverlayDirectory::OverlayDirectory(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid)
+OverlayDirectory::OverlayDirectory(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid,
+                                   std::uint32_t gid)
     : OverlayNode(std::move(fs), mode, uid, gid) {}
 
-OverlayDirectory::OverlayDirectory(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
-                                   RefPtr<OverlayFs> fs)
+OverlayDirectory::OverlayDirectory(RefPtr<OverlayDirectory> directory, std::string_view name,
+                                   RefPtr<Inode> lower, RefPtr<OverlayFs> fs)
     : OverlayNode(std::move(directory), name, std::move(lower), std::move(fs)) {}
 
 Result<RefPtr<File>> OverlayDirectory::open(std::uint32_t flags) {
@@ -67,7 +68,8 @@ Result<RefPtr<Inode>> OverlayDirectory::lookup_below(std::string_view name) {
   return wrap(name, std::move(lower));
 }
 
-Result<void> OverlayDirectory::lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found) {
+Result<void> OverlayDirectory::lookup_ahead(std::span<const std::string_view> names,
+                                            std::vector<RefPtr<Inode>>& found) {
   RefPtr<Inode> known;
   if (!lower_ || find(names.front(), known) != Known::kNo) return Inode::lookup_ahead(names, found);
   std::vector<RefPtr<Inode>> lower_found;
@@ -89,7 +91,8 @@ bool OverlayDirectory::needs_whiteout(std::string_view name) {
   return below || below.error() != Errno::kNoEnt;
 }
 
-RefPtr<MemoryNode> OverlayDirectory::new_node(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid, std::uint64_t rdev) {
+RefPtr<MemoryNode> OverlayDirectory::new_node(std::uint32_t mode, std::uint32_t uid,
+                                              std::uint32_t gid, std::uint64_t rdev) {
   const RefPtr<OverlayFs> fs(&overlay());
   switch (mode & S_IFMT) {
     case S_IFREG:
@@ -147,8 +150,8 @@ Result<void> OverlayDirectory::check_empty() {
 
 Result<RefPtr<DirectoryListing>> OverlayDirectory::merged() {
   RefPtr<DirectoryListing> listing = make_ref<DirectoryListing>();
-  // The mutex keeps names from being removed meanwhile. Names may still be pinned, which adds them to the table: those come after
-  // `end_cookie` and are listed as what is below.
+  // The mutex keeps names from being removed meanwhile. Names may still be pinned, which adds them
+  // to the table: those come after `end_cookie` and are listed as what is below.
   Guard guard(mutex);
   const std::uint64_t end_cookie = next_cookie();
   QUIRE_CHECK(for_each_below(end_cookie, [&listing](const DirectoryEntry& entry) {

@@ -10,12 +10,14 @@
 
 namespace quire::kernel {
 
-OverlayFile::OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid)
+OverlayFile::OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid,
+                         std::uint32_t gid)
     : OverlayNode(std::move(fs), mode, uid, gid) {
   on_written();  // an empty new file is lost with the machine, too
 }
 
-OverlayFile::OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower, RefPtr<OverlayFs> fs)
+OverlayFile::OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name,
+                         RefPtr<Inode> lower, RefPtr<OverlayFs> fs)
     : OverlayNode(std::move(directory), name, std::move(lower), std::move(fs)) {}
 
 void OverlayFile::on_loaded(const Attributes& attributes) {

@@ -1,6 +1,7 @@
 // A regular file of the overlay.
 //
-// Its pages are those that were written; up to `lower_end_` its holes show the file below, beyond it zeros.
+// Its pages are those that were written; up to `lower_end_` its holes show the file below, beyond
+// it zeros.
 #pragma once
 
 #include "fs/memory/memory_file.h"
@@ -11,7 +12,8 @@ namespace quire::kernel {
 class OverlayFile final : public OverlayNode<MemoryFile> {
  public:
   OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
-  OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower, RefPtr<OverlayFs> fs);
+  OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
+              RefPtr<OverlayFs> fs);
 
   /// Errors: also those of opening the file below.
   Result<RefPtr<File>> open(std::uint32_t flags) override;

@@ -10,7 +10,8 @@ OverlayPlace::OverlayPlace(RefPtr<OverlayDirectory> directory, std::string_view 
     : directory_(std::move(directory)), name_(name) {}
 
 OverlayPlace::~OverlayPlace() {
-  release_chain(std::move(directory_), [](OverlayDirectory& above) { return std::move(above.place_.directory_); });
+  release_chain(std::move(directory_),
+                [](OverlayDirectory& above) { return std::move(above.place_.directory_); });
 }
 
 void OverlayPlace::pin(MemoryNode& self) {
@@ -31,6 +32,8 @@ void OverlayPlace::pin(MemoryNode& self) {
   }
 }
 
-RefPtr<OverlayFs> make_overlay_fs() { return make_ref<OverlayFs>(memory_pages() / 2, memory_pages() / 2); }
+RefPtr<OverlayFs> make_overlay_fs() {
+  return make_ref<OverlayFs>(memory_pages() / 2, memory_pages() / 2);
+}
 
 }  // namespace quire::kernel

@@ -1,4 +1,5 @@
-// What overlay nodes of all types have in common: the inode below, and the place in the tree until they are pinned (overlay_fs.h).
+// What overlay nodes of all types have in common: the inode below, and the place in the tree until
+// they are pinned (overlay_fs.h).
 #pragma once
 
 #include <string>
@@ -11,14 +12,15 @@ namespace quire::kernel {
 
 class OverlayDirectory;
 
-/// Where a node that is not pinned was found. Empty for pinned nodes and for those that were made in the overlay.
+/// Where a node that is not pinned was found. Empty for pinned nodes and for those that were made
+/// in the overlay.
 class OverlayPlace {
  public:
   OverlayPlace() = default;
   OverlayPlace(RefPtr<OverlayDirectory> directory, std::string_view name);
   ~OverlayPlace();
-  /// Enters `self` in its directory's table, and the directory in its own, up to one that is pinned.
-  /// Locks: MemoryFs::names_lock.
+  /// Enters `self` in its directory's table, and the directory in its own, up to one that is
+  /// pinned. Locks: MemoryFs::names_lock.
   void pin(MemoryNode& self);
 
  private:
@@ -32,11 +34,15 @@ class OverlayNode : public Base {
  protected:
   /// A node made in the overlay.
   template <typename... Args>
-  explicit OverlayNode(RefPtr<OverlayFs> fs, Args&&... args) : Base(std::move(fs), std::forward<Args>(args)...) {}
+  explicit OverlayNode(RefPtr<OverlayFs> fs, Args&&... args)
+      : Base(std::move(fs), std::forward<Args>(args)...) {}
   /// What `name` in `directory` is below.
   template <typename... Args>
-  OverlayNode(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower, RefPtr<OverlayFs> fs, Args&&... args)
-      : Base(std::move(fs), std::forward<Args>(args)...), place_(std::move(directory), name), lower_(std::move(lower)) {}
+  OverlayNode(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
+              RefPtr<OverlayFs> fs, Args&&... args)
+      : Base(std::move(fs), std::forward<Args>(args)...),
+        place_(std::move(directory), name),
+        lower_(std::move(lower)) {}
 
   Result<Attributes> load() override { return lower_->attributes(); }
   Result<void> before_change() override {

@@ -13,15 +13,21 @@ namespace {
 constexpr std::uint64_t kCwd = static_cast<std::uint64_t>(AT_FDCWD);
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
-SyscallResult chmod_at(std::uint64_t dirfd, UserAddr path, std::uint32_t mode, std::uint32_t flags) {
-  QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
+SyscallResult chmod_at(std::uint64_t dirfd, UserAddr path, std::uint32_t mode,
+                       std::uint32_t flags) {
+  QUIRE_TRY(const RefPtr<Dentry> dentry,
+            dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
   // Links have no mode of their own to change. Linux v6.12 fs/attr.c:notify_change().
   if (dentry->is_symlink()) return fail(Errno::kOpNotSupp);
   return zero_or(change_mode(*dentry, mode));
 }
 
-SyscallResult sys_chmod(const SyscallArgs& args) { return chmod_at(kCwd, args.a[0], uint_arg(args.a[1]), 0); }
-SyscallResult sys_fchmodat(const SyscallArgs& args) { return chmod_at(args.a[0], args.a[1], uint_arg(args.a[2]), 0); }
+SyscallResult sys_chmod(const SyscallArgs& args) {
+  return chmod_at(kCwd, args.a[0], uint_arg(args.a[1]), 0);
+}
+SyscallResult sys_fchmodat(const SyscallArgs& args) {
+  return chmod_at(args.a[0], args.a[1], uint_arg(args.a[2]), 0);
+}
 SyscallResult sys_fchmod(const SyscallArgs& args) {
   QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_of_fd(args.a[0]));
   return zero_or(change_mode(*dentry, uint_arg(args.a[1])));
@@ -33,13 +39,19 @@ std::optional<std::uint32_t> id_arg(std::uint64_t argument) {
   return id == ~std::uint32_t{0} ? std::nullopt : std::optional(id);
 }
 
-SyscallResult chown_at(std::uint64_t dirfd, UserAddr path, std::uint64_t uid, std::uint64_t gid, std::uint32_t flags) {
-  QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
+SyscallResult chown_at(std::uint64_t dirfd, UserAddr path, std::uint64_t uid, std::uint64_t gid,
+                       std::uint32_t flags) {
+  QUIRE_TRY(const RefPtr<Dentry> dentry,
+            dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
   return zero_or(change_owner(*dentry, id_arg(uid), id_arg(gid)));
 }
 
-SyscallResult sys_chown(const SyscallArgs& args) { return chown_at(kCwd, args.a[0], args.a[1], args.a[2], 0); }
-SyscallResult sys_lchown(const SyscallArgs& args) { return chown_at(kCwd, args.a[0], args.a[1], args.a[2], AT_SYMLINK_NOFOLLOW); }
+SyscallResult sys_chown(const SyscallArgs& args) {
+  return chown_at(kCwd, args.a[0], args.a[1], args.a[2], 0);
+}
+SyscallResult sys_lchown(const SyscallArgs& args) {
+  return chown_at(kCwd, args.a[0], args.a[1], args.a[2], AT_SYMLINK_NOFOLLOW);
+}
 SyscallResult sys_fchownat(const SyscallArgs& args) {
   return chown_at(args.a[0], args.a[1], args.a[2], args.a[3], uint_arg(args.a[4]));
 }
@@ -54,12 +66,14 @@ struct TwoTimes {
 
 /// Errors: EINVAL.
 Result<TimeChange> time_change(std::int64_t seconds, std::int64_t nanoseconds) {
-  constexpr std::int64_t kNow = 0x3fffffff, kOmit = 0x3ffffffe;  // UTIME_NOW, UTIME_OMIT (man7 utimensat(2))
+  constexpr std::int64_t kNow = 0x3fffffff,
+                         kOmit = 0x3ffffffe;  // UTIME_NOW, UTIME_OMIT (man7 utimensat(2))
   if (nanoseconds == kNow) return TimeChange{};
   if (nanoseconds == kOmit) return TimeChange{.kind = TimeChange::Kind::kOmit};
   if (nanoseconds < 0 || nanoseconds >= kNanosecondsPerSecond) return fail(Errno::kInval);
   std::int64_t ns = 0;
-  if (__builtin_mul_overflow(seconds, kNanosecondsPerSecond, &ns) || __builtin_add_overflow(ns, nanoseconds, &ns)) {
+  if (__builtin_mul_overflow(seconds, kNanosecondsPerSecond, &ns) ||
+      __builtin_add_overflow(ns, nanoseconds, &ns)) {
     return fail(Errno::kInval);
   }
   return TimeChange{.kind = TimeChange::Kind::kSet, .ns = ns};
@@ -90,19 +104,22 @@ Result<TwoTimes> timevals_arg(UserAddr address) {
 }
 
 /// A null path means the descriptor itself. Linux v6.12 fs/utimes.c:do_utimes().
-SyscallResult set_times_at(std::uint64_t dirfd, UserAddr path, const TwoTimes& times, std::uint32_t flags) {
+SyscallResult set_times_at(std::uint64_t dirfd, UserAddr path, const TwoTimes& times,
+                           std::uint32_t flags) {
   if (path == 0 && int_arg(dirfd) != AT_FDCWD) {
     if (flags != 0) return fail(Errno::kInval);
     QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_of_fd(dirfd));
     return zero_or(change_times(*dentry, times.access, times.modify));
   }
-  QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
+  QUIRE_TRY(const RefPtr<Dentry> dentry,
+            dentry_arg(dirfd, path, flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
   return zero_or(change_times(*dentry, times.access, times.modify));
 }
 
 SyscallResult sys_utimensat(const SyscallArgs& args) {
   QUIRE_TRY(const TwoTimes times, timespecs_arg(args.a[2]));
-  if (times.access.kind == TimeChange::Kind::kOmit && times.modify.kind == TimeChange::Kind::kOmit) return 0;
+  if (times.access.kind == TimeChange::Kind::kOmit && times.modify.kind == TimeChange::Kind::kOmit)
+    return 0;
   return set_times_at(args.a[0], args.a[1], times, uint_arg(args.a[3]));
 }
 

@@ -19,7 +19,8 @@ Result<RefPtr<File>> file_arg(std::uint64_t fd) {
 
 Result<std::string> path_arg(UserAddr address) { return copy_string_from_user(address, PATH_MAX); }
 
-Result<RefPtr<Dentry>> dentry_arg(std::uint64_t dirfd, UserAddr path, std::uint32_t flags, std::uint32_t allowed) {
+Result<RefPtr<Dentry>> dentry_arg(std::uint64_t dirfd, UserAddr path, std::uint32_t flags,
+                                  std::uint32_t allowed) {
   if ((flags & ~allowed) != 0) return fail(Errno::kInval);
   QUIRE_TRY(const std::string name, path_arg(path));
   return resolve_at(int_arg(dirfd), name, flags, FinalLink::kFollow);
@@ -42,8 +43,10 @@ Result<void> IoVector::load(UserAddr address, std::uint64_t count) {
   std::uint64_t total = 0;
   for (std::size_t i = 0; i < count; ++i) {
     QUIRE_TRY(const iovec vector, get_user<iovec>(address + i * sizeof(iovec)));
-    pieces[i] = {.address = reinterpret_cast<std::uint64_t>(vector.iov_base), .size = vector.iov_len};
-    if (vector.iov_len > kSsizeMax || total + vector.iov_len > kSsizeMax) return fail(Errno::kInval);
+    pieces[i] = {.address = reinterpret_cast<std::uint64_t>(vector.iov_base),
+                 .size = vector.iov_len};
+    if (vector.iov_len > kSsizeMax || total + vector.iov_len > kSsizeMax)
+      return fail(Errno::kInval);
     total += vector.iov_len;
   }
   pieces_ = pieces;

@@ -15,8 +15,12 @@
 namespace quire::kernel {
 
 /// An argument that is a C int.
-[[nodiscard]] inline int int_arg(std::uint64_t argument) { return static_cast<int>(static_cast<std::uint32_t>(argument)); }
-[[nodiscard]] inline std::uint32_t uint_arg(std::uint64_t argument) { return static_cast<std::uint32_t>(argument); }
+[[nodiscard]] inline int int_arg(std::uint64_t argument) {
+  return static_cast<int>(static_cast<std::uint32_t>(argument));
+}
+[[nodiscard]] inline std::uint32_t uint_arg(std::uint64_t argument) {
+  return static_cast<std::uint32_t>(argument);
+}
 
 /// Success as a system call's 0.
 [[nodiscard]] inline SyscallResult zero_or(const Result<void>& result) {
@@ -24,14 +28,17 @@ namespace quire::kernel {
   return 0;
 }
 
-/// An open file of the caller that may be read, written, controlled …: not one opened with O_PATH. Errors: EBADF.
+/// An open file of the caller that may be read, written, controlled …: not one opened with O_PATH.
+/// Errors: EBADF.
 Result<RefPtr<File>> file_arg(std::uint64_t fd);
 /// Any open file of the caller. Errors: EBADF.
 Result<RefPtr<File>> any_file_arg(std::uint64_t fd);
 /// A path from user memory. It may be empty. Errors: EFAULT, ENAMETOOLONG.
 Result<std::string> path_arg(UserAddr address);
-/// The name `path` from `dirfd`, with these AT_* flags. Errors: also EINVAL for flags outside `allowed`.
-Result<RefPtr<Dentry>> dentry_arg(std::uint64_t dirfd, UserAddr path, std::uint32_t flags, std::uint32_t allowed);
+/// The name `path` from `dirfd`, with these AT_* flags. Errors: also EINVAL for flags outside
+/// `allowed`.
+Result<RefPtr<Dentry>> dentry_arg(std::uint64_t dirfd, UserAddr path, std::uint32_t flags,
+                                  std::uint32_t allowed);
 /// The name behind a descriptor; anonymous for pipes and the like. Errors: EBADF.
 Result<RefPtr<Dentry>> dentry_of_fd(std::uint64_t fd);
 

@@ -19,7 +19,8 @@ constexpr std::size_t kBufferSize = 32768;
 /// One side of a copy: at the file's own position, or at one that the caller keeps.
 class Side {
  public:
-  /// `offset_address`: where the caller's position is; 0: the file has it. Errors: EFAULT, EINVAL, ESPIPE.
+  /// `offset_address`: where the caller's position is; 0: the file has it. Errors: EFAULT, EINVAL,
+  /// ESPIPE.
   Result<void> init(RefPtr<File> file, UserAddr offset_address) {
     file_ = std::move(file);
     address_ = offset_address;
@@ -30,7 +31,9 @@ class Side {
     return {};
   }
   [[nodiscard]] File& file() const { return *file_; }
-  [[nodiscard]] std::int64_t offset() const { return address_ == 0 ? static_cast<std::int64_t>(file_->position) : offset_; }
+  [[nodiscard]] std::int64_t offset() const {
+    return address_ == 0 ? static_cast<std::int64_t>(file_->position) : offset_;
+  }
 
   SyscallResult read(std::byte* to, std::size_t size) {
     IoBuffer buffer = IoBuffer::kernel(to, size);
@@ -49,7 +52,9 @@ class Side {
       file_->position -= size;
     }
   }
-  Result<void> store_offset() const { return address_ == 0 ? Result<void>() : put_user(address_, offset_); }
+  Result<void> store_offset() const {
+    return address_ == 0 ? Result<void>() : put_user(address_, offset_);
+  }
 
  private:
   SyscallResult moved(const SyscallResult& result) {
@@ -64,7 +69,8 @@ class Side {
 
 /// Moves up to `count` bytes. An error counts only if nothing was moved.
 SyscallResult copy(Side& from, Side& to, std::uint64_t count) {
-  const std::unique_ptr<std::byte[]> buffer = std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
+  const std::unique_ptr<std::byte[]> buffer =
+      std::make_unique_for_overwrite<std::byte[]>(kBufferSize);
   std::int64_t done = 0;
   count = std::min<std::uint64_t>(count, kMaxTransfer);
   const auto stop = [&done](Errno error) -> SyscallResult {
@@ -72,7 +78,8 @@ SyscallResult copy(Side& from, Side& to, std::uint64_t count) {
     return fail(error);
   };
   while (static_cast<std::uint64_t>(done) < count) {
-    const std::size_t wanted = std::min<std::uint64_t>(kBufferSize, count - static_cast<std::uint64_t>(done));
+    const std::size_t wanted =
+        std::min<std::uint64_t>(kBufferSize, count - static_cast<std::uint64_t>(done));
     const SyscallResult read = from.read(buffer.get(), wanted);
     if (!read) return stop(read.error());
     if (*read == 0) break;
@@ -92,7 +99,8 @@ Result<std::uint32_t> type_of(File& file) {
   return attributes.mode & S_IFMT;
 }
 
-/// Linux v6.12 fs/read_write.c:do_sendfile(). The source must be something with contents; a pipe is not.
+/// Linux v6.12 fs/read_write.c:do_sendfile(). The source must be something with contents; a pipe is
+/// not.
 SyscallResult sys_sendfile(const SyscallArgs& args) {
   QUIRE_TRY(RefPtr<File> in, file_arg(args.a[1]));
   if (!in->readable()) return fail(Errno::kBadF);
@@ -130,7 +138,8 @@ SyscallResult sys_copy_file_range(const SyscallArgs& args) {
   QUIRE_TRY(const std::uint32_t to_type, type_of(to.file()));
   if (from_type == S_IFDIR || to_type == S_IFDIR) return fail(Errno::kIsDir);
   if (from_type != S_IFREG || to_type != S_IFREG) return fail(Errno::kInval);
-  if (!from.file().readable() || !to.file().writable() || (to.file().flags.load() & O_APPEND) != 0) return fail(Errno::kBadF);
+  if (!from.file().readable() || !to.file().writable() || (to.file().flags.load() & O_APPEND) != 0)
+    return fail(Errno::kBadF);
   const std::uint64_t size = std::min<std::uint64_t>(args.a[4], kMaxTransfer);
   if (from.file().inode == to.file().inode && overlap(from, to, size)) return fail(Errno::kInval);
   const SyscallResult result = copy(from, to, size);

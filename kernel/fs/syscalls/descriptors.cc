@@ -20,8 +20,11 @@ SyscallResult sys_close(const SyscallArgs& args) {
 }
 
 SyscallResult sys_close_range(const SyscallArgs& args) {
-  const std::uint32_t first = uint_arg(args.a[0]), last = uint_arg(args.a[1]), flags = uint_arg(args.a[2]);
-  if ((flags & ~static_cast<std::uint32_t>(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) != 0 || first > last) return fail(Errno::kInval);
+  const std::uint32_t first = uint_arg(args.a[0]), last = uint_arg(args.a[1]),
+                      flags = uint_arg(args.a[2]);
+  if ((flags & ~static_cast<std::uint32_t>(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) != 0 ||
+      first > last)
+    return fail(Errno::kInval);
   FdTable& files = current_files();
   // A table of the caller's own needs no unsharing; giving a thread one is not there.
   if ((flags & CLOSE_RANGE_UNSHARE) != 0 && files.ref_count() > 1) return fail(Errno::kInval);
@@ -46,7 +49,8 @@ SyscallResult duplicate(std::uint64_t fd, int lowest, bool close_on_exec) {
 SyscallResult sys_dup(const SyscallArgs& args) { return duplicate(args.a[0], 0, false); }
 
 SyscallResult duplicate_to(const SyscallArgs& args, bool close_on_exec) {
-  QUIRE_TRY(const int copy, current_files().dup_to(int_arg(args.a[0]), int_arg(args.a[1]), close_on_exec));
+  QUIRE_TRY(const int copy,
+            current_files().dup_to(int_arg(args.a[0]), int_arg(args.a[1]), close_on_exec));
   return copy;
 }
 

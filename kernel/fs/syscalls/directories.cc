@@ -24,7 +24,8 @@ struct Dirent64 {
   static std::size_t size(std::size_t name_length) {
     return (kNameOffset + name_length + 1 + kAlignment - 1) / kAlignment * kAlignment;
   }
-  static void encode(std::byte* to, std::size_t size, const DirectoryEntry& entry, std::uint64_t next) {
+  static void encode(std::byte* to, std::size_t size, const DirectoryEntry& entry,
+                     std::uint64_t next) {
     const auto length = static_cast<std::uint16_t>(size);
     std::memcpy(to, &entry.inode, 8);
     std::memcpy(to + 8, &next, 8);
@@ -37,8 +38,11 @@ struct Dirent64 {
 /// struct linux_dirent: the type is the record's last byte.
 struct OldDirent {
   static constexpr std::size_t kNameOffset = 18;
-  static std::size_t size(std::size_t name_length) { return (kNameOffset + name_length + 2 + 7) / 8 * 8; }
-  static void encode(std::byte* to, std::size_t size, const DirectoryEntry& entry, std::uint64_t next) {
+  static std::size_t size(std::size_t name_length) {
+    return (kNameOffset + name_length + 2 + 7) / 8 * 8;
+  }
+  static void encode(std::byte* to, std::size_t size, const DirectoryEntry& entry,
+                     std::uint64_t next) {
     const auto length = static_cast<std::uint16_t>(size);
     std::memcpy(to, &entry.inode, 8);
     std::memcpy(to + 8, &next, 8);
@@ -96,7 +100,8 @@ Result<DirectoryEntry> dot_entry(Dentry& dentry, std::uint64_t position) {
   const RefPtr<Dentry> parent = dentry_cache().parent(dentry);
   Dentry& meant = position == 0 || !parent ? dentry : *parent;
   QUIRE_TRY(const Attributes attributes, meant.inode()->attributes());
-  return DirectoryEntry{.name = position == 0 ? "." : "..", .inode = attributes.inode, .type = kDirectoryType};
+  return DirectoryEntry{
+      .name = position == 0 ? "." : "..", .inode = attributes.inode, .type = kDirectoryType};
 }
 
 template <typename Record>
@@ -138,7 +143,8 @@ SyscallResult sys_getcwd(const SyscallArgs& args) {
 
 SyscallResult enter(RefPtr<Dentry> directory) {
   if (!directory->is_directory()) return fail(Errno::kNotDir);
-  QUIRE_CHECK(check_access(*directory->inode(), directory->type(), kMayExecute, filesystem_identity()));
+  QUIRE_CHECK(
+      check_access(*directory->inode(), directory->type(), kMayExecute, filesystem_identity()));
   FsContext& context = current_fs();
   Guard guard(context.mutex);
   std::swap(context.cwd, directory);
@@ -146,7 +152,8 @@ SyscallResult enter(RefPtr<Dentry> directory) {
 }
 
 SyscallResult sys_chdir(const SyscallArgs& args) {
-  QUIRE_TRY(RefPtr<Dentry> directory, dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
+  QUIRE_TRY(RefPtr<Dentry> directory,
+            dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
   return enter(std::move(directory));
 }
 
@@ -157,7 +164,8 @@ SyscallResult sys_fchdir(const SyscallArgs& args) {
 }
 
 SyscallResult sys_chroot(const SyscallArgs& args) {
-  QUIRE_TRY(RefPtr<Dentry> directory, dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
+  QUIRE_TRY(RefPtr<Dentry> directory,
+            dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
   if (!directory->is_directory()) return fail(Errno::kNotDir);
   const Identity who = filesystem_identity();
   QUIRE_CHECK(check_access(*directory->inode(), directory->type(), kMayExecute, who));

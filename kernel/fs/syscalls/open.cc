@@ -16,9 +16,10 @@ namespace {
 
 constexpr std::uint32_t kCreates = O_CREAT | __O_TMPFILE;
 /// Linux v6.12 include/linux/fcntl.h: VALID_OPEN_FLAGS.
-constexpr std::uint64_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | __O_SYNC | O_DSYNC |
-                                      FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |
-                                      __O_TMPFILE;
+constexpr std::uint64_t kKnownFlags = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND |
+                                      O_NONBLOCK | __O_SYNC | O_DSYNC | FASYNC | O_DIRECT |
+                                      O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |
+                                      O_CLOEXEC | O_PATH | __O_TMPFILE;
 
 SyscallResult open_to_fd(int dirfd, UserAddr path_address, OpenHow how) {
   QUIRE_TRY(const std::string path, path_arg(path_address));
@@ -35,7 +36,9 @@ SyscallResult open_to_fd(int dirfd, UserAddr path_address, OpenHow how) {
 
 SyscallResult plain_open(int dirfd, UserAddr path, std::uint32_t flags, std::uint32_t mode) {
   flags = (flags & static_cast<std::uint32_t>(kKnownFlags)) | O_LARGEFILE;
-  return open_to_fd(dirfd, path, {.flags = flags, .mode = (flags & kCreates) != 0 ? mode & 07777U : 0, .resolve = 0});
+  return open_to_fd(
+      dirfd, path,
+      {.flags = flags, .mode = (flags & kCreates) != 0 ? mode & 07777U : 0, .resolve = 0});
 }
 
 SyscallResult sys_open(const SyscallArgs& args) {
@@ -50,7 +53,8 @@ SyscallResult sys_creat(const SyscallArgs& args) {
   return plain_open(AT_FDCWD, args.a[0], O_CREAT | O_WRONLY | O_TRUNC, uint_arg(args.a[1]));
 }
 
-/// The caller's struct open_how, which may be longer than ours if the rest is zero. Errors: EINVAL, E2BIG, EFAULT.
+/// The caller's struct open_how, which may be longer than ours if the rest is zero. Errors: EINVAL,
+/// E2BIG, EFAULT.
 Result<open_how> how_arg(UserAddr address, std::uint64_t size) {
   if (size < sizeof(open_how)) return fail(Errno::kInval);
   if (size > kPageSize) return fail(Errno::kTooBig);
@@ -64,7 +68,8 @@ Result<open_how> how_arg(UserAddr address, std::uint64_t size) {
 SyscallResult sys_openat2(const SyscallArgs& args) {
   QUIRE_TRY(const open_how how, how_arg(args.a[2], args.a[3]));
   constexpr std::uint64_t kWithPath = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  if ((how.flags & ~kKnownFlags) != 0 || (how.mode & ~std::uint64_t{07777}) != 0) return fail(Errno::kInval);
+  if ((how.flags & ~kKnownFlags) != 0 || (how.mode & ~std::uint64_t{07777}) != 0)
+    return fail(Errno::kInval);
   if (how.mode != 0 && (how.flags & kCreates) == 0) return fail(Errno::kInval);
   if ((how.flags & O_PATH) != 0 && (how.flags & ~kWithPath) != 0) return fail(Errno::kInval);
   return open_to_fd(int_arg(args.a[0]), args.a[1],
@@ -74,7 +79,8 @@ SyscallResult sys_openat2(const SyscallArgs& args) {
 }
 
 /// Linux v6.12 fs/namei.c:may_mknod().
-SyscallResult make_node_at(int dirfd, UserAddr path_address, std::uint32_t mode, std::uint64_t rdev) {
+SyscallResult make_node_at(int dirfd, UserAddr path_address, std::uint32_t mode,
+                           std::uint64_t rdev) {
   const std::uint32_t type = mode & S_IFMT;
   switch (type) {
     case 0:
@@ -92,7 +98,8 @@ SyscallResult make_node_at(int dirfd, UserAddr path_address, std::uint32_t mode,
   }
   QUIRE_TRY(const std::string path, path_arg(path_address));
   const std::uint32_t permissions = mode & 07777U & ~current_umask();
-  return zero_or(make_node({.dirfd = dirfd, .path = path}, (type == 0 ? S_IFREG : type) | permissions, rdev));
+  return zero_or(
+      make_node({.dirfd = dirfd, .path = path}, (type == 0 ? S_IFREG : type) | permissions, rdev));
 }
 
 SyscallResult sys_mknod(const SyscallArgs& args) {
@@ -110,8 +117,9 @@ SyscallResult sys_umask(const SyscallArgs& args) {
 }
 
 constexpr SyscallEntry kEntries[] = {
-    {__NR_open, "open", sys_open},          {__NR_openat, "openat", sys_openat}, {__NR_openat2, "openat2", sys_openat2},
-    {__NR_creat, "creat", sys_creat},       {__NR_mknod, "mknod", sys_mknod},    {__NR_mknodat, "mknodat", sys_mknodat},
+    {__NR_open, "open", sys_open},          {__NR_openat, "openat", sys_openat},
+    {__NR_openat2, "openat2", sys_openat2}, {__NR_creat, "creat", sys_creat},
+    {__NR_mknod, "mknod", sys_mknod},       {__NR_mknodat, "mknodat", sys_mknodat},
     {__NR_umask, "umask", sys_umask},
 };
 

@@ -49,7 +49,8 @@ Result<Attributes> attributes_of(File& file) {
 SyscallResult put_stat(UserAddr to, const Result<Attributes>& attributes) {
   if (!attributes) return fail(attributes.error());
   const Attributes& from = *attributes;
-  const Seconds access = split(from.times.access_ns), modify = split(from.times.modify_ns), change = split(from.times.change_ns);
+  const Seconds access = split(from.times.access_ns), modify = split(from.times.modify_ns),
+                change = split(from.times.change_ns);
   struct stat result = {};
   result.st_dev = from.device;
   result.st_ino = from.inode;
@@ -80,7 +81,8 @@ SyscallResult sys_stat(const SyscallArgs& args) {
 }
 
 SyscallResult sys_lstat(const SyscallArgs& args) {
-  return put_stat(args.a[1], attributes_at(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], AT_SYMLINK_NOFOLLOW));
+  return put_stat(args.a[1], attributes_at(static_cast<std::uint64_t>(AT_FDCWD), args.a[0],
+                                           AT_SYMLINK_NOFOLLOW));
 }
 
 SyscallResult sys_fstat(const SyscallArgs& args) {
@@ -102,8 +104,10 @@ statx_timestamp timestamp(std::int64_t ns) {
 
 SyscallResult sys_statx(const SyscallArgs& args) {
   const std::uint32_t flags = uint_arg(args.a[2]), mask = uint_arg(args.a[3]);
-  if ((mask & STATX__RESERVED) != 0 || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE) return fail(Errno::kInval);
-  QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_arg(args.a[0], args.a[1], flags, kStatFlags | AT_STATX_SYNC_TYPE));
+  if ((mask & STATX__RESERVED) != 0 || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+    return fail(Errno::kInval);
+  QUIRE_TRY(const RefPtr<Dentry> dentry,
+            dentry_arg(args.a[0], args.a[1], flags, kStatFlags | AT_STATX_SYNC_TYPE));
   QUIRE_TRY(const Attributes from, attributes_of(*dentry));
   struct statx result = {};
   result.stx_mask = STATX_BASIC_STATS;
@@ -127,8 +131,10 @@ SyscallResult sys_statx(const SyscallArgs& args) {
   return zero_or(put_user(args.a[4], result));
 }
 
-/// Linux v6.12 fs/open.c:do_faccessat(): the whole walk is done as the real user, unless AT_EACCESS.
-SyscallResult check_access_at(std::uint64_t dirfd, UserAddr path_address, std::uint32_t mode, std::uint32_t flags) {
+/// Linux v6.12 fs/open.c:do_faccessat(): the whole walk is done as the real user, unless
+/// AT_EACCESS.
+SyscallResult check_access_at(std::uint64_t dirfd, UserAddr path_address, std::uint32_t mode,
+                              std::uint32_t flags) {
   constexpr std::uint32_t kAllowed = AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
   if ((mode & ~7U) != 0 || (flags & ~kAllowed) != 0) return fail(Errno::kInval);
   QUIRE_TRY(const std::string path, path_arg(path_address));
@@ -139,11 +145,13 @@ SyscallResult check_access_at(std::uint64_t dirfd, UserAddr path_address, std::u
   } else {
     Walker walker(who);
     QUIRE_CHECK(walker.begin(int_arg(dirfd), path));
-    QUIRE_TRY(dentry, walker.resolve((flags & AT_SYMLINK_NOFOLLOW) != 0 ? FinalLink::kKeep : FinalLink::kFollow));
+    QUIRE_TRY(dentry, walker.resolve((flags & AT_SYMLINK_NOFOLLOW) != 0 ? FinalLink::kKeep
+                                                                        : FinalLink::kFollow));
   }
   QUIRE_CHECK(check_access(*dentry->inode(), dentry->type(), mode, who));
   const bool holds_data = dentry->is_regular() || dentry->is_directory() || dentry->is_symlink();
-  if ((mode & kMayWrite) != 0 && holds_data && dentry->mount() != nullptr && dentry->mount()->is_read_only()) {
+  if ((mode & kMayWrite) != 0 && holds_data && dentry->mount() != nullptr &&
+      dentry->mount()->is_read_only()) {
     return fail(Errno::kRoFs);
   }
   return 0;
@@ -153,15 +161,18 @@ SyscallResult sys_access(const SyscallArgs& args) {
   return check_access_at(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], uint_arg(args.a[1]), 0);
 }
 
-SyscallResult sys_faccessat(const SyscallArgs& args) { return check_access_at(args.a[0], args.a[1], uint_arg(args.a[2]), 0); }
+SyscallResult sys_faccessat(const SyscallArgs& args) {
+  return check_access_at(args.a[0], args.a[1], uint_arg(args.a[2]), 0);
+}
 
 SyscallResult sys_faccessat2(const SyscallArgs& args) {
   return check_access_at(args.a[0], args.a[1], uint_arg(args.a[2]), uint_arg(args.a[3]));
 }
 
 SyscallResult put_statfs(UserAddr to, const Dentry& dentry) {
-  constexpr long kReadOnly = 1, kRelatime = 0x1000, kValid = 0x20;  // Linux v6.12 include/linux/statfs.h: ST_*
-  constexpr std::uint64_t kAnonymousMagic = 0x09041934;             // ANON_INODE_FS_MAGIC
+  constexpr long kReadOnly = 1, kRelatime = 0x1000,
+                 kValid = 0x20;                          // Linux v6.12 include/linux/statfs.h: ST_*
+  constexpr std::uint64_t kAnonymousMagic = 0x09041934;  // ANON_INODE_FS_MAGIC
   FileSystemFigures figures{.magic = kAnonymousMagic};
   struct statfs result = {};
   result.f_flags = kValid | kRelatime;
@@ -182,7 +193,8 @@ SyscallResult put_statfs(UserAddr to, const Dentry& dentry) {
 }
 
 SyscallResult sys_statfs(const SyscallArgs& args) {
-  QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
+  QUIRE_TRY(const RefPtr<Dentry> dentry,
+            dentry_arg(static_cast<std::uint64_t>(AT_FDCWD), args.a[0], 0, 0));
   return put_statfs(args.a[1], *dentry);
 }
 

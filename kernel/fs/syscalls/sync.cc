@@ -1,4 +1,5 @@
-// fsync(2), sync(2), fallocate(2), posix_fadvise(2), and the mount calls that are not for programs here.
+// fsync(2), sync(2), fallocate(2), posix_fadvise(2), and the mount calls that are not for programs
+// here.
 #include <asm/unistd.h>
 #include <linux/fadvise.h>
 #include <linux/falloc.h>
@@ -14,14 +15,16 @@ namespace {
 
 SyscallResult sys_fsync(const SyscallArgs& args) {
   QUIRE_TRY(const RefPtr<File> file, file_arg(args.a[0]));
-  // What cannot be synchronised, pipes and terminals, says EINVAL on Linux (fs/sync.c:vfs_fsync_range()).
+  // What cannot be synchronised, pipes and terminals, says EINVAL on Linux
+  // (fs/sync.c:vfs_fsync_range()).
   QUIRE_TRY(const Attributes attributes, file->attributes());
   const std::uint32_t type = attributes.mode & S_IFMT;
   if (type != S_IFREG && type != S_IFDIR && type != S_IFBLK) return fail(Errno::kInval);
   return zero_or(file->sync());
 }
 
-/// Writes go straight to the server or stay in memory: there is nothing of ours to write back, only what file systems keep.
+/// Writes go straight to the server or stay in memory: there is nothing of ours to write back, only
+/// what file systems keep.
 SyscallResult sys_sync(const SyscallArgs&) {
   for (const auto& mount : mount_table().mounts()) static_cast<void>(mount->file_system().sync());
   return 0;
@@ -29,16 +32,19 @@ SyscallResult sys_sync(const SyscallArgs&) {
 
 SyscallResult sys_syncfs(const SyscallArgs& args) {
   QUIRE_TRY(const RefPtr<Dentry> dentry, dentry_of_fd(args.a[0]));
-  return dentry->mount() == nullptr ? SyscallResult(0) : zero_or(dentry->mount()->file_system().sync());
+  return dentry->mount() == nullptr ? SyscallResult(0)
+                                    : zero_or(dentry->mount()->file_system().sync());
 }
 
 /// Order of checks: Linux v6.12 fs/open.c:vfs_fallocate().
 SyscallResult sys_fallocate(const SyscallArgs& args) {
   QUIRE_TRY(const RefPtr<File> file, file_arg(args.a[0]));
   const std::uint32_t mode = uint_arg(args.a[1]);
-  const auto offset = static_cast<std::int64_t>(args.a[2]), length = static_cast<std::int64_t>(args.a[3]);
+  const auto offset = static_cast<std::int64_t>(args.a[2]),
+             length = static_cast<std::int64_t>(args.a[3]);
   if (offset < 0 || length <= 0) return fail(Errno::kInval);
-  constexpr std::uint32_t kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
+  constexpr std::uint32_t kKnown = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
+                                   FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_ZERO_RANGE |
                                    FALLOC_FL_INSERT_RANGE | FALLOC_FL_UNSHARE_RANGE;
   if ((mode & ~kKnown) != 0) return fail(Errno::kOpNotSupp);
   if (!file->writable()) return fail(Errno::kBadF);
@@ -55,7 +61,8 @@ SyscallResult sys_fallocate(const SyscallArgs& args) {
   }
   std::int64_t end = 0;
   if (__builtin_add_overflow(offset, length, &end)) return fail(Errno::kFBig);
-  if ((mode & FALLOC_FL_KEEP_SIZE) == 0) QUIRE_CHECK(check_file_size_limit(static_cast<std::uint64_t>(end)));
+  if ((mode & FALLOC_FL_KEEP_SIZE) == 0)
+    QUIRE_CHECK(check_file_size_limit(static_cast<std::uint64_t>(end)));
   return zero_or(file->allocate(mode, args.a[2], args.a[3]));
 }
 
