@@ -141,26 +141,13 @@ def end_to_end(log, quick):
     return pytest(log, "e2e", "tests/e2e", *(["-m", "not slow"] if quick else []))
 
 
-def tidy(log, quick):
-    sources = subprocess.run(["git", "ls-files", "core/*.cc", "host/*.cc", "cli/*.cc"], cwd=ROOT, capture_output=True, text=True,
-                             check=True).stdout.split()
-    if not build(log, "locks"):  # for its compile_commands.json
-        return FAILED
-    known = (ROOT / "build/locks/compile_commands.json").read_text()
-    sources = [source for source in sources if source in known]
-    command = ["xargs", "-P", JOBS, "-n", "4", "clang-tidy-19", "--quiet", "-p", ROOT / "build/locks"]
-    with (RESULTS / "tidy.list").open("w+") as names:
-        names.write("\n".join(sources))
-        names.seek(0)
-        return PASSED if log.run(*command, "-a", names.name) else FAILED
-
-
 # In the order in which they are run: what finds most in the shortest time comes first.
 SUITES = {
     "project": project,
     "debug": hosted("debug", quick_options=("-LE", "model|oom")),
     "e2e": end_to_end,
     "locks": gate("locks"),
+    "tidy": gate("tidy"),
     "asan": hosted("asan", "-L", "asan"),
     "tsan": hosted("tsan", "-L", "tsan"),
 }
