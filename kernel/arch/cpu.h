@@ -29,6 +29,7 @@ struct alignas(64) Cpu {
   bool exit_work;
   /// Another thread should run before the next return to user mode. Only this CPU writes it.
   bool reschedule;
+  bool in_interrupt;  ///< a device's, timer's or other CPU's handler runs
   /// TSC at the last crossing between user and kernel mode or between threads.
   std::uint64_t account_tsc;
   std::uint64_t interrupts;  ///< taken on this CPU

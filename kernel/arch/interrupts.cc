@@ -27,7 +27,9 @@ void register_device_interrupt(unsigned gsi, InterruptHandler handler, void* arg
 
 void handle_interrupt(unsigned vector) {
   if (vector == kSpuriousVector) return;
-  ++this_cpu_data().interrupts;
+  Cpu& cpu = this_cpu_data();
+  ++cpu.interrupts;
+  cpu.in_interrupt = true;
   switch (vector) {
     case kRescheduleVector: on_reschedule_interrupt(); break;
     case kShootdownVector: answer_shootdowns(); break;
@@ -39,6 +41,7 @@ void handle_interrupt(unsigned vector) {
       }
       break;
   }
+  cpu.in_interrupt = false;
   acknowledge_interrupt();
 }
 

@@ -9,7 +9,8 @@
 
 namespace quire::kernel {
 
-inline constexpr std::size_t kEmergencyStackSize = 4096;
+/// Room for a panic, which prints and audits on such a stack.
+inline constexpr std::size_t kEmergencyStackSize = 8192;
 inline constexpr unsigned kEmergencyStacks = 3;
 
 /// Loads this CPU's descriptor tables. `emergency_stacks`: kEmergencyStacks × kEmergencyStackSize bytes that

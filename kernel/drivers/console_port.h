@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "sched/wait.h"
@@ -24,11 +25,25 @@ class ConsolePort {
 /// The port of that name ("quire.stdin" …), or null.
 ConsolePort* console_port(std::string_view name);
 
+/// A 9p request, room for its reply, and how much of that was used.
+struct NinePExchange {
+  const void* request;
+  std::size_t size;
+  void* reply;
+  std::size_t reply_size;
+  std::size_t result = 0;
+};
+
 /// A 9p transport: one request at a time per tag; sleeps until the reply is there. Returns the reply's size, at most `reply_size`.
 class NinePTransport {
  public:
   virtual ~NinePTransport() = default;
   virtual std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) = 0;
+  /// Several requests, of different tags, under way at the same time. Returns when all replies are there. At most kMaxExchanges.
+  static constexpr std::size_t kMaxExchanges = 8;
+  virtual void exchange_all(std::span<NinePExchange> exchanges) {
+    for (NinePExchange& e : exchanges) e.result = exchange(e.request, e.size, e.reply, e.reply_size);
+  }
 };
 /// The 9p device with that mount tag, or null.
 NinePTransport* nine_p_transport(std::string_view tag);

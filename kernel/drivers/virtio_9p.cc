@@ -27,11 +27,20 @@ class NinePDevice final : public NinePTransport {
   [[nodiscard]] std::string_view tag() const { return tag_; }
 
   std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) override {
-    const std::array buffers{VirtioBuffer{request, size, VirtioBuffer::Direction::kToDevice},
-                             VirtioBuffer{reply, reply_size, VirtioBuffer::Direction::kFromDevice}};
-    AwaitedRequest awaited;
-    queue_[0].add_when_room(buffers, awaited);
-    return awaited.wait();
+    NinePExchange one{.request = request, .size = size, .reply = reply, .reply_size = reply_size};
+    exchange_all({&one, 1});
+    return one.result;
+  }
+
+  void exchange_all(std::span<NinePExchange> exchanges) override {
+    std::array<AwaitedRequest, kMaxExchanges> awaited;
+    for (std::size_t i = 0; i < exchanges.size(); ++i) {
+      const NinePExchange& e = exchanges[i];
+      const std::array buffers{VirtioBuffer{e.request, e.size, VirtioBuffer::Direction::kToDevice},
+                               VirtioBuffer{e.reply, e.reply_size, VirtioBuffer::Direction::kFromDevice}};
+      queue_[0].add_when_room(buffers, awaited[i]);
+    }
+    for (std::size_t i = 0; i < exchanges.size(); ++i) exchanges[i].result = awaited[i].wait();
   }
 
  private:

@@ -167,6 +167,7 @@ Result<void> open_standard_files(FdTable& table) {
 unsigned overlay_files_written() { return root_overlay() ? root_overlay()->files_written.load() : 0; }
 
 void drop_file_systems() {
+  nine_p::Client::stop_clunking();
   root_overlay() = nullptr;
   mount_table().drop();
 }

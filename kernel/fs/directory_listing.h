@@ -1,7 +1,8 @@
 // A directory's entries as they were at one time, packed.
 //
-// Life cycle: filled once by append(), then read by position. Kept in blocks, so that long directories need no large piece of the heap.
-// Positions are ordinal numbers; reading on from where one stopped costs nothing, other positions a search from the start.
+// Life cycle: filled by append(), from then on read by position, by any number of readers with a cursor each. Kept in blocks that grow from
+// small to a few pages, so that short listings are cheap and long ones need no large piece of the heap. Positions are ordinal numbers;
+// reading on from where a cursor stands costs nothing, going back a search from the block's start.
 #pragma once
 
 #include <cstddef>
@@ -13,20 +14,27 @@
 
 namespace quire::kernel {
 
-class DirectoryListing {
+class DirectoryListing : public RefCounted {
  public:
+  /// Where a reader is.
+  struct Cursor {
+    std::size_t block = 0, byte = 0;
+    std::uint64_t position = 0;
+  };
+
   void append(const DirectoryEntry& entry);
-  void clear();
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  /// The entry at the cursor, which moves past it. False at the end.
+  bool next(Cursor& cursor, DirectoryEntry& entry) const;
   /// Hands the entries from `offset` on to the sink, as File::read_directory().
-  void read(std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t), void* context);
+  void read(Cursor& cursor, std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t), void* context) const;
 
  private:
-  static constexpr std::size_t kBlockSize = 8192;
+  static constexpr std::size_t kFirstBlock = 512, kLargestBlock = 8192;
   struct Block {
-    std::size_t used = 0;
+    std::unique_ptr<std::byte[]> bytes;
+    std::size_t used = 0, size = 0;
     std::uint64_t first = 0;  ///< position of the first entry
-    std::byte bytes[kBlockSize - 16];
   };
   /// Before each name in a block.
   struct Header {
@@ -34,18 +42,9 @@ class DirectoryListing {
     std::uint16_t name_length;
     std::uint8_t type;
   };
-  struct Cursor {
-    std::size_t block = 0, byte = 0;
-    std::uint64_t position = 0;
-  };
-  bool next(Cursor& cursor, DirectoryEntry& entry) const;
 
-  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<Block> blocks_;
   std::uint64_t size_ = 0;
-  Cursor last_;
 };
-
-/// Appends all that an open directory has to say. Errors: as File::read_directory().
-Result<void> append_all(File& directory, DirectoryListing& listing);
 
 }  // namespace quire::kernel

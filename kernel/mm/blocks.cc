@@ -30,7 +30,7 @@ struct Unused {
 /// Blocks of one size, each in the second half of a place of twice the size: the first half is the guard.
 class BlockClass {
  public:
-  std::byte* allocate(unsigned index);
+  std::byte* allocate(unsigned index, FrameUse use);
   void free(std::byte* block, unsigned index);
 
  private:
@@ -38,7 +38,7 @@ class BlockClass {
 
   /// A place without frames; places are numbered from 1.
   std::uint64_t take_place(unsigned index);
-  std::byte* map_place(std::uint64_t place, unsigned index);
+  std::byte* map_place(std::uint64_t place, unsigned index, FrameUse use);
   /// Unmaps the pages of [begin, end), puts the frames on `frames` and the place on the list.
   void unmap_place(std::uint64_t place, unsigned index, std::size_t size, Unused*& frames);
   void trim(unsigned index);
@@ -94,10 +94,10 @@ std::uint64_t BlockClass::take_place(unsigned index) {
   return (places_ + 1) * 2 * size_of_class(index) > kClassSpan ? kNoPlace : ++places_;
 }
 
-std::byte* BlockClass::map_place(std::uint64_t place, unsigned index) {
+std::byte* BlockClass::map_place(std::uint64_t place, unsigned index, FrameUse use) {
   const std::uint64_t address = address_of_place(place, index);
   for (std::size_t at = 0; at < size_of_class(index); at += kPageSize) {
-    std::byte* const frame = allocate_frame();
+    std::byte* const frame = use == FrameUse::kUser ? allocate_spare_frame() : allocate_frame();
     if (frame == nullptr) {
       Unused* frames = nullptr;
       unmap_place(place, index, at, frames);
@@ -128,14 +128,14 @@ void BlockClass::trim(unsigned index) {
   release_frames(frames);
 }
 
-std::byte* BlockClass::allocate(unsigned index) {
+std::byte* BlockClass::allocate(unsigned index, FrameUse use) {
   const Guard guard(lock_);
   if (Unused* const block = pop(mapped_); block != nullptr) {
     mapped_bytes_ -= size_of_class(index);
     return reinterpret_cast<std::byte*>(block);
   }
   const std::uint64_t place = take_place(index);
-  return place == kNoPlace ? nullptr : map_place(place, index);
+  return place == kNoPlace ? nullptr : map_place(place, index, use);
 }
 
 void BlockClass::free(std::byte* block, unsigned index) {
@@ -147,10 +147,10 @@ void BlockClass::free(std::byte* block, unsigned index) {
 
 }  // namespace
 
-std::byte* allocate_block(std::size_t size) {
+std::byte* allocate_block(std::size_t size, FrameUse use) {
   if (size > kLargestBlock) return nullptr;
   const unsigned index = class_of(size);
-  return classes[index].allocate(index);
+  return classes[index].allocate(index, use);
 }
 
 void free_block(std::byte* block) {

@@ -107,7 +107,12 @@ void SizeClass::give_back(FreeObject* object) {
   }
 }
 
+void assert_no_interrupt() {
+  QUIRE_ASSERT(!this_cpu_data().in_interrupt, "interrupt handlers do not use the heap");
+}
+
 void* allocate_object(unsigned index) {
+  assert_no_interrupt();
   Magazine& magazine = magazines.local()[index];
   if (magazine.first == nullptr) {
     SizeClass& size_class = size_classes[index];
@@ -128,6 +133,7 @@ void* allocate_object(unsigned index) {
 }
 
 void free_object(void* memory) {
+  assert_no_interrupt();
   const unsigned index = slab_of(memory).index;
   QUIRE_ASSERT(index < kClasses, "an object that is freed came from the heap");
   Magazine& magazine = magazines.local()[index];

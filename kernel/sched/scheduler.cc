@@ -244,6 +244,10 @@ AddressSpace* switch_space(AddressSpace* space) {
     const InterruptsOff off;
     self.space = space;
     load_context(space != nullptr ? &space->tlb() : nullptr);
+    if (old == nullptr) {  // without a space the thread was switched in without its user state
+      self.load_bases();
+      self.internals->fpu.load();
+    }
   }
   if (old != nullptr) old->remove_actor();
   return old;

@@ -28,7 +28,7 @@ std::byte* stack_top(const Thread::Internals& internals) { return internals.stac
 
 /// Allocates what a thread needs to run. Errors: ENOMEM.
 Result<void> make_internals(Thread& thread) {
-  std::byte* const stack = allocate_block(kKernelStackSize);
+  std::byte* const stack = allocate_block(kKernelStackSize, FrameUse::kUser);  // a program may fork without end
   if (stack == nullptr) return fail(Errno::kNoMem);
   thread.internals = new Thread::Internals(thread);
   thread.internals->stack = stack;

@@ -38,7 +38,7 @@ void init_syscalls() {
 }
 
 void dispatch_syscall(TrapFrame& frame) {
-  const std::uint64_t number = frame.orig_rax;
+  const auto number = static_cast<std::uint32_t>(frame.orig_rax);  // as Linux: the upper half of RAX does not count
   if (number >= kNumbers || handlers[number] == nullptr) [[unlikely]] {
     note_missing(number);
     frame.rax = static_cast<std::uint64_t>(-static_cast<std::int64_t>(Errno::kNoSys));

@@ -1,5 +1,5 @@
-// Clocks and sleeping. Behaviour: man7 clock_gettime(2), clock_nanosleep(2); Linux v6.12 kernel/time/posix-timers.c,
-// posix-cpu-timers.c.
+// Clocks and sleeping. Behaviour: man7 clock_gettime(2), clock_nanosleep(2); Linux v6.12
+// kernel/time/posix-timers.c, posix-cpu-timers.c.
 #include "sched/wait.h"
 #include "task/calls.h"
 #include "task/time_arguments.h"
@@ -11,7 +11,8 @@ namespace quire::kernel {
 
 namespace {
 
-// Clock ids of processes and threads: the complement of the number above three bits (Linux v6.12 include/linux/posix-timers_types.h).
+// Clock ids of processes and threads: the complement of the number above three bits (Linux v6.12
+// include/linux/posix-timers_types.h).
 constexpr int kPerThread = 4, kClockKind = 3, kScheduled = 2;
 
 /// The CPU-time clock of another process or thread. Errors: EINVAL.
@@ -35,17 +36,20 @@ Result<std::uint64_t> read_clock(int clock) {
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
     case CLOCK_REALTIME_ALARM:
-    case CLOCK_TAI: return realtime_ns();
+    case CLOCK_TAI:
+      return realtime_ns();
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM: return monotonic_ns();
+    case CLOCK_BOOTTIME_ALARM:
+      return monotonic_ns();
     case CLOCK_PROCESS_CPUTIME_ID: {
       const TaskGuard guard(task_lock);
       return cpu_time_locked(current_process());
     }
-    case CLOCK_THREAD_CPUTIME_ID: return cpu_time(current());
+    case CLOCK_THREAD_CPUTIME_ID:
+      return cpu_time(current());
     default:
       if (clock < 0) return cpu_clock(clock);
       return fail(Errno::kInval);
@@ -64,16 +68,21 @@ bool sleep_until(Deadline deadline) {
   Sleeper sleeper;
   for (;;) {
     switch (sleeper.sleep(Interruptible::kYes, deadline)) {
-      case WaitResult::kTimedOut: return true;
-      case WaitResult::kInterrupted: return monotonic_ns() >= deadline;
-      case WaitResult::kDone: break;
+      case WaitResult::kTimedOut:
+        return true;
+      case WaitResult::kInterrupted:
+        return monotonic_ns() >= deadline;
+      case WaitResult::kDone:
+        break;
     }
   }
 }
 
 SyscallResult sleep_relative(Deadline deadline, UserAddr remaining);
 
-SyscallResult sleep_again(RestartBlock& block) { return sleep_relative(block.argument[0], block.argument[1]); }
+SyscallResult sleep_again(RestartBlock& block) {
+  return sleep_relative(block.argument[0], block.argument[1]);
+}
 
 SyscallResult sleep_relative(Deadline deadline, UserAddr remaining) {
   if (sleep_until(deadline)) return 0;
@@ -145,7 +154,8 @@ SyscallResult sys_clock_nanosleep(const SyscallArgs& args) {
     return fail(Errno::kOpNotSupp);
   }
   QUIRE_TRY(const std::uint64_t time, get_duration(address_argument(args, 2)));
-  if ((int_argument(args, 1) & TIMER_ABSTIME) == 0) return sleep_relative(deadline_after(time), address_argument(args, 3));
+  if ((int_argument(args, 1) & TIMER_ABSTIME) == 0)
+    return sleep_relative(deadline_after(time), address_argument(args, 3));
   if (sleep_until(is_wall_clock ? monotonic_deadline(time) : time)) return 0;
   return fail(kRestartNoHand);
 }

@@ -1,13 +1,16 @@
-// fork, vfork, clone, clone3. Behaviour: man7 clone(2); Linux v6.12 kernel/fork.c:copy_process(), kernel_clone().
+// fork, vfork, clone, clone3. Behaviour: man7 clone(2); Linux v6.12 kernel/fork.c:copy_process(),
+// kernel_clone().
 //
-// Everything that can fail is made first, without the lock; then the child enters the tree at once, or not at all. What fork does here
-// does not depend on how much memory the parent has: the address space forks in constant time, and the rest is a few small objects.
+// Everything that can fail is made first, without the lock; then the child enters the tree at once,
+// or not at all. What fork does here does not depend on how much memory the parent has: the address
+// space forks in constant time, and the rest is a few small objects.
 #include <algorithm>
 #include <cstring>
 
 #include "arch/trap_frame.h"
 #include "sched/wait.h"
 #include "task/calls.h"
+#include "task/image_cache.h"
 #include "task/signals.h"
 #include "task/task_limits.h"
 #include "time/clock.h"
@@ -16,8 +19,9 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint64_t kNamespaceFlags =
-    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME;
+constexpr std::uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                          CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+                                          CLONE_NEWNET | CLONE_NEWTIME;
 constexpr std::uint64_t kUnsupported = CLONE_PIDFD | CLONE_PTRACE | CLONE_INTO_CGROUP;
 
 struct CloneRequest {
@@ -64,7 +68,10 @@ RefPtr<Process> make_process(const CloneRequest& request) {
 Result<void> share_or_fork_space(const CloneRequest& request, Task& child) {
   Task& parent = current();
   if (!request.has(CLONE_VM)) {
-    QUIRE_TRY(child.space, parent.space->fork());
+    Result<AddressSpace*> forked = parent.space->fork();
+    if (!forked && empty_image_cache()) forked = parent.space->fork();
+    if (!forked) return fail(forked.error());
+    child.space = *forked;
     return {};
   }
   parent.space->acquire();
@@ -83,7 +90,8 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   child.files = request.has(CLONE_FILES) ? parent.files : parent.files->clone();
   child.fs = request.has(CLONE_FS) ? parent.fs : parent.fs->clone();
   // The stack is the parent's: only a copy of the memory, or a parent that waits, makes it usable.
-  if (!request.has(CLONE_VM) || request.has(CLONE_VFORK)) child.alternate_stack = parent.alternate_stack;
+  if (!request.has(CLONE_VM) || request.has(CLONE_VFORK))
+    child.alternate_stack = parent.alternate_stack;
   if (request.has(CLONE_CHILD_SETTID)) child.set_child_tid = request.child_tid;
   if (request.has(CLONE_CHILD_CLEARTID)) child.clear_child_tid = request.child_tid;
   child.fs_base = request.has(CLONE_SETTLS) ? request.tls : parent.fs_base;
@@ -98,8 +106,9 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   return {};
 }
 
-/// Puts the child where everybody finds it. A signal that waits comes first: one for the whole group must find either no child or all of
-/// it. Locks: task_lock held. Errors: EAGAIN, kRestartNoInterrupt.
+/// Puts the child where everybody finds it. A signal that waits comes first: one for the whole
+/// group must find either no child or all of it. Locks: task_lock held. Errors: EAGAIN,
+/// kRestartNoInterrupt.
 Result<void> publish_locked(const CloneRequest& request, Task& child, Process& process) {
   Task& parent = current();
   if (needs_attention_locked(parent)) return fail(kRestartNoInterrupt);
@@ -108,7 +117,8 @@ Result<void> publish_locked(const CloneRequest& request, Task& child, Process& p
   if (&process != parent.process.get()) {
     process.pid = child.tid;
     process.space = child.space;
-    Process* const adopter = request.has(CLONE_PARENT) ? parent.process->parent : parent.process.get();
+    Process* const adopter =
+        request.has(CLONE_PARENT) ? parent.process->parent : parent.process.get();
     if (request.has(CLONE_PARENT)) process.exit_signal = parent.process->exit_signal;
     tree().add_process(process, adopter);
     static_cast<void>(tree().join_group(process, parent.process->group));
@@ -122,15 +132,15 @@ Result<void> publish_locked(const CloneRequest& request, Task& child, Process& p
 /// Waits until the child has let go of this memory, or a kill makes it pointless.
 void wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
   Task& task = current();
-  Process& process = *task.process;
   Sleeper sleeper;
   sleeper.add(waiters);
   sleeper.add(task.killed);
   const auto is_killed = [&] {
     const TaskGuard guard(task_lock);
-    return process.ending;
+    return is_to_end_locked(task);
   };
-  while (!event.done.load(std::memory_order_acquire) && !is_killed()) sleeper.sleep(Interruptible::kNo);
+  while (!event.done.load(std::memory_order_acquire) && !is_killed())
+    sleeper.sleep(Interruptible::kNo);
 }
 
 /// An unborn child gives back what start_thread() would have passed on.
@@ -143,7 +153,8 @@ void discard(std::unique_ptr<Task>& child) {
 SyscallResult clone_task(const CloneRequest& request) {
   QUIRE_CHECK(check_flags(request));
   if (signal_pending()) return fail(kRestartNoInterrupt);
-  const RefPtr<Process> process = request.has(CLONE_THREAD) ? current().process : make_process(request);
+  const RefPtr<Process> process =
+      request.has(CLONE_THREAD) ? current().process : make_process(request);
   auto child = std::make_unique<Task>();
   child->process = process;
   RefPtr<VforkEvent> vfork_event;
@@ -170,7 +181,9 @@ SyscallResult clone_task(const CloneRequest& request) {
 
 SyscallResult sys_fork(const SyscallArgs&) { return clone_task({.exit_signal = SIGCHLD}); }
 
-SyscallResult sys_vfork(const SyscallArgs&) { return clone_task({.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD}); }
+SyscallResult sys_vfork(const SyscallArgs&) {
+  return clone_task({.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD});
+}
 
 SyscallResult sys_clone(const SyscallArgs& args) {
   const std::uint64_t flags = uint_argument(args, 0);
@@ -195,8 +208,10 @@ SyscallResult sys_clone3(const SyscallArgs& args) {
   }
   // Linux v6.12 kernel/fork.c:clone3_args_valid(), clone3_stack_valid()
   constexpr std::uint64_t kOldFlags = CLONE_DETACHED | (CSIGNAL & ~std::uint64_t{CLONE_NEWTIME});
-  if ((wanted.flags & kOldFlags) != 0 || wanted.exit_signal > kSignalCount) return fail(Errno::kInval);
-  if ((wanted.flags & (CLONE_THREAD | CLONE_PARENT)) != 0 && wanted.exit_signal != 0) return fail(Errno::kInval);
+  if ((wanted.flags & kOldFlags) != 0 || wanted.exit_signal > kSignalCount)
+    return fail(Errno::kInval);
+  if ((wanted.flags & (CLONE_THREAD | CLONE_PARENT)) != 0 && wanted.exit_signal != 0)
+    return fail(Errno::kInval);
   if ((wanted.stack == 0) != (wanted.stack_size == 0)) return fail(Errno::kInval);
   if (wanted.set_tid != 0 || wanted.set_tid_size != 0) return fail(Errno::kInval);
   return clone_task({.flags = wanted.flags,

@@ -46,12 +46,14 @@ void obey(std::string_view line) {
     line.remove_prefix(kWindowSize.size());
     const auto rows = take_number(line);
     const auto columns = take_number(line);
-    if (rows && columns) terminal_set_winsize(static_cast<std::uint16_t>(*rows), static_cast<std::uint16_t>(*columns));
+    if (rows && columns)
+      terminal_set_winsize(static_cast<std::uint16_t>(*rows), static_cast<std::uint16_t>(*columns));
   } else if (line.starts_with(kSignal)) {
     line.remove_prefix(kSignal.size());
     const auto signal = take_number(line);
     // The program may have ended while the line was under way.
-    if (signal && *signal >= 1 && *signal <= kSignalCount) static_cast<void>(signal_group(group_to_signal(), *signal));
+    if (signal && *signal >= 1 && *signal <= kSignalCount)
+      static_cast<void>(signal_group(group_to_signal(), *signal));
   }
 }
 
@@ -65,10 +67,12 @@ class ControlReader final : public Thread {
   [[noreturn]] void read_lines() {
     std::string pending;
     for (;;) {
-      wait_until(port_.readers, [this] { return port_.readable(); }, Interruptible::kNo);
+      wait_until(
+          port_.readers, [this] { return port_.readable(); }, Interruptible::kNo);
       char bytes[kLongestLine];
       pending.append(bytes, port_.read_some(bytes, sizeof bytes));
-      for (std::size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
+      for (std::size_t end = pending.find('\n'); end != std::string::npos;
+           end = pending.find('\n')) {
         obey(std::string_view(pending).substr(0, end));
         pending.erase(0, end + 1);
       }

@@ -16,7 +16,8 @@ void send_control_line(std::string_view format, const Arguments&... arguments) {
   send_control(format_to(std::span<char>(line), format, arguments...));
 }
 
-/// Starts the thread that obeys the lines that come: `winsize ROWS COLS`, `signal N`. Once, after the program's process exists.
+/// Starts the thread that obeys the lines that come: `winsize ROWS COLS`, `signal N`. Once, after
+/// the program's process exists.
 void start_control_reader();
 
 /// The process that the launch record's program runs in.

@@ -27,7 +27,8 @@ void restart_syscall(TrapFrame& frame, std::uint64_t number) {
   frame.rip -= kSyscallLength;
 }
 
-/// Linux v6.12 arch/x86/kernel/signal.c:handle_signal(): which calls restart although a handler runs first.
+/// Linux v6.12 arch/x86/kernel/signal.c:handle_signal(): which calls restart although a handler
+/// runs first.
 void settle_before_handler(TrapFrame& frame, const SignalAction& action) {
   const int code = restart_code(frame);
   if (code == 0) return;
@@ -44,11 +45,13 @@ void settle_before_handler(TrapFrame& frame, const SignalAction& action) {
 void settle_without_handler(TrapFrame& frame) {
   const int code = restart_code(frame);
   if (code == 0) return;
-  restart_syscall(frame, code == static_cast<int>(kRestartBlock) ? __NR_restart_syscall : frame.orig_rax);
+  restart_syscall(frame,
+                  code == static_cast<int>(kRestartBlock) ? __NR_restart_syscall : frame.orig_rax);
   frame.orig_rax = kNoSyscall;
 }
 
-/// Default action of a signal that is not ignored: stop or end. Returns with the process state changed, if it is. Locks: task_lock held.
+/// Default action of a signal that is not ignored: stop or end. Returns with the process state
+/// changed, if it is. Locks: task_lock held.
 void act_by_default_locked(Process& process, int signal) {
   if ((kStopSignals & signal_bit(signal)) == 0) {
     end_process_locked(process, signal);
@@ -68,7 +71,7 @@ bool next_handled_signal(SignalInfo& info, SignalAction& action) {
   std::unique_ptr<QueuedSignal> node;
   task_lock.lock();
   for (;;) {
-    if (process.ending || (process.execing && process.exec_task != &task)) {
+    if (is_to_end_locked(task)) {
       const int status = process.end_status;
       task_lock.unlock();
       node.reset();
@@ -101,8 +104,8 @@ bool next_handled_signal(SignalInfo& info, SignalAction& action) {
   return false;
 }
 
-/// Starts the handler. A frame that does not fit ends in SIGSEGV, and in death if that is the signal at hand
-/// (Linux v6.12 kernel/signal.c:signal_setup_done()).
+/// Starts the handler. A frame that does not fit ends in SIGSEGV, and in death if that is the
+/// signal at hand (Linux v6.12 kernel/signal.c:signal_setup_done()).
 void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction& action) {
   Task& task = current();
   const SignalSet return_mask = task.restore_blocked ? task.saved_blocked : task.blocked;
@@ -140,7 +143,8 @@ void return_to_user_work(TrapFrame& frame) {
     if (!next_handled_signal(info, action)) break;
     start_handler(frame, info, action);
   }
-  if (static_cast<std::int64_t>(frame.rax) < 0) [[unlikely]] settle_without_handler(frame);
+  if (static_cast<std::int64_t>(frame.rax) < 0) [[unlikely]]
+    settle_without_handler(frame);
   if (task.restore_blocked) [[unlikely]] {
     task.restore_blocked = false;
     set_blocked(task.saved_blocked);

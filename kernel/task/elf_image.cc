@@ -24,8 +24,12 @@ constexpr std::uint64_t kLongestInterpreter = 4096;  // PATH_MAX
 /// Most bytes read at once: what the heap gives in one block.
 constexpr std::uint64_t kReadSize = 65536;
 
-[[nodiscard]] constexpr std::uint64_t page_floor(std::uint64_t address) { return address & ~(kPageSize - 1); }
-[[nodiscard]] constexpr std::uint64_t page_ceil(std::uint64_t address) { return page_floor(address + kPageSize - 1); }
+[[nodiscard]] constexpr std::uint64_t page_floor(std::uint64_t address) {
+  return address & ~(kPageSize - 1);
+}
+[[nodiscard]] constexpr std::uint64_t page_ceil(std::uint64_t address) {
+  return page_floor(address + kPageSize - 1);
+}
 
 /// Reads exactly `size` bytes. Errors: ENOEXEC (the file is shorter), EIO.
 Result<void> read_exactly(File& file, void* to, std::uint64_t size, std::uint64_t offset) {
@@ -37,25 +41,32 @@ Result<void> read_exactly(File& file, void* to, std::uint64_t size, std::uint64_
 Result<Header> read_header(File& file) {
   Header header{};
   QUIRE_CHECK(read_exactly(file, &header, sizeof header, 0));
-  const bool ours = std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+  const bool ours = std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+                    header.e_ident[EI_CLASS] == ELFCLASS64 &&
                     header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64 &&
                     (header.e_type == ET_EXEC || header.e_type == ET_DYN);
   const std::uint64_t size = std::uint64_t{header.e_phnum} * sizeof(Segment);
-  if (!ours || header.e_phentsize != sizeof(Segment) || size == 0 || size > kLargestHeaders) return fail(Errno::kNoExec);
+  if (!ours || header.e_phentsize != sizeof(Segment) || size == 0 || size > kLargestHeaders)
+    return fail(Errno::kNoExec);
   return header;
 }
 
 /// Whether a PT_LOAD makes sense by itself, wherever it will be put.
 bool is_plausible(const Segment& segment, std::uint64_t user_top) {
-  if (segment.p_filesz > segment.p_memsz || segment.p_memsz > user_top || segment.p_vaddr > user_top - segment.p_memsz) return false;
+  if (segment.p_filesz > segment.p_memsz || segment.p_memsz > user_top ||
+      segment.p_vaddr > user_top - segment.p_memsz)
+    return false;
   if ((segment.p_vaddr & (kPageSize - 1)) != (segment.p_offset & (kPageSize - 1))) return false;
   std::uint64_t end = 0;
-  return !__builtin_add_overflow(segment.p_offset, segment.p_filesz, &end) && end <= std::uint64_t{1} << 62;
+  return !__builtin_add_overflow(segment.p_offset, segment.p_filesz, &end) &&
+         end <= std::uint64_t{1} << 62;
 }
 
-Result<std::vector<Segment>> read_segments(File& file, const Header& header, std::uint64_t user_top) {
+Result<std::vector<Segment>> read_segments(File& file, const Header& header,
+                                           std::uint64_t user_top) {
   std::vector<Segment> segments(header.e_phnum);
-  QUIRE_CHECK(read_exactly(file, segments.data(), segments.size() * sizeof(Segment), header.e_phoff));
+  QUIRE_CHECK(
+      read_exactly(file, segments.data(), segments.size() * sizeof(Segment), header.e_phoff));
   bool has_load = false;
   for (const Segment& segment : segments) {
     if (segment.p_type != PT_LOAD) continue;
@@ -77,7 +88,8 @@ VirtRange extent(const std::vector<Segment>& segments) {
   return VirtRange(VirtAddr(begin), VirtAddr(end));
 }
 
-MmapRequest anonymous(std::uint64_t address, std::uint64_t size, std::uint32_t prot, std::uint32_t flags) {
+MmapRequest anonymous(std::uint64_t address, std::uint64_t size, std::uint32_t prot,
+                      std::uint32_t flags) {
   MmapRequest request;
   request.address = VirtAddr(address);
   request.length = ByteCount(size);
@@ -87,19 +99,23 @@ MmapRequest anonymous(std::uint64_t address, std::uint64_t size, std::uint32_t p
 }
 
 /// The amount to add to the file's addresses. Errors: ENOMEM.
-Result<std::uint64_t> choose_base(AddressSpace& space, const Header& header, const std::vector<Segment>& segments, Placement placement) {
+Result<std::uint64_t> choose_base(AddressSpace& space, const Header& header,
+                                  const std::vector<Segment>& segments, Placement placement) {
   if (header.e_type == ET_EXEC) return 0;
   const VirtRange range = extent(segments);
   constexpr std::uint64_t kLargestAlignment = 2U << 20;
   std::uint64_t alignment = kPageSize;
   for (const Segment& segment : segments) {
-    const bool power_of_two = segment.p_align != 0 && (segment.p_align & (segment.p_align - 1)) == 0;
-    if (segment.p_type == PT_LOAD && power_of_two) alignment = std::max(alignment, std::min<std::uint64_t>(segment.p_align, kLargestAlignment));
+    const bool power_of_two =
+        segment.p_align != 0 && (segment.p_align & (segment.p_align - 1)) == 0;
+    if (segment.p_type == PT_LOAD && power_of_two)
+      alignment = std::max(alignment, std::min<std::uint64_t>(segment.p_align, kLargestAlignment));
   }
   std::uint64_t at = kProgramBase;
   if (placement == Placement::kInterpreter) {
     // Maps the whole to find room for it; the segments then go over it and the rest goes away.
-    QUIRE_TRY(const VirtAddr found, space.mmap(anonymous(0, range.size().raw() + alignment, quire::uapi::kProtRead, 0)));
+    QUIRE_TRY(const VirtAddr found,
+              space.mmap(anonymous(0, range.size().raw() + alignment, quire::uapi::kProtRead, 0)));
     QUIRE_CHECK(space.munmap(found, range.size() + ByteCount(alignment)));
     at = found.raw() + alignment - 1;
   }
@@ -108,12 +124,14 @@ Result<std::uint64_t> choose_base(AddressSpace& space, const Header& header, con
 }
 
 /// Fills [address, address + size) from the file.
-Result<void> fill(AddressSpace& space, File& file, std::uint64_t address, std::uint64_t size, std::uint64_t offset) {
+Result<void> fill(AddressSpace& space, File& file, std::uint64_t address, std::uint64_t size,
+                  std::uint64_t offset) {
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(std::min(size, kReadSize));
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t n = std::min(size - done, kReadSize);
     QUIRE_CHECK(read_exactly(file, buffer.get(), n, offset + done));
-    QUIRE_TRY(const ByteCount written, space.write(VirtAddr(address + done), std::span(buffer.get(), n)));
+    QUIRE_TRY(const ByteCount written,
+              space.write(VirtAddr(address + done), std::span(buffer.get(), n)));
     if (written.raw() != n) return fail(Errno::kNoMem);
     done += n;
   }
@@ -128,15 +146,18 @@ std::uint32_t prot_of(const Segment& segment) {
   return prot;
 }
 
-/// Linux maps whole pages of the file, so bytes before the segment in its first page are the file's too.
-Result<void> load_segment(AddressSpace& space, File& file, const Segment& segment, std::uint64_t base) {
+/// Linux maps whole pages of the file, so bytes before the segment in its first page are the file's
+/// too.
+Result<void> load_segment(AddressSpace& space, File& file, const Segment& segment,
+                          std::uint64_t base) {
   if (segment.p_memsz == 0) return {};
   const std::uint64_t lead = segment.p_vaddr & (kPageSize - 1);
   const std::uint64_t begin = base + segment.p_vaddr - lead;
   const std::uint64_t size = page_ceil(lead + segment.p_memsz);
   constexpr std::uint32_t kWhileLoading = quire::uapi::kProtRead | quire::uapi::kProtWrite;
   QUIRE_CHECK(space.mmap(anonymous(begin, size, kWhileLoading, quire::uapi::kMapFixed)));
-  if (segment.p_filesz != 0) QUIRE_CHECK(fill(space, file, begin, lead + segment.p_filesz, segment.p_offset - lead));
+  if (segment.p_filesz != 0)
+    QUIRE_CHECK(fill(space, file, begin, lead + segment.p_filesz, segment.p_offset - lead));
   if (const std::uint32_t prot = prot_of(segment); prot != kWhileLoading) {
     QUIRE_CHECK(space.mprotect(VirtAddr(begin), ByteCount(size), prot));
   }
@@ -162,7 +183,8 @@ void note_segment(ElfImage& image, const Segment& segment, const Header& header)
   if ((segment.p_flags & PF_X) != 0) image.code_end = std::max(image.code_end, file_end);
   image.data_end = std::max(image.data_end, file_end);
   image.memory_end = std::max<std::uint64_t>(image.memory_end, begin + segment.p_memsz);
-  const std::uint64_t headers_end = header.e_phoff + std::uint64_t{header.e_phnum} * sizeof(Segment);
+  const std::uint64_t headers_end =
+      header.e_phoff + std::uint64_t{header.e_phnum} * sizeof(Segment);
   if (segment.p_offset <= header.e_phoff && headers_end <= segment.p_offset + segment.p_filesz) {
     image.program_headers = begin + (header.e_phoff - segment.p_offset);
   }
@@ -191,8 +213,11 @@ Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement) 
         QUIRE_TRY(image.interpreter, read_interpreter(file, segment));
         break;
       }
-      case PT_GNU_STACK: image.executable_stack = (segment.p_flags & PF_X) != 0; break;
-      default: break;
+      case PT_GNU_STACK:
+        image.executable_stack = (segment.p_flags & PF_X) != 0;
+        break;
+      default:
+        break;
     }
   }
   return image;

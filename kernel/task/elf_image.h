@@ -1,7 +1,8 @@
 // ELF programs in memory: static, static-PIE, and dynamic ones with their interpreter.
 //
-// A segment is private anonymous memory filled from the file, because files cannot be mapped yet; it is read in big pieces and gets its
-// protection afterwards. A file that lies about itself gives ENOEXEC, never more. Linux v6.12 fs/binfmt_elf.c:load_elf_binary().
+// A segment is private anonymous memory filled from the file, because files cannot be mapped yet;
+// it is read in big pieces and gets its protection afterwards. A file that lies about itself gives
+// ENOEXEC, never more. Linux v6.12 fs/binfmt_elf.c:load_elf_binary().
 #pragma once
 
 #include <cstdint>
@@ -25,11 +26,12 @@ struct ElfImage {
 
 /// Where to put a position-independent file.
 enum class Placement : std::uint8_t {
-  kProgram,     ///< at two thirds of user space (Linux: ELF_ET_DYN_BASE), so that the break has room
+  kProgram,  ///< at two thirds of user space (Linux: ELF_ET_DYN_BASE), so that the break has room
   kInterpreter  ///< where mmap would
 };
 
-/// Loads the segments of `file` into `space`. Errors: ENOEXEC, ENOMEM, EIO. After an error `space` is to be thrown away.
+/// Loads the segments of `file` into `space`. Errors: ENOEXEC, ENOMEM, EIO. After an error `space`
+/// is to be thrown away.
 Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement);
 
 }  // namespace quire::kernel

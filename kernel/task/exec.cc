@@ -1,7 +1,8 @@
-// execve and execveat. Behaviour: man7 execve(2); Linux v6.12 fs/exec.c:begin_new_exec(), de_thread().
+// execve and execveat. Behaviour: man7 execve(2); Linux v6.12 fs/exec.c:begin_new_exec(),
+// de_thread().
 //
-// The new program is complete in its own address space before anything of the old one goes. After that nothing can fail, so there is no
-// state in between in which Linux would have to kill.
+// The new program is complete in its own address space before anything of the old one goes. After
+// that nothing can fail, so there is no state in between in which Linux would have to kill.
 #include <linux/fcntl.h>
 
 #include "arch/trap_frame.h"
@@ -36,10 +37,12 @@ Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAdd
   // Linux since v5.18: nobody starts without an argv[0].
   if (strings.arguments.count() == 0) strings.arguments.append("");
   QUIRE_CHECK(copy_vector_from_user(strings.environment, envp, 0, budget));
-  return load_program(file, strings, task.credentials->value, space_config(task.space->fork_mode(), *limits));
+  return load_program(file, strings, task.credentials->value,
+                      space_config(task.space->fork_mode(), *limits));
 }
 
-/// Ends all other tasks of the process and makes this one its leader. Errors: kRestartNoInterrupt (this task is to end instead).
+/// Ends all other tasks of the process and makes this one its leader. Errors: kRestartNoInterrupt
+/// (this task is to end instead).
 Result<void> become_only_task() {
   Task& task = current();
   Process& process = *task.process;
@@ -82,7 +85,8 @@ void unshare_for_exec() {
     std::swap(task.files, own);
   }
   task.files->close_on_exec();
-  RefPtr<SignalActions> own = process.actions->ref_count() > 1 ? copy_actions(*process.actions) : process.actions;
+  RefPtr<SignalActions> own =
+      process.actions->ref_count() > 1 ? copy_actions(*process.actions) : process.actions;
   const TaskGuard guard(task_lock);
   reset_handlers(*own);
   std::swap(process.actions, own);
@@ -120,7 +124,8 @@ void start_program(Program& program, TrapFrame& frame) {
   }
 }
 
-SyscallResult exec_file(RefPtr<File> file, std::string_view path, UserAddr argv, UserAddr envp, TrapFrame& frame) {
+SyscallResult exec_file(RefPtr<File> file, std::string_view path, UserAddr argv, UserAddr envp,
+                        TrapFrame& frame) {
   QUIRE_TRY(const ProgramFile resolved, resolve_program(std::move(file), path));
   QUIRE_TRY(Program program, load_for_current(resolved, argv, envp));
   QUIRE_CHECK(become_only_task());
@@ -130,7 +135,8 @@ SyscallResult exec_file(RefPtr<File> file, std::string_view path, UserAddr argv,
 
 /// What execveat's path and descriptor mean together, as a path. Errors: EBADF, ENOENT, EINVAL.
 Result<std::string> executable_path(int dirfd, const std::string& path, std::uint32_t flags) {
-  if ((flags & ~static_cast<std::uint32_t>(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0) return fail(Errno::kInval);
+  if ((flags & ~static_cast<std::uint32_t>(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0)
+    return fail(Errno::kInval);
   if (path.empty() && (flags & AT_EMPTY_PATH) == 0) return fail(Errno::kNoEnt);
   if (path.find('/') == 0 || (dirfd == AT_FDCWD && !path.empty())) return path;
   if (dirfd == AT_FDCWD) return fail(Errno::kAcces);
@@ -145,15 +151,18 @@ Result<std::string> executable_path(int dirfd, const std::string& path, std::uin
 SyscallResult sys_execve(const SyscallArgs& args) {
   QUIRE_TRY(const std::string path, copy_string_from_user(address_argument(args, 0), kLongestPath));
   QUIRE_TRY(RefPtr<File> file, open_executable(path));
-  return exec_file(std::move(file), path, address_argument(args, 1), address_argument(args, 2), args.frame);
+  return exec_file(std::move(file), path, address_argument(args, 1), address_argument(args, 2),
+                   args.frame);
 }
 
 SyscallResult sys_execveat(const SyscallArgs& args) {
   const Result<std::string> name = copy_string_from_user(address_argument(args, 1), kLongestPath);
   if (!name) return fail(name.error());
-  QUIRE_TRY(const std::string path, executable_path(int_argument(args, 0), *name, uint_argument(args, 4)));
+  QUIRE_TRY(const std::string path,
+            executable_path(int_argument(args, 0), *name, uint_argument(args, 4)));
   QUIRE_TRY(RefPtr<File> file, open_executable(path));
-  return exec_file(std::move(file), path, address_argument(args, 2), address_argument(args, 3), args.frame);
+  return exec_file(std::move(file), path, address_argument(args, 2), address_argument(args, 3),
+                   args.frame);
 }
 
 }  // namespace quire::kernel

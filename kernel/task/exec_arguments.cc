@@ -9,7 +9,8 @@ namespace quire::kernel {
 
 std::span<char> StringStream::room() {
   const std::uint64_t offset = size_ % kPiece;
-  if (offset == 0 && size_ == pieces_.size() * kPiece) pieces_.push_back(std::make_unique_for_overwrite<Piece>());
+  if (offset == 0 && size_ == pieces_.size() * kPiece)
+    pieces_.push_back(std::make_unique_for_overwrite<Piece>());
   return std::span(pieces_.back()->bytes).subspan(offset);
 }
 
@@ -50,7 +51,8 @@ Result<void> StringStream::append_from_user(UserAddr string, std::uint64_t budge
   return fail(Errno::kTooBig);
 }
 
-Result<void> copy_vector_from_user(StringStream& to, UserAddr vector, unsigned skipped, std::uint64_t& budget) {
+Result<void> copy_vector_from_user(StringStream& to, UserAddr vector, unsigned skipped,
+                                   std::uint64_t& budget) {
   if (vector == 0) return {};
   for (std::uint64_t i = 0;; ++i) {
     QUIRE_TRY(const auto string, get_user<UserAddr>(vector + i * sizeof(UserAddr)));

@@ -1,7 +1,9 @@
-// The argument and environment strings of an exec, on their way from the caller's memory to the new stack.
+// The argument and environment strings of an exec, on their way from the caller's memory to the new
+// stack.
 //
-// They are copied once into the kernel, in pieces of a page, so that nothing of the caller's memory is needed later and nothing can change
-// between counting and copying. A stream is the strings one after the other, each with its NUL, as they will lie on the stack.
+// They are copied once into the kernel, in pieces of a page, so that nothing of the caller's memory
+// is needed later and nothing can change between counting and copying. A stream is the strings one
+// after the other, each with its NUL, as they will lie on the stack.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +22,8 @@ class StringStream {
   static constexpr std::uint64_t kLongestString = 32 * 4096;
 
   void append(std::string_view string);
-  /// Appends a string of the current program's. Errors: EFAULT, E2BIG (longer than kLongestString or than what is left of `budget`).
+  /// Appends a string of the current program's. Errors: EFAULT, E2BIG (longer than kLongestString
+  /// or than what is left of `budget`).
   Result<void> append_from_user(UserAddr string, std::uint64_t budget);
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] std::uint64_t count() const { return count_; }
@@ -63,8 +66,9 @@ struct ExecArguments {
   StringStream arguments, environment;
 };
 
-/// Copies a NULL-terminated vector of strings into `to`, but for the first `skipped`. `budget` is lowered by what strings and pointers
-/// take. Errors: EFAULT, E2BIG.
-Result<void> copy_vector_from_user(StringStream& to, UserAddr vector, unsigned skipped, std::uint64_t& budget);
+/// Copies a NULL-terminated vector of strings into `to`, but for the first `skipped`. `budget` is
+/// lowered by what strings and pointers take. Errors: EFAULT, E2BIG.
+Result<void> copy_vector_from_user(StringStream& to, UserAddr vector, unsigned skipped,
+                                   std::uint64_t& budget);
 
 }  // namespace quire::kernel

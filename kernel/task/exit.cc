@@ -25,10 +25,20 @@ Process& new_parent_for_children_of(const Process& dying) {
   return *tree().init;
 }
 
-/// Whether `process` connects its group to another one of its session through its parent. Locks: task_lock held.
+/// Whether `process` connects its group to another one of its session through its parent. Locks:
+/// task_lock held.
 bool is_link_outside(const Process& process) {
   const Process* const parent = process.parent;
-  return parent != nullptr && parent->group != process.group && parent->group->session == process.group->session;
+  return parent != nullptr && parent->group != process.group &&
+         parent->group->session == process.group->session;
+}
+
+/// Tells the parent of a zombie. Returns whether nobody will ever wait for it.
+/// Locks: task_lock held.
+bool tell_end_locked(Process& zombie) {
+  const int signal = signal_of_status(zombie.end_status);
+  if (signal != 0) return notify_parent_locked(zombie, CLD_KILLED, signal);
+  return notify_parent_locked(zombie, CLD_EXITED, zombie.end_status >> 8);
 }
 
 /// Locks: task_lock held.
@@ -48,6 +58,7 @@ void give_children_away(Process& process) {
       send_locked(child, nullptr, SignalInfo::from_kernel(task.parent_death_signal), none);
     }
     if (was_link_outside) release_orphans_locked(*child.group, nullptr);
+    if (child.state == Process::State::kZombie) static_cast<void>(tell_end_locked(child));
   }
   heir.child_events.wake_all();
 }
@@ -61,9 +72,7 @@ RefPtr<Process> end_process_of_last_task(Task& task) {
   std::copy(std::begin(task.command), std::end(task.command), process.last_command);
   give_children_away(process);
   if (is_link_outside(process)) release_orphans_locked(*process.group, &process);
-  const int signal = signal_of_status(process.end_status);
-  const bool unwanted = signal != 0 ? notify_parent_locked(process, CLD_KILLED, signal)
-                                    : notify_parent_locked(process, CLD_EXITED, process.end_status >> 8);
+  const bool unwanted = tell_end_locked(process);
   return unwanted ? tree().remove_process(process) : nullptr;
 }
 
@@ -139,8 +148,12 @@ void exit_process(int status) {
   exit_task(status);
 }
 
-SyscallResult sys_exit(const SyscallArgs& args) { exit_task(status_of_exit(int_argument(args, 0))); }
+SyscallResult sys_exit(const SyscallArgs& args) {
+  exit_task(status_of_exit(int_argument(args, 0)));
+}
 
-SyscallResult sys_exit_group(const SyscallArgs& args) { exit_process(status_of_exit(int_argument(args, 0))); }
+SyscallResult sys_exit_group(const SyscallArgs& args) {
+  exit_process(status_of_exit(int_argument(args, 0)));
+}
 
 }  // namespace quire::kernel

@@ -1,7 +1,8 @@
 // How tasks and processes end, and what is left of them.
 //
-// A task gives up its files and its memory, leaves its process, and is gone. The last one turns the process into a zombie: its children
-// get a new parent, its own parent is told and reaps it by wait (or never hears of it, if it ignores SIGCHLD).
+// A task gives up its files and its memory, leaves its process, and is gone. The last one turns the
+// process into a zombie: its children get a new parent, its own parent is told and reaps it by wait
+// (or never hears of it, if it ignores SIGCHLD).
 #pragma once
 
 #include "task/process.h"
@@ -17,12 +18,12 @@ namespace quire::kernel {
 /// Ends the current task's process.
 [[noreturn]] void exit_process(int status);
 
-/// Takes a zombie off the tree and adds what it used to its parent's account. The caller drops the reference without the lock.
-/// Locks: task_lock held.
+/// Takes a zombie off the tree and adds what it used to its parent's account. The caller drops the
+/// reference without the lock. Locks: task_lock held.
 [[nodiscard]] RefPtr<Process> reap_locked(Process& zombie);
 
-/// Takes the current task out of its memory: robust futexes, clear_child_tid, a waiting vfork parent. Exec passes the space to go on in,
-/// exit none.
+/// Takes the current task out of its memory: robust futexes, clear_child_tid, a waiting vfork
+/// parent. Exec passes the space to go on in, exit none.
 void leave_space(AddressSpace* next);
 
 /// Wakes the waiters for what a dead thread held (man7 get_robust_list(2)) and its joiner.

@@ -1,4 +1,5 @@
-// Exceptions of user mode as signals (Linux v6.12 arch/x86/kernel/traps.c, arch/x86/mm/fault.c; Intel SDM 3A 6.15).
+// Exceptions of user mode as signals (Linux v6.12 arch/x86/kernel/traps.c, arch/x86/mm/fault.c;
+// Intel SDM 3A 6.15).
 #include <cstring>
 
 #include "arch/trap_frame.h"
@@ -32,17 +33,21 @@ struct FaultSignal {
 
 FaultSignal page_fault_signal(FaultOutcome outcome, std::uint64_t address) {
   switch (outcome) {
-    case FaultOutcome::kAccessError: return {SIGSEGV, SEGV_ACCERR, address};
-    case FaultOutcome::kBusError: return {SIGBUS, BUS_ADRERR, address};
+    case FaultOutcome::kAccessError:
+      return {SIGSEGV, SEGV_ACCERR, address};
+    case FaultOutcome::kBusError:
+      return {SIGBUS, BUS_ADRERR, address};
     case FaultOutcome::kMapError:
     case FaultOutcome::kMinor:
     case FaultOutcome::kMajor:
-    case FaultOutcome::kOutOfMemory: break;
+    case FaultOutcome::kOutOfMemory:
+      break;
   }
   return {SIGSEGV, SEGV_MAPERR, address};
 }
 
-/// The FPU's reason, from the exception flags that are not masked, in the order of Linux's fpu__exception_code().
+/// The FPU's reason, from the exception flags that are not masked, in the order of Linux's
+/// fpu__exception_code().
 int float_code(std::uint32_t raised) {
   if ((raised & 0x01) != 0) return FPE_FLTINV;
   if ((raised & 0x04) != 0) return FPE_FLTDIV;
@@ -60,25 +65,35 @@ int float_code_of(std::uint64_t vector) {
   std::uint32_t mxcsr = 0;
   std::memcpy(x87, image, sizeof x87);
   std::memcpy(&mxcsr, image + 24, sizeof mxcsr);
-  const std::uint32_t raised = vector == kX87 ? x87[1] & ~std::uint32_t{x87[0]} & 0x3f : mxcsr & ~(mxcsr >> 7) & 0x3f;
+  const std::uint32_t raised =
+      vector == kX87 ? x87[1] & ~std::uint32_t{x87[0]} & 0x3f : mxcsr & ~(mxcsr >> 7) & 0x3f;
   return float_code(raised);
 }
 
 FaultSignal signal_of(const TrapFrame& frame, std::uint64_t address) {
   switch (frame.vector) {
-    case kDivide: return {SIGFPE, FPE_INTDIV, frame.rip};
-    case kDebug: return {SIGTRAP, TRAP_TRACE, frame.rip};
-    case kBreakpoint: return {SIGTRAP, SI_KERNEL, 0};
-    case kInvalidOpcode: return {SIGILL, ILL_ILLOPN, frame.rip};
+    case kDivide:
+      return {SIGFPE, FPE_INTDIV, frame.rip};
+    case kDebug:
+      return {SIGTRAP, TRAP_TRACE, frame.rip};
+    case kBreakpoint:
+      return {SIGTRAP, SI_KERNEL, 0};
+    case kInvalidOpcode:
+      return {SIGILL, ILL_ILLOPN, frame.rip};
     case kSegmentNotPresent:
-    case kStackSegment: return {SIGBUS, SI_KERNEL, 0};
-    case kPageFault: return page_fault_signal(last_fault_outcome(), address);
+    case kStackSegment:
+      return {SIGBUS, SI_KERNEL, 0};
+    case kPageFault:
+      return page_fault_signal(last_fault_outcome(), address);
     case kX87:
-    case kSimd: return {SIGFPE, float_code_of(frame.vector), frame.rip};
-    case kAlignment: return {SIGBUS, BUS_ADRALN, 0};
+    case kSimd:
+      return {SIGFPE, float_code_of(frame.vector), frame.rip};
+    case kAlignment:
+      return {SIGBUS, BUS_ADRALN, 0};
     case kOverflow:
     case kBounds:
-    default: return {SIGSEGV, SI_KERNEL, 0};
+    default:
+      return {SIGSEGV, SI_KERNEL, 0};
   }
 }
 

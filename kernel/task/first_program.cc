@@ -53,7 +53,8 @@ RefPtr<Process> make_process(Pid pid) {
 
 /// Puts a process with its only task into the tree, as leader of a session of its own.
 void publish(const RefPtr<Process>& process, Task& task, Process* parent) {
-  const RefPtr<ProcessGroup> group = make_ref<ProcessGroup>(process->pid, make_ref<Session>(process->pid));
+  const RefPtr<ProcessGroup> group =
+      make_ref<ProcessGroup>(process->pid, make_ref<Session>(process->pid));
   const TaskGuard guard(task_lock);
   static_cast<void>(tree().allocate_id());  // 1, then 2: the numbers are known
   task.tid = process->pid;
@@ -74,11 +75,12 @@ std::string_view search_path() {
 
 StartFailure failure_of(Errno error) {
   if (error == Errno::kNoEnt || error == Errno::kNotDir) return StartFailure::kNotFound;
-  return error == Errno::kNoMem || error == Errno::kIo ? StartFailure::kFailed : StartFailure::kNotExecutable;
+  return error == Errno::kNoMem || error == Errno::kIo ? StartFailure::kFailed
+                                                       : StartFailure::kNotExecutable;
 }
 
-/// Finds the program as execvp would: a name with a slash is a path, others are searched for; what may not be executed is passed over,
-/// but remembered.
+/// Finds the program as execvp would: a name with a slash is a path, others are searched for; what
+/// may not be executed is passed over, but remembered.
 Result<ProgramFile> find_program() {
   const std::string_view name = launch().program;
   if (name.empty()) return fail(Errno::kNoEnt);
@@ -91,7 +93,8 @@ Result<ProgramFile> find_program() {
   for (;;) {
     const std::size_t end = path.find(':');
     const std::string_view directory = path.substr(0, end);
-    const std::string candidate = (directory.empty() ? std::string(".") : std::string(directory)) + '/' + std::string(name);
+    const std::string candidate =
+        (directory.empty() ? std::string(".") : std::string(directory)) + '/' + std::string(name);
     if (Result<RefPtr<File>> file = open_executable(candidate); file) {
       return resolve_program(std::move(*file), candidate);
     } else if (failure_of(file.error()) != StartFailure::kNotFound) {
@@ -107,13 +110,16 @@ Result<Program> load_first_program(const SharedLimits& limits) {
   ExecArguments strings;
   for (const std::string& argument : file.prefix) strings.arguments.append(argument);
   const std::vector<std::string_view>& arguments = launch().args;
-  for (std::size_t i = file.prefix.empty() ? 0 : 1; i < arguments.size(); ++i) strings.arguments.append(arguments[i]);
+  for (std::size_t i = file.prefix.empty() ? 0 : 1; i < arguments.size(); ++i)
+    strings.arguments.append(arguments[i]);
   if (strings.arguments.count() == 0) strings.arguments.append(launch().program);
   for (const std::string_view variable : launch().env) strings.environment.append(variable);
-  if (strings.arguments.size() + strings.environment.size() > argument_budget(limits.limit[RLIMIT_STACK].soft)) {
+  if (strings.arguments.size() + strings.environment.size() >
+      argument_budget(limits.limit[RLIMIT_STACK].soft)) {
     return fail(Errno::kTooBig);
   }
-  return load_program(file, strings, current_credentials(), space_config(launch_fork_mode(), limits));
+  return load_program(file, strings, current_credentials(),
+                      space_config(launch_fork_mode(), limits));
 }
 
 Result<void> start(Task& task, Program& program) {
@@ -162,7 +168,8 @@ std::expected<void, StartFailure> start_first_program() {
   }
   auto task = std::make_unique<Task>();
   task->process = process;
-  if (const Result<void> ready = start(*task, *program); !ready) return std::unexpected(StartFailure::kFailed);
+  if (const Result<void> ready = start(*task, *program); !ready)
+    return std::unexpected(StartFailure::kFailed);
   publish(process, *task, &current_process());
   if (Terminal* const terminal = console_terminal(); terminal != nullptr) {
     terminal->attach(kProgramPid, kProgramPid);

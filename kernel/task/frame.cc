@@ -1,6 +1,7 @@
-// The frame of a signal handler on the user stack, exactly as Linux lays it out on x86-64 (Linux v6.12 arch/x86/kernel/signal_64.c:
-// x64_setup_rt_frame(), arch/x86/kernel/fpu/signal.c). From high addresses to low: the 128 bytes below the interrupted stack pointer,
-// which the ABI lets the program use; the FPU state, 64-byte aligned; siginfo; ucontext; the address of the restorer.
+// The frame of a signal handler on the user stack, exactly as Linux lays it out on x86-64 (Linux
+// v6.12 arch/x86/kernel/signal_64.c: x64_setup_rt_frame(), arch/x86/kernel/fpu/signal.c). From high
+// addresses to low: the 128 bytes below the interrupted stack pointer, which the ABI lets the
+// program use; the FPU state, 64-byte aligned; siginfo; ucontext; the address of the restorer.
 #include <cstring>
 #include <memory>
 
@@ -16,16 +17,20 @@ struct SignalFrame {
   uapi::ucontext context;
   uapi::siginfo_t info;
 };
-static_assert(sizeof(SignalFrame) == 440, "Linux v6.12: sizeof(struct rt_sigframe) without the FPU state");
+static_assert(sizeof(SignalFrame) == 440,
+              "Linux v6.12: sizeof(struct rt_sigframe) without the FPU state");
 
 constexpr std::uint64_t kRedZone = 128;
 constexpr std::uint64_t kFxsaveSize = 512;
-/// Flags that a handler's context may set: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF (Linux: FIX_EFLAGS).
+/// Flags that a handler's context may set: AC, OF, DF, TF, SF, ZF, AF, PF, CF, RF (Linux:
+/// FIX_EFLAGS).
 constexpr std::uint64_t kUserFlags = 0x50dd5;
 constexpr std::uint64_t kFlagTrap = 0x100, kFlagDirection = 0x400, kFlagResume = 0x10000;
 constexpr std::int32_t kAutoDisarm = static_cast<std::int32_t>(SS_AUTODISARM);
 
-[[nodiscard]] bool is_inside(const AlternateStack& stack, std::uint64_t sp) { return sp > stack.base && sp - stack.base <= stack.size; }
+[[nodiscard]] bool is_inside(const AlternateStack& stack, std::uint64_t sp) {
+  return sp > stack.base && sp - stack.base <= stack.size;
+}
 
 [[nodiscard]] bool is_on_alternate_stack(const AlternateStack& stack, std::uint64_t sp) {
   return (stack.flags & kAutoDisarm) == 0 && is_inside(stack, sp);
@@ -76,7 +81,8 @@ void for_each_register(uapi::sigcontext& context, TrapFrame& frame, F function) 
 
 void fill_context(uapi::sigcontext& context, TrapFrame& frame, UserAddr fpu_state, SignalSet mask) {
   const Task& task = current();
-  for_each_register(context, frame, [](__u64& saved, const std::uint64_t& value) { saved = value; });
+  for_each_register(context, frame,
+                    [](__u64& saved, const std::uint64_t& value) { saved = value; });
   context.eflags = frame.rflags;
   context.cs = static_cast<__u16>(frame.cs);
   context.ss = static_cast<__u16>(frame.ss);
@@ -90,13 +96,15 @@ void fill_context(uapi::sigcontext& context, TrapFrame& frame, UserAddr fpu_stat
 
 }  // namespace
 
-Result<void> push_signal_frame(TrapFrame& frame, const SignalInfo& info, const SignalAction& action, SignalSet return_mask) {
+Result<void> push_signal_frame(TrapFrame& frame, const SignalInfo& info, const SignalAction& action,
+                               SignalSet return_mask) {
   Task& task = current();
   if ((action.flags & SA_RESTORER) == 0) return fail(Errno::kFault);
   AlternateStack& alternate = task.alternate_stack;
   const bool nested = is_on_alternate_stack(alternate, frame.rsp);
   std::uint64_t sp = frame.rsp - kRedZone;
-  const bool enters = (action.flags & SA_ONSTACK) != 0 && !nested && (alternate.flags & SS_DISABLE) == 0 && alternate.size != 0;
+  const bool enters = (action.flags & SA_ONSTACK) != 0 && !nested &&
+                      (alternate.flags & SS_DISABLE) == 0 && alternate.size != 0;
   if (enters) sp = alternate.base + alternate.size;
   const UserAddr fpu_state = (sp - Thread::fpu_frame_size()) & ~std::uint64_t{63};
   const UserAddr at = ((fpu_state - sizeof(SignalFrame)) & ~std::uint64_t{15}) - sizeof(UserAddr);
@@ -105,7 +113,8 @@ Result<void> push_signal_frame(TrapFrame& frame, const SignalInfo& info, const S
 
   SignalFrame user{};
   user.restorer = action.restorer;
-  user.context.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (Thread::fpu_frame_size() > kFxsaveSize ? UC_FP_XSTATE : 0);
+  user.context.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS |
+                          (Thread::fpu_frame_size() > kFxsaveSize ? UC_FP_XSTATE : 0);
   static_assert(sizeof user.context.uc_stack == sizeof alternate);
   std::memcpy(&user.context.uc_stack, &alternate, sizeof alternate);
   fill_context(user.context.uc_mcontext, frame, fpu_state, return_mask);
@@ -130,7 +139,8 @@ Result<void> pop_signal_frame(TrapFrame& frame) {
   QUIRE_TRY(auto user, get_user<SignalFrame>(frame.rsp - sizeof(UserAddr)));
   uapi::sigcontext& context = user.context.uc_mcontext;
   set_blocked(user.context.uc_sigmask);
-  for_each_register(context, frame, [](const __u64& saved, std::uint64_t& value) { value = saved; });
+  for_each_register(context, frame,
+                    [](const __u64& saved, std::uint64_t& value) { value = saved; });
   frame.rflags = (frame.rflags & ~kUserFlags) | (context.eflags & kUserFlags);
   frame.orig_rax = ~std::uint64_t{0};
   std::uint64_t fpu_state = 0;

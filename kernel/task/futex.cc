@@ -13,7 +13,8 @@ namespace bi = boost::intrusive;
 
 struct Bucket;
 
-/// One sleeping thread; lives on its stack. Its fields change under the lock of the bucket it is in, or was in last.
+/// One sleeping thread; lives on its stack. Its fields change under the lock of the bucket it is
+/// in, or was in last.
 struct FutexWaiter {
   FutexWaiter(const FutexKey& where, std::uint32_t bits_wanted) : key(where), bits(bits_wanted) {}
   FutexKey key;
@@ -23,8 +24,10 @@ struct FutexWaiter {
   WaitQueue queue;
   bi::list_member_hook<bi::link_mode<bi::normal_link>> hook;
 };
-using WaiterList = bi::list<FutexWaiter, bi::member_hook<FutexWaiter, decltype(FutexWaiter::hook), &FutexWaiter::hook>,
-                            bi::constant_time_size<false>>;
+using WaiterList =
+    bi::list<FutexWaiter,
+             bi::member_hook<FutexWaiter, decltype(FutexWaiter::hook), &FutexWaiter::hook>,
+             bi::constant_time_size<false>>;
 
 struct Bucket {
   SpinLock lock;
@@ -35,7 +38,8 @@ constexpr unsigned kBucketBits = 8;
 
 Bucket& bucket_of(const FutexKey& key) {
   static Bucket* const buckets = new Bucket[1U << kBucketBits];
-  const std::uint64_t mixed = (reinterpret_cast<std::uint64_t>(key.object) ^ key.offset) * 0x9e3779b97f4a7c15;
+  const std::uint64_t mixed =
+      (reinterpret_cast<std::uint64_t>(key.object) ^ key.offset) * 0x9e3779b97f4a7c15;
   return buckets[mixed >> (64 - kBucketBits)];
 }
 
@@ -54,7 +58,8 @@ void enter(FutexWaiter& waiter) {
   waiter.is_waiting.store(true, std::memory_order_release);
 }
 
-/// Takes the waiter out unless it was woken. Returns whether it was. Taking the lock also waits for a waker that is still at it.
+/// Takes the waiter out unless it was woken. Returns whether it was. Taking the lock also waits for
+/// a waker that is still at it.
 bool leave(FutexWaiter& waiter) {
   for (;;) {
     Bucket& bucket = *waiter.bucket.load(std::memory_order_acquire);
@@ -76,13 +81,16 @@ Result<FutexKey> futex_key(UserAddr address, FutexScope scope) {
     const auto vma = space.find(VirtAddr(address));
     if (!vma) return fail(Errno::kFault);
     if (vma->is_shared() && vma->object != nullptr) {
-      return FutexKey{vma->object, (vma->index_of(VirtAddr(address).page_floor()).raw() << kPageShift) | (address & (kPageSize - 1))};
+      return FutexKey{vma->object,
+                      (vma->index_of(VirtAddr(address).page_floor()).raw() << kPageShift) |
+                          (address & (kPageSize - 1))};
     }
   }
   return FutexKey{&space, address};
 }
 
-Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline, std::uint32_t bits) {
+Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected,
+                        Deadline deadline, std::uint32_t bits) {
   QUIRE_TRY(const FutexKey key, futex_key(address, scope));
   FutexWaiter waiter(key, bits);
   Sleeper sleeper;
@@ -115,7 +123,8 @@ std::uint32_t futex_wake(const FutexKey& key, std::uint32_t count, std::uint32_t
   return woken;
 }
 
-Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t wake, std::uint32_t move) {
+Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t wake,
+                       std::uint32_t move) {
   Bucket& source = bucket_of(from);
   Bucket& target = bucket_of(to);
   Bucket& first = &source < &target ? source : target;
@@ -146,7 +155,8 @@ Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t w
 }
 
 void futex_wake_word(UserAddr address) {
-  if (const Result<FutexKey> key = futex_key(address, FutexScope::kAny); key) futex_wake(*key, 1, kAnyBits);
+  if (const Result<FutexKey> key = futex_key(address, FutexScope::kAny); key)
+    futex_wake(*key, 1, kAnyBits);
 }
 
 }  // namespace quire::kernel

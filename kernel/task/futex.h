@@ -1,12 +1,14 @@
 // Futexes: threads that wait for a word of user memory to change, found by where the word lies.
 //
-// A key names the word: in private memory the address space and the address; in shared memory the object and the offset in it, so that
-// processes which map it at different places, or forked, meet. Waiters stand in a hashed bucket.
+// A key names the word: in private memory the address space and the address; in shared memory the
+// object and the offset in it, so that processes which map it at different places, or forked, meet.
+// Waiters stand in a hashed bucket.
 //
-// Locks: the bucket's SpinLock; two buckets in the order of their addresses; nothing but the waiters' queues is taken inside, and user
-// memory is never touched under it. Therefore a waiter enters its bucket first and looks at the word afterwards: a waker that changes the
-// word later finds it there. FUTEX_CMP_REQUEUE and FUTEX_WAKE_OP are atomic on the word, but not with the queues.
-// Does not do: priority inheritance (ENOSYS), FUTEX_FD, futex_waitv.
+// Locks: the bucket's SpinLock; two buckets in the order of their addresses; nothing but the
+// waiters' queues is taken inside, and user memory is never touched under it. Therefore a waiter
+// enters its bucket first and looks at the word afterwards: a waker that changes the word later
+// finds it there. FUTEX_CMP_REQUEUE and FUTEX_WAKE_OP are atomic on the word, but not with the
+// queues. Does not do: priority inheritance (ENOSYS), FUTEX_FD, futex_waitv.
 #pragma once
 
 #include <cstdint>
@@ -31,15 +33,19 @@ Result<FutexKey> futex_key(UserAddr address, FutexScope scope);
 
 inline constexpr std::uint32_t kAnyBits = ~std::uint32_t{0};
 
-/// Sleeps while the word at `address` is `expected`. Errors: EAGAIN (it is not), ETIMEDOUT, kRestartSys, EFAULT.
-Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline, std::uint32_t bits);
+/// Sleeps while the word at `address` is `expected`. Errors: EAGAIN (it is not), ETIMEDOUT,
+/// kRestartSys, EFAULT.
+Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected,
+                        Deadline deadline, std::uint32_t bits);
 /// Wakes up to `count` waiters whose bits meet `bits`; returns how many.
 std::uint32_t futex_wake(const FutexKey& key, std::uint32_t count, std::uint32_t bits);
-/// Wakes up to `wake` waiters of `from` and lets up to `move` others wait at `to`. Returns how many it woke and moved.
+/// Wakes up to `wake` waiters of `from` and lets up to `move` others wait at `to`. Returns how many
+/// it woke and moved.
 struct Requeued {
   std::uint32_t woken, moved;
 };
-Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t wake, std::uint32_t move);
+Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t wake,
+                       std::uint32_t move);
 /// Wakes one waiter at a word that the kernel itself has changed (thread exit).
 void futex_wake_word(UserAddr address);
 

@@ -17,23 +17,28 @@ struct FutexCall {
   std::uint64_t fourth;  ///< a timeout's address, or a count
   UserAddr second_address;
   std::uint32_t third_value;
-  [[nodiscard]] FutexScope scope() const { return (operation & FUTEX_PRIVATE_FLAG) != 0 ? FutexScope::kPrivate : FutexScope::kAny; }
+  [[nodiscard]] FutexScope scope() const {
+    return (operation & FUTEX_PRIVATE_FLAG) != 0 ? FutexScope::kPrivate : FutexScope::kAny;
+  }
 };
 
 SyscallResult wait_again(RestartBlock& block);
 
 /// FUTEX_WAIT has a relative timeout: if a signal interrupts it, it goes on with what is left.
-SyscallResult wait_restartable(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline, std::uint32_t bits) {
+SyscallResult wait_restartable(UserAddr address, FutexScope scope, std::uint32_t expected,
+                               Deadline deadline, std::uint32_t bits) {
   const Result<void> waited = futex_wait(address, scope, expected, deadline, bits);
   if (waited) return 0;
   if (waited.error() != kRestartSys || deadline == kForever) return fail(waited.error());
-  current_restart() = {wait_again, {address, static_cast<std::uint64_t>(scope), expected, deadline, bits}};
+  current_restart() = {wait_again,
+                       {address, static_cast<std::uint64_t>(scope), expected, deadline, bits}};
   return fail(kRestartBlock);
 }
 
 SyscallResult wait_again(RestartBlock& block) {
   const auto& a = block.argument;
-  return wait_restartable(a[0], static_cast<FutexScope>(a[1]), static_cast<std::uint32_t>(a[2]), a[3], static_cast<std::uint32_t>(a[4]));
+  return wait_restartable(a[0], static_cast<FutexScope>(a[1]), static_cast<std::uint32_t>(a[2]),
+                          a[3], static_cast<std::uint32_t>(a[4]));
 }
 
 SyscallResult wait(const FutexCall& call) {
@@ -78,30 +83,46 @@ SyscallResult requeue(const FutexCall& call, Compare compare) {
   return done.woken + (compare == Compare::kYes ? done.moved : 0);
 }
 
-std::int32_t sign_extend_12(std::uint32_t value) { return static_cast<std::int32_t>(value << 20) >> 20; }
+std::int32_t sign_extend_12(std::uint32_t value) {
+  return static_cast<std::int32_t>(value << 20) >> 20;
+}
 
 Result<std::uint32_t> apply(std::uint32_t operation, std::uint32_t old, std::int32_t argument) {
-  if ((operation & FUTEX_OP_OPARG_SHIFT) != 0) argument = static_cast<std::int32_t>(1U << (static_cast<std::uint32_t>(argument) & 31));
+  if ((operation & FUTEX_OP_OPARG_SHIFT) != 0)
+    argument = static_cast<std::int32_t>(1U << (static_cast<std::uint32_t>(argument) & 31));
   const auto operand = static_cast<std::uint32_t>(argument);
   switch (operation & ~std::uint32_t{FUTEX_OP_OPARG_SHIFT}) {
-    case FUTEX_OP_SET: return operand;
-    case FUTEX_OP_ADD: return old + operand;
-    case FUTEX_OP_OR: return old | operand;
-    case FUTEX_OP_ANDN: return old & ~operand;
-    case FUTEX_OP_XOR: return old ^ operand;
-    default: return fail(Errno::kNoSys);
+    case FUTEX_OP_SET:
+      return operand;
+    case FUTEX_OP_ADD:
+      return old + operand;
+    case FUTEX_OP_OR:
+      return old | operand;
+    case FUTEX_OP_ANDN:
+      return old & ~operand;
+    case FUTEX_OP_XOR:
+      return old ^ operand;
+    default:
+      return fail(Errno::kNoSys);
   }
 }
 
 Result<bool> compare(std::uint32_t operation, std::int32_t old, std::int32_t argument) {
   switch (operation) {
-    case FUTEX_OP_CMP_EQ: return old == argument;
-    case FUTEX_OP_CMP_NE: return old != argument;
-    case FUTEX_OP_CMP_LT: return old < argument;
-    case FUTEX_OP_CMP_LE: return old <= argument;
-    case FUTEX_OP_CMP_GT: return old > argument;
-    case FUTEX_OP_CMP_GE: return old >= argument;
-    default: return fail(Errno::kNoSys);
+    case FUTEX_OP_CMP_EQ:
+      return old == argument;
+    case FUTEX_OP_CMP_NE:
+      return old != argument;
+    case FUTEX_OP_CMP_LT:
+      return old < argument;
+    case FUTEX_OP_CMP_LE:
+      return old <= argument;
+    case FUTEX_OP_CMP_GT:
+      return old > argument;
+    case FUTEX_OP_CMP_GE:
+      return old >= argument;
+    default:
+      return fail(Errno::kNoSys);
   }
 }
 
@@ -117,8 +138,10 @@ SyscallResult wake_operation(const FutexCall& call) {
     old = seen;
   }
   std::uint32_t woken = futex_wake(first, std::max(call.value, 1U), kAnyBits);
-  QUIRE_TRY(const bool also, compare(code >> 24 & 0xf, static_cast<std::int32_t>(old), sign_extend_12(code)));
-  if (also) woken += futex_wake(second, std::max(static_cast<std::uint32_t>(call.fourth), 1U), kAnyBits);
+  QUIRE_TRY(const bool also,
+            compare(code >> 24 & 0xf, static_cast<std::int32_t>(old), sign_extend_12(code)));
+  if (also)
+    woken += futex_wake(second, std::max(static_cast<std::uint32_t>(call.fourth), 1U), kAnyBits);
   return woken;
 }
 
@@ -132,16 +155,25 @@ SyscallResult sys_futex(const SyscallArgs& args) {
                        .second_address = address_argument(args, 4),
                        .third_value = uint_argument(args, 5)};
   const int command = call.operation & FUTEX_CMD_MASK;
-  if ((call.operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET) return fail(Errno::kNoSys);
+  if ((call.operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET)
+    return fail(Errno::kNoSys);
   switch (command) {
-    case FUTEX_WAIT: return wait(call);
-    case FUTEX_WAIT_BITSET: return wait_bits(call);
-    case FUTEX_WAKE: return wake(call, kAnyBits);
-    case FUTEX_WAKE_BITSET: return wake(call, call.third_value);
-    case FUTEX_REQUEUE: return requeue(call, Compare::kNo);
-    case FUTEX_CMP_REQUEUE: return requeue(call, Compare::kYes);
-    case FUTEX_WAKE_OP: return wake_operation(call);
-    default: return fail(Errno::kNoSys);
+    case FUTEX_WAIT:
+      return wait(call);
+    case FUTEX_WAIT_BITSET:
+      return wait_bits(call);
+    case FUTEX_WAKE:
+      return wake(call, kAnyBits);
+    case FUTEX_WAKE_BITSET:
+      return wake(call, call.third_value);
+    case FUTEX_REQUEUE:
+      return requeue(call, Compare::kNo);
+    case FUTEX_CMP_REQUEUE:
+      return requeue(call, Compare::kYes);
+    case FUTEX_WAKE_OP:
+      return wake_operation(call);
+    default:
+      return fail(Errno::kNoSys);
   }
 }
 

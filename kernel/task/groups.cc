@@ -1,4 +1,5 @@
-// Process groups and sessions. Behaviour: man7 setpgid(2), setsid(2), credentials(7); Linux v6.12 kernel/sys.c.
+// Process groups and sessions. Behaviour: man7 setpgid(2), setsid(2), credentials(7); Linux v6.12
+// kernel/sys.c.
 #include "task/calls.h"
 #include "task/signals.h"
 
@@ -57,13 +58,15 @@ SyscallResult sys_setpgid(const SyscallArgs& args) {
 }
 
 SyscallResult sys_getpgid(const SyscallArgs& args) {
-  return about_process(int_argument(args, 0), [](const Process& process) { return process.group->id; });
+  return about_process(int_argument(args, 0),
+                       [](const Process& process) { return process.group->id; });
 }
 
 SyscallResult sys_getpgrp(const SyscallArgs&) { return current_group(); }
 
 SyscallResult sys_getsid(const SyscallArgs& args) {
-  return about_process(int_argument(args, 0), [](const Process& process) { return process.group->session->id; });
+  return about_process(int_argument(args, 0),
+                       [](const Process& process) { return process.group->session->id; });
 }
 
 SyscallResult sys_setsid(const SyscallArgs&) {

@@ -1,5 +1,6 @@
-// Who a task is: process and thread numbers, user and group ids, capabilities. Behaviour: man7 credentials(7), setuid(2), setreuid(2),
-// setresuid(2), capget(2); Linux v6.12 kernel/sys.c. Capabilities are all or nothing: root has them, others do not.
+// Who a task is: process and thread numbers, user and group ids, capabilities. Behaviour: man7
+// credentials(7), setuid(2), setreuid(2), setresuid(2), capget(2); Linux v6.12 kernel/sys.c.
+// Capabilities are all or nothing: root has them, others do not.
 #include <optional>
 
 #include "task/calls.h"
@@ -15,13 +16,16 @@ constexpr int kMostGroups = 65536;
 /// The ids of one sort, for rules that hold for users and groups alike.
 struct Ids {
   std::uint32_t real, effective, saved, filesystem;
-  [[nodiscard]] bool has(std::uint32_t id) const { return id == real || id == effective || id == saved; }
+  [[nodiscard]] bool has(std::uint32_t id) const {
+    return id == real || id == effective || id == saved;
+  }
 };
 
 enum class Sort : std::uint8_t { kUser, kGroup };
 
 Ids ids_of(const Credentials& c, Sort sort) {
-  return sort == Sort::kUser ? Ids{c.uid, c.euid, c.suid, c.fsuid} : Ids{c.gid, c.egid, c.sgid, c.fsgid};
+  return sort == Sort::kUser ? Ids{c.uid, c.euid, c.suid, c.fsuid}
+                             : Ids{c.gid, c.egid, c.sgid, c.fsgid};
 }
 
 void put_ids(Credentials& c, Sort sort, const Ids& ids) {
@@ -75,7 +79,8 @@ SyscallResult set_two(Sort sort, std::uint32_t real, std::uint32_t effective) {
   return change_ids(sort, ids);
 }
 
-SyscallResult set_three(Sort sort, std::uint32_t real, std::uint32_t effective, std::uint32_t saved) {
+SyscallResult set_three(Sort sort, std::uint32_t real, std::uint32_t effective,
+                        std::uint32_t saved) {
   const Credentials& own = current_credentials();
   const Ids old = ids_of(own, sort);
   for (const std::uint32_t id : {real, effective, saved}) {
@@ -126,25 +131,41 @@ SyscallResult sys_getegid(const SyscallArgs&) { return current_credentials().egi
 SyscallResult sys_getresuid(const SyscallArgs& args) { return get_three(args, Sort::kUser); }
 SyscallResult sys_getresgid(const SyscallArgs& args) { return get_three(args, Sort::kGroup); }
 
-SyscallResult sys_setuid(const SyscallArgs& args) { return set_one(Sort::kUser, uint_argument(args, 0)); }
-SyscallResult sys_setgid(const SyscallArgs& args) { return set_one(Sort::kGroup, uint_argument(args, 0)); }
-SyscallResult sys_setreuid(const SyscallArgs& args) { return set_two(Sort::kUser, uint_argument(args, 0), uint_argument(args, 1)); }
-SyscallResult sys_setregid(const SyscallArgs& args) { return set_two(Sort::kGroup, uint_argument(args, 0), uint_argument(args, 1)); }
+SyscallResult sys_setuid(const SyscallArgs& args) {
+  return set_one(Sort::kUser, uint_argument(args, 0));
+}
+SyscallResult sys_setgid(const SyscallArgs& args) {
+  return set_one(Sort::kGroup, uint_argument(args, 0));
+}
+SyscallResult sys_setreuid(const SyscallArgs& args) {
+  return set_two(Sort::kUser, uint_argument(args, 0), uint_argument(args, 1));
+}
+SyscallResult sys_setregid(const SyscallArgs& args) {
+  return set_two(Sort::kGroup, uint_argument(args, 0), uint_argument(args, 1));
+}
 SyscallResult sys_setresuid(const SyscallArgs& args) {
-  return set_three(Sort::kUser, uint_argument(args, 0), uint_argument(args, 1), uint_argument(args, 2));
+  return set_three(Sort::kUser, uint_argument(args, 0), uint_argument(args, 1),
+                   uint_argument(args, 2));
 }
 SyscallResult sys_setresgid(const SyscallArgs& args) {
-  return set_three(Sort::kGroup, uint_argument(args, 0), uint_argument(args, 1), uint_argument(args, 2));
+  return set_three(Sort::kGroup, uint_argument(args, 0), uint_argument(args, 1),
+                   uint_argument(args, 2));
 }
-SyscallResult sys_setfsuid(const SyscallArgs& args) { return set_filesystem(Sort::kUser, uint_argument(args, 0)); }
-SyscallResult sys_setfsgid(const SyscallArgs& args) { return set_filesystem(Sort::kGroup, uint_argument(args, 0)); }
+SyscallResult sys_setfsuid(const SyscallArgs& args) {
+  return set_filesystem(Sort::kUser, uint_argument(args, 0));
+}
+SyscallResult sys_setfsgid(const SyscallArgs& args) {
+  return set_filesystem(Sort::kGroup, uint_argument(args, 0));
+}
 
 SyscallResult sys_getgroups(const SyscallArgs& args) {
   const int room = int_argument(args, 0);
   const std::vector<std::uint32_t>& groups = current_credentials().groups;
   const auto count = static_cast<int>(groups.size());
   if (room < 0 || (room != 0 && room < count)) return fail(Errno::kInval);
-  if (room != 0) QUIRE_CHECK(copy_to_user(address_argument(args, 1), groups.data(), groups.size() * sizeof(std::uint32_t)));
+  if (room != 0)
+    QUIRE_CHECK(copy_to_user(address_argument(args, 1), groups.data(),
+                             groups.size() * sizeof(std::uint32_t)));
   return count;
 }
 
@@ -157,7 +178,8 @@ SyscallResult sys_setgroups(const SyscallArgs& args) {
   if (count > kRoom) return fail(Errno::kNoMem);
   Credentials changed = current_credentials();
   changed.groups.resize(static_cast<std::size_t>(count));
-  QUIRE_CHECK(copy_from_user(changed.groups.data(), address_argument(args, 1), changed.groups.size() * sizeof(std::uint32_t)));
+  QUIRE_CHECK(copy_from_user(changed.groups.data(), address_argument(args, 1),
+                             changed.groups.size() * sizeof(std::uint32_t)));
   replace_credentials(std::move(changed));
   return 0;
 }
@@ -167,21 +189,27 @@ namespace {
 using CapabilityHeader = uapi::__user_cap_header_struct;
 using CapabilityData = uapi::__user_cap_data_struct;
 
-/// Words of the capability sets in a version of the interface. Errors: EINVAL; the version we like is then written back.
+/// Words of the capability sets in a version of the interface. Errors: EINVAL; the version we like
+/// is then written back.
 Result<unsigned> capability_words(UserAddr header_at, CapabilityHeader& header) {
   QUIRE_CHECK(copy_from_user(&header, header_at, sizeof header));
   switch (header.version) {
-    case _LINUX_CAPABILITY_VERSION_1: return _LINUX_CAPABILITY_U32S_1;
+    case _LINUX_CAPABILITY_VERSION_1:
+      return _LINUX_CAPABILITY_U32S_1;
     case _LINUX_CAPABILITY_VERSION_2:
-    case _LINUX_CAPABILITY_VERSION_3: return _LINUX_CAPABILITY_U32S_3;
-    default: break;
+    case _LINUX_CAPABILITY_VERSION_3:
+      return _LINUX_CAPABILITY_U32S_3;
+    default:
+      break;
   }
   header.version = _LINUX_CAPABILITY_VERSION_3;
   QUIRE_CHECK(copy_to_user(header_at, &header, sizeof header));
   return fail(Errno::kInval);
 }
 
-std::uint64_t capabilities_of(const Credentials& who) { return who.is_root() ? (std::uint64_t{2} << CAP_LAST_CAP) - 1 : 0; }
+std::uint64_t capabilities_of(const Credentials& who) {
+  return who.is_root() ? (std::uint64_t{2} << CAP_LAST_CAP) - 1 : 0;
+}
 
 }  // namespace
 
@@ -211,14 +239,16 @@ SyscallResult sys_capget(const SyscallArgs& args) {
   return 0;
 }
 
-/// Capabilities cannot be given up one by one, so only what changes nothing succeeds. Errors: EPERM otherwise.
+/// Capabilities cannot be given up one by one, so only what changes nothing succeeds. Errors: EPERM
+/// otherwise.
 SyscallResult sys_capset(const SyscallArgs& args) {
   CapabilityHeader header{};
   QUIRE_TRY(const unsigned words, capability_words(address_argument(args, 0), header));
   if (header.pid != 0 && header.pid != current_tid()) return fail(Errno::kPerm);
   const std::uint64_t own = capabilities_of(current_credentials());
   for (unsigned i = 0; i < words; ++i) {
-    QUIRE_TRY(const auto data, get_user<CapabilityData>(address_argument(args, 1) + i * sizeof(CapabilityData)));
+    QUIRE_TRY(const auto data,
+              get_user<CapabilityData>(address_argument(args, 1) + i * sizeof(CapabilityData)));
     const auto part = static_cast<std::uint32_t>(own >> (32 * i));
     if (data.effective != part || data.permitted != part) return fail(Errno::kPerm);
   }

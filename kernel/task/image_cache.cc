@@ -42,7 +42,8 @@ class ImageCache {
     return nullptr;
   }
 
-  /// Keeps `space`, whose holder the cache becomes, in the place of the program that was not used for longest.
+  /// Keeps `space`, whose holder the cache becomes, in the place of the program that was not used
+  /// for longest.
   void keep(const FileVersion& version, const ElfImage& image, AddressSpace* space) {
     AddressSpace* dropped = nullptr;
     {
@@ -82,8 +83,8 @@ ImageCache& image_cache() {
 
 Result<FileVersion> version_of(File& file, const AddressSpaceConfig& config) {
   QUIRE_TRY(const Attributes attributes, file.attributes());
-  return FileVersion{attributes.device, attributes.inode, attributes.size, attributes.times.modify_ns, attributes.times.change_ns,
-                     config.mmap_top};
+  return FileVersion{attributes.device,          attributes.inode,           attributes.size,
+                     attributes.times.modify_ns, attributes.times.change_ns, config.mmap_top};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Process 1: starts the program, reaps what is orphaned, and when the program has ended takes the machine down
-// (docs/decisions/0003-kernel-structure.md, "End").
+// Process 1: starts the program, reaps what is orphaned, and when the program has ended takes the
+// machine down (docs/decisions/0003-kernel-structure.md, "End").
 #include <optional>
 
 #include "arch/panic.h"
@@ -70,16 +70,18 @@ bool end_all() {
   return is_alone() || reap([](const Reaped&) { return is_alone(); }, monotonic_ns() + kPatienceNs);
 }
 
-/// Looks for anything that the programs left behind. Returns whether all is well; else the first finding has been sent as the result.
+/// Looks for anything that the programs left behind. Returns whether all is well; else the first
+/// finding has been sent as the result.
 bool audit_is_clean() {
   static Audit audit(memory());
   audit.run();
   audit.check_empty();
-  log(LogLevel::kInfo, "audit: {} tables and {} leaves seen, {} findings", audit.tables_seen(), audit.leaves_seen(), audit.total());
+  log(LogLevel::kInfo, "audit: {} tables and {} leaves seen, {} findings", audit.tables_seen(),
+      audit.leaves_seen(), audit.total());
   if (audit.clean()) return true;
   for (const AuditFinding& finding : audit.findings()) {
-    send_control_line("note audit: {}: {} (subject {:x}, stored {}, counted {})", finding.invariant, finding.message, finding.subject,
-                      finding.stored, finding.counted);
+    send_control_line("note audit: {}: {} (subject {:x}, stored {}, counted {})", finding.invariant,
+                      finding.message, finding.subject, finding.stored, finding.counted);
   }
   send_control_line("error the kernel's audit found {} faults at the end", audit.total());
   return false;
@@ -95,9 +97,15 @@ void report_end(int status) {
 
 void report_failure(StartFailure failure) {
   switch (failure) {
-    case StartFailure::kNotFound: send_control("notfound"); break;
-    case StartFailure::kNotExecutable: send_control("notexec"); break;
-    case StartFailure::kFailed: send_control("error the program cannot be loaded; try a larger -m"); break;
+    case StartFailure::kNotFound:
+      send_control("notfound");
+      break;
+    case StartFailure::kNotExecutable:
+      send_control("notexec");
+      break;
+    case StartFailure::kFailed:
+      send_control("error the program cannot be loaded; try a larger -m");
+      break;
   }
 }
 
@@ -126,7 +134,8 @@ void take_down() {
   }
   if (!launch().stats.empty()) send_statistics();
   const bool alone = end_all();
-  if (const unsigned files = overlay_files_written(); files != 0) send_control_line("overlay {}", files);
+  if (const unsigned files = overlay_files_written(); files != 0)
+    send_control_line("overlay {}", files);
   take_down();
   if (!alone) {
     send_control("error processes are left that do not end");

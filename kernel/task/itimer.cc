@@ -10,7 +10,8 @@ namespace quire::kernel {
 
 namespace {
 
-/// CPU time is accounted when a thread enters the kernel; looking more often than this finds nothing new.
+/// CPU time is accounted when a thread enters the kernel; looking more often than this finds
+/// nothing new.
 constexpr std::uint64_t kCpuTimeGrain = 4'000'000;
 
 }  // namespace
@@ -40,7 +41,8 @@ std::uint64_t IntervalTimers::wake_up_time(int which, std::uint64_t remaining) {
 IntervalTimers::Setting IntervalTimers::remaining_locked(const One& timer) const {
   if (timer.expiry == 0) return {0, timer.interval};
   const std::uint64_t now = now_locked(timer.which);
-  // A timer that is due but has not fired yet must not look disarmed (Linux v6.12 kernel/time/itimer.c:itimer_get_remtime()).
+  // A timer that is due but has not fired yet must not look disarmed (Linux v6.12
+  // kernel/time/itimer.c:itimer_get_remtime()).
   return {timer.expiry > now ? timer.expiry - now : 1000, timer.interval};
 }
 
@@ -109,7 +111,9 @@ IntervalTimers& make_timers_of_current() {
   return *process.timers;
 }
 
-bool is_timer(int which) { return which == ITIMER_REAL || which == ITIMER_VIRTUAL || which == ITIMER_PROF; }
+bool is_timer(int which) {
+  return which == ITIMER_REAL || which == ITIMER_VIRTUAL || which == ITIMER_PROF;
+}
 
 __kernel_old_itimerval to_itimerval(const IntervalTimers::Setting& setting) {
   return {.it_interval = to_timeval(setting.interval), .it_value = to_timeval(setting.remaining)};
@@ -121,7 +125,8 @@ SyscallResult sys_getitimer(const SyscallArgs& args) {
   const int which = int_argument(args, 0);
   if (!is_timer(which)) return fail(Errno::kInval);
   IntervalTimers* const timers = timers_of_current();
-  const IntervalTimers::Setting setting = timers == nullptr ? IntervalTimers::Setting{} : timers->get(which);
+  const IntervalTimers::Setting setting =
+      timers == nullptr ? IntervalTimers::Setting{} : timers->get(which);
   QUIRE_CHECK(put_user(address_argument(args, 1), to_itimerval(setting)));
   return 0;
 }
@@ -145,8 +150,10 @@ SyscallResult sys_setitimer(const SyscallArgs& args) {
 SyscallResult sys_alarm(const SyscallArgs& args) {
   const std::uint64_t seconds = uint_argument(args, 0);
   if (seconds == 0 && timers_of_current() == nullptr) return 0;
-  const std::uint64_t before = make_timers_of_current().set(ITIMER_REAL, {seconds * kNsPerSecond, 0}).remaining;
-  // To the nearest second, but never 0 for one that is still to come (Linux v6.12 kernel/time/itimer.c:alarm_setitimer()).
+  const std::uint64_t before =
+      make_timers_of_current().set(ITIMER_REAL, {seconds * kNsPerSecond, 0}).remaining;
+  // To the nearest second, but never 0 for one that is still to come (Linux v6.12
+  // kernel/time/itimer.c:alarm_setitimer()).
   const std::uint64_t rounded = (before + kNsPerSecond / 2) / kNsPerSecond;
   return static_cast<std::int64_t>(before != 0 && rounded == 0 ? 1 : rounded);
 }

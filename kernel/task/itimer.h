@@ -1,9 +1,11 @@
 // The three interval timers of a process: real time, user CPU time, all CPU time.
 //
-// Life cycle: made by the first setitimer, gone with the process. The real one is a kernel timer. The CPU-time ones are too: as CPU time
-// passes at most as fast as real time on each CPU, a timer that comes at the earliest possible moment and is put off while the
-// process has not used enough is exact to the accounting's grain, and costs nothing to processes without one.
-// Locks: `setting` for whoever sets one; the values themselves are guarded by task_lock, because the callbacks run in interrupts.
+// Life cycle: made by the first setitimer, gone with the process. The real one is a kernel timer.
+// The CPU-time ones are too: as CPU time passes at most as fast as real time on each CPU, a timer
+// that comes at the earliest possible moment and is put off while the process has not used enough
+// is exact to the accounting's grain, and costs nothing to processes without one. Locks: `setting`
+// for whoever sets one; the values themselves are guarded by task_lock, because the callbacks run
+// in interrupts.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,8 @@ class IntervalTimers {
 
  private:
   struct One {
-    One(IntervalTimers& its_owner, int kind, int its_signal) : owner(its_owner), which(kind), signal(its_signal), timer(&fire, this) {}
+    One(IntervalTimers& its_owner, int kind, int its_signal)
+        : owner(its_owner), which(kind), signal(its_signal), timer(&fire, this) {}
     static void fire(void* self);
     IntervalTimers& owner;
     const int which;

@@ -1,4 +1,5 @@
-// Sending signals. Behaviour: man7 kill(2), tkill(2), rt_sigqueueinfo(2); Linux v6.12 kernel/signal.c.
+// Sending signals. Behaviour: man7 kill(2), tkill(2), rt_sigqueueinfo(2); Linux v6.12
+// kernel/signal.c.
 #include <optional>
 
 #include "task/calls.h"
@@ -13,12 +14,15 @@ bool may_signal_locked(Process& target, int signal) {
   const Credentials& own = current_credentials();
   const Credentials& theirs = credentials_of_locked(target);
   if (&target == &current_process() || own.is_root()) return true;
-  if (own.euid == theirs.suid || own.euid == theirs.uid || own.uid == theirs.suid || own.uid == theirs.uid) return true;
+  if (own.euid == theirs.suid || own.euid == theirs.uid || own.uid == theirs.suid ||
+      own.uid == theirs.uid)
+    return true;
   return signal == SIGCONT && target.group->session == current_process().group->session;
 }
 
 /// Sends `info`, or only tests if the signal is 0. Locks: task_lock held. Errors: EPERM.
-Result<void> send_checked_locked(Process& process, Task* target, const SignalInfo& info, std::unique_ptr<QueuedSignal>& node) {
+Result<void> send_checked_locked(Process& process, Task* target, const SignalInfo& info,
+                                 std::unique_ptr<QueuedSignal>& node) {
   if (!may_signal_locked(process, info.signal)) return fail(Errno::kPerm);
   if (info.signal != 0) send_locked(process, target, info, node);
   return {};
@@ -44,13 +48,15 @@ class Fanout {
   Errno error_ = Errno::kSrch;
 };
 
-/// Sends to every member of a group. Only the first gets the node of a real-time signal; for the others it is marked as waiting, as Linux
-/// does when it has no memory for more.
-SyscallResult send_to_group_locked(Pid id, const SignalInfo& info, std::unique_ptr<QueuedSignal>& node) {
+/// Sends to every member of a group. Only the first gets the node of a real-time signal; for the
+/// others it is marked as waiting, as Linux does when it has no memory for more.
+SyscallResult send_to_group_locked(Pid id, const SignalInfo& info,
+                                   std::unique_ptr<QueuedSignal>& node) {
   ProcessGroup* const group = tree().find_group(id);
   if (group == nullptr) return fail(Errno::kSrch);
   Fanout fanout;
-  for (Process& member : group->members) fanout.add(send_checked_locked(member, nullptr, info, node));
+  for (Process& member : group->members)
+    fanout.add(send_checked_locked(member, nullptr, info, node));
   return fanout.result();
 }
 
@@ -69,7 +75,8 @@ Result<int> signal_argument(const SyscallArgs& args, unsigned i) {
   return signal;
 }
 
-/// Sends to one task. `process` is not checked if it is not given (tkill). Errors: EINVAL, ESRCH, EPERM.
+/// Sends to one task. `process` is not checked if it is not given (tkill). Errors: EINVAL, ESRCH,
+/// EPERM.
 SyscallResult send_to_task(std::optional<Pid> process, Pid tid, const SignalInfo& info) {
   if (tid <= 0 || (process && *process <= 0)) return fail(Errno::kInval);
   std::unique_ptr<QueuedSignal> node = make_node(info.signal);
@@ -80,7 +87,8 @@ SyscallResult send_to_task(std::optional<Pid> process, Pid tid, const SignalInfo
   return 0;
 }
 
-/// siginfo_t of rt_sigqueueinfo: only to oneself may it look as if it came from the kernel or from kill. Errors: EPERM, EFAULT.
+/// siginfo_t of rt_sigqueueinfo: only to oneself may it look as if it came from the kernel or from
+/// kill. Errors: EPERM, EFAULT.
 Result<SignalInfo> get_info(UserAddr from, int signal, bool is_self) {
   QUIRE_TRY(auto info, get_user<SignalInfo>(from));
   info.signal = signal;
@@ -102,7 +110,8 @@ SyscallResult sys_kill(const SyscallArgs& args) {
   const TaskGuard guard(task_lock);
   if (pid == -1) return send_to_all_locked(info, node);
   if (pid == INT32_MIN) return fail(Errno::kSrch);
-  if (pid <= 0) return send_to_group_locked(pid == 0 ? current_process().group->id : -pid, info, node);
+  if (pid <= 0)
+    return send_to_group_locked(pid == 0 ? current_process().group->id : -pid, info, node);
   Process* process = tree().find_process(pid);
   if (process == nullptr) {
     // Linux finds a process by any of its tasks' numbers.
@@ -121,18 +130,21 @@ SyscallResult sys_tkill(const SyscallArgs& args) {
 
 SyscallResult sys_tgkill(const SyscallArgs& args) {
   QUIRE_TRY(const int signal, signal_argument(args, 2));
-  return send_to_task(int_argument(args, 0), int_argument(args, 1), SignalInfo::from_current(signal, SI_TKILL));
+  return send_to_task(int_argument(args, 0), int_argument(args, 1),
+                      SignalInfo::from_current(signal, SI_TKILL));
 }
 
 SyscallResult sys_rt_sigqueueinfo(const SyscallArgs& args) {
   const Pid pid = int_argument(args, 0);
   QUIRE_TRY(const int signal, signal_argument(args, 1));
-  QUIRE_TRY(const SignalInfo info, get_info(address_argument(args, 2), signal, pid == current_pid()));
+  QUIRE_TRY(const SignalInfo info,
+            get_info(address_argument(args, 2), signal, pid == current_pid()));
   std::unique_ptr<QueuedSignal> node = make_node(signal);
   const TaskGuard guard(task_lock);
   Process* const process = tree().find_process(pid);
   if (process == nullptr) return fail(Errno::kSrch);
-  if (signal >= kFirstRealtime && queue_is_full_locked(process->pending)) return fail(Errno::kAgain);
+  if (signal >= kFirstRealtime && queue_is_full_locked(process->pending))
+    return fail(Errno::kAgain);
   QUIRE_CHECK(send_checked_locked(*process, nullptr, info, node));
   return 0;
 }
@@ -141,7 +153,8 @@ SyscallResult sys_rt_tgsigqueueinfo(const SyscallArgs& args) {
   const Pid pid = int_argument(args, 0);
   const Pid tid = int_argument(args, 1);
   QUIRE_TRY(const int signal, signal_argument(args, 2));
-  QUIRE_TRY(const SignalInfo info, get_info(address_argument(args, 3), signal, pid == current_pid()));
+  QUIRE_TRY(const SignalInfo info,
+            get_info(address_argument(args, 3), signal, pid == current_pid()));
   return send_to_task(pid, tid, info);
 }
 
@@ -150,7 +163,8 @@ Result<void> signal_group(Pid group, int signal) {
   const TaskGuard guard(task_lock);
   ProcessGroup* const found = tree().find_group(group);
   if (found == nullptr) return fail(Errno::kSrch);
-  for (Process& member : found->members) send_locked(member, nullptr, SignalInfo::from_kernel(signal), none);
+  for (Process& member : found->members)
+    send_locked(member, nullptr, SignalInfo::from_kernel(signal), none);
   return {};
 }
 
@@ -165,7 +179,8 @@ void signal_current(int signal) {
 bool current_ignores(int signal) {
   const Task& task = current();
   const TaskGuard guard(task_lock);
-  return (task.blocked & signal_bit(signal)) != 0 || task.process->actions->action[signal - 1].handler == kIgnoreHandler;
+  return (task.blocked & signal_bit(signal)) != 0 ||
+         task.process->actions->action[signal - 1].handler == kIgnoreHandler;
 }
 
 bool signal_pending() { return current().attention.load(std::memory_order_acquire); }

@@ -1,4 +1,5 @@
-// Resource limits. Behaviour: man7 getrlimit(2); Linux v6.12 kernel/sys.c:do_prlimit(), include/asm-generic/resource.h.
+// Resource limits. Behaviour: man7 getrlimit(2); Linux v6.12 kernel/sys.c:do_prlimit(),
+// include/asm-generic/resource.h.
 #include "mm/memory.h"
 #include "quire/memory_manager.h"
 #include "task/calls.h"
@@ -15,7 +16,8 @@ static_assert(sizeof(Limit) == sizeof(uapi::rlimit64) && SharedLimits::kCount ==
 constexpr std::uint64_t kUnlimited = ~std::uint64_t{0};
 /// fs.nr_open: what nobody may exceed.
 constexpr std::uint64_t kMostFiles = 1048576;
-/// Frames a task needs at least: kernel stack, its objects, its tables. Twice that, so that tasks alone never use up the memory.
+/// Frames a task needs at least: kernel stack, its objects, its tables. Twice that, so that tasks
+/// alone never use up the memory.
 constexpr std::uint64_t kFramesPerTask = 32;
 
 std::uint64_t most_tasks() {
@@ -23,7 +25,9 @@ std::uint64_t most_tasks() {
   return std::max<std::uint64_t>(frames / kFramesPerTask, 64);
 }
 
-bool binds_memory(unsigned resource) { return resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK; }
+bool binds_memory(unsigned resource) {
+  return resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK;
+}
 
 /// Errors: ESRCH, EPERM. Locks: task_lock held.
 Result<Process*> find_limited_locked(Pid pid) {
@@ -33,7 +37,8 @@ Result<Process*> find_limited_locked(Pid pid) {
   if (process == nullptr) return fail(Errno::kSrch);
   const Credentials& own = current_credentials();
   const Credentials& theirs = credentials_of_locked(*process);
-  const bool same_user = own.uid == theirs.euid && own.uid == theirs.suid && own.uid == theirs.uid && own.gid == theirs.egid &&
+  const bool same_user = own.uid == theirs.euid && own.uid == theirs.suid &&
+                         own.uid == theirs.uid && own.gid == theirs.egid &&
                          own.gid == theirs.sgid && own.gid == theirs.gid;
   if (!same_user && !own.is_root()) return fail(Errno::kPerm);
   return process;
@@ -109,7 +114,8 @@ Result<void> check_task_limit_locked(const Process& parent) {
   const std::uint64_t tasks = tree().task_count();
   if (tasks >= most_tasks()) return fail(Errno::kAgain);
   // One user at a time is what this machine is for, so all tasks count as the caller's.
-  if (tasks >= parent.limits->limit[RLIMIT_NPROC].soft && !current_credentials().is_root()) return fail(Errno::kAgain);
+  if (tasks >= parent.limits->limit[RLIMIT_NPROC].soft && !current_credentials().is_root())
+    return fail(Errno::kAgain);
   return {};
 }
 
@@ -135,7 +141,8 @@ SyscallResult sys_prlimit64(const SyscallArgs& args) {
   const UserAddr old_at = address_argument(args, 3);
   Limit wanted{};
   if (wanted_at != 0) QUIRE_CHECK(copy_from_user(&wanted, wanted_at, sizeof wanted));
-  QUIRE_TRY(const Limit old, exchange_limit(int_argument(args, 0), uint_argument(args, 1), wanted_at != 0 ? &wanted : nullptr));
+  QUIRE_TRY(const Limit old, exchange_limit(int_argument(args, 0), uint_argument(args, 1),
+                                            wanted_at != 0 ? &wanted : nullptr));
   if (old_at != 0) QUIRE_CHECK(put_user(old_at, old));
   return 0;
 }

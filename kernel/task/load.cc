@@ -13,7 +13,8 @@ namespace quire::kernel {
 namespace {
 
 constexpr std::uint64_t kPeriodNs = 5'000'000'000;
-/// Fixed point with 11 bits; the decay over 5 s for means of 1, 5 and 15 minutes (Linux v6.12 include/linux/sched/loadavg.h).
+/// Fixed point with 11 bits; the decay over 5 s for means of 1, 5 and 15 minutes (Linux v6.12
+/// include/linux/sched/loadavg.h).
 constexpr unsigned kShift = 11;
 constexpr std::uint64_t kOne = std::uint64_t{1} << kShift;
 constexpr std::array<std::uint64_t, 3> kDecay = {1884, 2014, 2037};
@@ -45,7 +46,8 @@ void start_load_sampling() { new Sampler; }
 LoadFigures load_figures() {
   LoadFigures figures{};
   for (std::size_t i = 0; i < averages.size(); ++i) {
-    figures.average[i] = static_cast<std::uint32_t>((averages[i].load(std::memory_order_relaxed) * 100 + kOne / 2) >> kShift);
+    figures.average[i] = static_cast<std::uint32_t>(
+        (averages[i].load(std::memory_order_relaxed) * 100 + kOne / 2) >> kShift);
   }
   figures.runnable = std::max(runnable_threads(), 1U);
   const TaskGuard guard(task_lock);

@@ -1,4 +1,5 @@
-// Load averages as Linux counts them: a decaying mean of the runnable threads, sampled every five seconds.
+// Load averages as Linux counts them: a decaying mean of the runnable threads, sampled every five
+// seconds.
 #pragma once
 
 namespace quire::kernel {

@@ -21,7 +21,8 @@ struct Candidate {
 /// Whether a process that was killed for its memory still has it. Locks: task_lock held.
 bool victim_is_dying_locked() {
   bool dying = false;
-  tree().for_each_process([&](Process& process) { dying |= process.out_of_memory_victim && process.space != nullptr; });
+  tree().for_each_process(
+      [&](Process& process) { dying |= process.out_of_memory_victim && process.space != nullptr; });
   return dying;
 }
 
@@ -66,7 +67,8 @@ void kill_for_memory(Process& process) {
     std::memcpy(command, process.first_task().command, sizeof command);
     end_process_locked(process, SIGKILL);
   }
-  send_control_line("note out of memory: killed {} (pid {}); try a larger -m", static_cast<const char*>(command), process.pid);
+  send_control_line("note out of memory: killed {} (pid {}); try a larger -m",
+                    static_cast<const char*>(command), process.pid);
 }
 
 }  // namespace

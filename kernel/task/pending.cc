@@ -5,7 +5,8 @@
 
 namespace quire::kernel {
 
-static_assert(offsetof(SignalInfo, raw) == offsetof(uapi::siginfo_t, _sifields), "the union lies where siginfo_t has it");
+static_assert(offsetof(SignalInfo, raw) == offsetof(uapi::siginfo_t, _sifields),
+              "the union lies where siginfo_t has it");
 static_assert(offsetof(SignalInfo, error) == offsetof(uapi::siginfo_t, si_errno));
 static_assert(offsetof(SignalInfo, code) == offsetof(uapi::siginfo_t, si_code));
 

@@ -1,4 +1,5 @@
-// prctl and arch_prctl. Behaviour: man7 prctl(2), arch_prctl(2); what is not listed answers EINVAL, as an older Linux would.
+// prctl and arch_prctl. Behaviour: man7 prctl(2), arch_prctl(2); what is not listed answers EINVAL,
+// as an older Linux would.
 #include <cstring>
 
 #include "mm/memory.h"
@@ -10,23 +11,35 @@ namespace quire::kernel {
 
 namespace {
 
-/// The fork policy of the calling process's memory: 0 asks, 1 tree, 2 leaf, 3 copy. Inherited. A number of Quire's own.
+/// The fork policy of the calling process's memory: 0 asks, 1 tree, 2 leaf, 3 copy. Inherited. A
+/// number of Quire's own.
 constexpr std::uint32_t kForkPolicy = 0x51525345;
 constexpr std::int64_t kDefaultTimerSlack = 50'000;
 
 SyscallResult fork_policy(std::uint64_t wanted) {
   AddressSpace& space = *current().space;
   switch (wanted) {
-    case 0: break;
-    case 1: space.set_fork_mode(ForkMode::kTree); return 0;
-    case 2: space.set_fork_mode(ForkMode::kLeaf); return 0;
-    case 3: space.set_fork_mode(ForkMode::kCopy); return 0;
-    default: return fail(Errno::kInval);
+    case 0:
+      break;
+    case 1:
+      space.set_fork_mode(ForkMode::kTree);
+      return 0;
+    case 2:
+      space.set_fork_mode(ForkMode::kLeaf);
+      return 0;
+    case 3:
+      space.set_fork_mode(ForkMode::kCopy);
+      return 0;
+    default:
+      return fail(Errno::kInval);
   }
   switch (space.fork_mode()) {
-    case ForkMode::kTree: return 1;
-    case ForkMode::kLeaf: return 2;
-    case ForkMode::kCopy: return 3;
+    case ForkMode::kTree:
+      return 1;
+    case ForkMode::kLeaf:
+      return 2;
+    case ForkMode::kCopy:
+      return 3;
   }
   return fail(Errno::kInval);
 }
@@ -57,7 +70,9 @@ SyscallResult give(UserAddr to, T value) {
   return 0;
 }
 
-bool is_canonical_user(std::uint64_t address) { return address < memory().geometry().user_top().raw(); }
+bool is_canonical_user(std::uint64_t address) {
+  return address < memory().geometry().user_top().raw();
+}
 
 }  // namespace
 
@@ -67,16 +82,23 @@ SyscallResult sys_prctl(const SyscallArgs& args) {
   const std::uint64_t value = args.a[1];
   const bool rest_is_zero = args.a[2] == 0 && args.a[3] == 0 && args.a[4] == 0;
   switch (uint_argument(args, 0)) {
-    case kForkPolicy: return fork_policy(value);
-    case PR_SET_NAME: return set_name(value);
-    case PR_GET_NAME: QUIRE_CHECK(copy_to_user(value, task.command, sizeof task.command)); return 0;
-    case PR_SET_PDEATHSIG: return set_parent_death_signal(value);
-    case PR_GET_PDEATHSIG: return give(value, std::int32_t{task.parent_death_signal});
+    case kForkPolicy:
+      return fork_policy(value);
+    case PR_SET_NAME:
+      return set_name(value);
+    case PR_GET_NAME:
+      QUIRE_CHECK(copy_to_user(value, task.command, sizeof task.command));
+      return 0;
+    case PR_SET_PDEATHSIG:
+      return set_parent_death_signal(value);
+    case PR_GET_PDEATHSIG:
+      return give(value, std::int32_t{task.parent_death_signal});
     case PR_SET_DUMPABLE:
       if (value > 1) return fail(Errno::kInval);
       process.dumpable = static_cast<int>(value);
       return 0;
-    case PR_GET_DUMPABLE: return process.dumpable;
+    case PR_GET_DUMPABLE:
+      return process.dumpable;
     case PR_SET_NO_NEW_PRIVS:
       if (value != 1 || !rest_is_zero) return fail(Errno::kInval);
       process.no_new_privileges = true;
@@ -84,19 +106,27 @@ SyscallResult sys_prctl(const SyscallArgs& args) {
     case PR_GET_NO_NEW_PRIVS:
       if (value != 0 || !rest_is_zero) return fail(Errno::kInval);
       return process.no_new_privileges ? 1 : 0;
-    case PR_SET_CHILD_SUBREAPER: process.is_subreaper = value != 0; return 0;
-    case PR_GET_CHILD_SUBREAPER: return give(value, std::int32_t{process.is_subreaper});
-    case PR_GET_TID_ADDRESS: return give(value, task.clear_child_tid);
-    case PR_GET_TIMERSLACK: return kDefaultTimerSlack;
+    case PR_SET_CHILD_SUBREAPER:
+      process.is_subreaper = value != 0;
+      return 0;
+    case PR_GET_CHILD_SUBREAPER:
+      return give(value, std::int32_t{process.is_subreaper});
+    case PR_GET_TID_ADDRESS:
+      return give(value, task.clear_child_tid);
+    case PR_GET_TIMERSLACK:
+      return kDefaultTimerSlack;
     case PR_SET_TIMERSLACK:
     case PR_GET_KEEPCAPS:
     case PR_GET_SECUREBITS:
-    case PR_GET_THP_DISABLE: return 0;
+    case PR_GET_THP_DISABLE:
+      return 0;
     case PR_CAPBSET_READ:
       if (value > CAP_LAST_CAP) return fail(Errno::kInval);
       return 1;
-    case PR_CAPBSET_DROP: return fail(Errno::kPerm);
-    default: return fail(Errno::kInval);
+    case PR_CAPBSET_DROP:
+      return fail(Errno::kPerm);
+    default:
+      return fail(Errno::kInval);
   }
 }
 
@@ -110,9 +140,12 @@ SyscallResult sys_arch_prctl(const SyscallArgs& args) {
       (int_argument(args, 0) == ARCH_SET_FS ? task.fs_base : task.gs_base) = value;
       task.load_bases();
       return 0;
-    case ARCH_GET_FS: return give(value, task.fs_base);
-    case ARCH_GET_GS: return give(value, task.gs_base);
-    default: return fail(Errno::kInval);
+    case ARCH_GET_FS:
+      return give(value, task.fs_base);
+    case ARCH_GET_GS:
+      return give(value, task.gs_base);
+    default:
+      return fail(Errno::kInval);
   }
 }
 

@@ -26,7 +26,8 @@ bool Credentials::in_group(std::uint32_t gid_wanted) const {
 }
 
 const Credentials& credentials_of_locked(Process& process) {
-  return process.tasks.empty() ? process.last_credentials->value : process.first_task().credentials->value;
+  return process.tasks.empty() ? process.last_credentials->value
+                               : process.first_task().credentials->value;
 }
 
 }  // namespace quire::kernel

@@ -1,11 +1,13 @@
 // Tasks, processes, groups and sessions as task/ itself sees them. Others use task/task.h.
 //
-// Ownership: a Task belongs to the scheduler once started and is deleted in on_dead(); it holds its Process. The tree holds a Process
-// until it is reaped. Members hold their ProcessGroup, groups their Session.
-// A task leaves its process's list under task_lock, as its last act but exit_thread(): a Task found in a list under task_lock is alive.
+// Ownership: a Task belongs to the scheduler once started and is deleted in on_dead(); it holds its
+// Process. The tree holds a Process until it is reaped. Members hold their ProcessGroup, groups
+// their Session. A task leaves its process's list under task_lock, as its last act but
+// exit_thread(): a Task found in a list under task_lock is alive.
 //
-// Locks: fields marked [T] are guarded by task_lock; [own] are touched by the task itself alone; [own/T] are written by the task itself
-// under task_lock and read by others under it. Nothing sleeps, allocates or frees under task_lock.
+// Locks: fields marked [T] are guarded by task_lock; [own] are touched by the task itself alone;
+// [own/T] are written by the task itself under task_lock and read by others under it. Nothing
+// sleeps, allocates or frees under task_lock.
 #pragma once
 
 #include <atomic>
@@ -62,7 +64,8 @@ struct AlternateStack {
 
 /// What getrusage tells. Times in nanoseconds.
 struct ResourceTally {
-  std::uint64_t user_ns = 0, kernel_ns = 0, minor_faults = 0, major_faults = 0, voluntary_switches = 0, involuntary_switches = 0;
+  std::uint64_t user_ns = 0, kernel_ns = 0, minor_faults = 0, major_faults = 0,
+                voluntary_switches = 0, involuntary_switches = 0;
   std::uint64_t peak_rss_pages = 0;
   /// Sums, but for the peak, which is the larger one.
   void add(const ResourceTally& other);
@@ -97,7 +100,9 @@ class Task final : public Thread {
   Task() = default;
   ~Task() override;
   void on_dead() override { delete this; }
-  [[nodiscard]] bool has_interruption() const override { return attention.load(std::memory_order_acquire); }
+  [[nodiscard]] bool has_interruption() const override {
+    return attention.load(std::memory_order_acquire);
+  }
   const char* name() const override { return command; }
 
   Pid tid = 0;              ///< changes only when exec makes the task its process's leader [T]
@@ -116,26 +121,28 @@ class Task final : public Thread {
   PendingSignals pending;        ///< [T]
   /// A signal that is not blocked waits, or the process stops or ends. Written under task_lock.
   std::atomic<bool> attention{false};
-  WaitQueue killed;  ///< woken by SIGKILL; for sleeps that only a kill may end
+  WaitQueue killed;                ///< woken by SIGKILL; for sleeps that only a kill may end
   AlternateStack alternate_stack;  ///< [own]
   RestartBlock restart;            ///< [own]
   /// The last exception in user mode, for sigcontext. [own]
   std::uint64_t fault_vector = 0, fault_error = 0, fault_address = 0;
 
-  unsigned moments_without_memory = 0;  ///< [own] how often it has waited in a row for another's end
+  /// How often it has waited in a row for another process to give memory back. [own]
+  unsigned moments_without_memory = 0;
 
   UserAddr set_child_tid = 0, clear_child_tid = 0;  ///< [own]
   UserAddr robust_list = 0;                         ///< [own/T]
   int parent_death_signal = 0;                      ///< [own/T]
   std::int32_t nice = 0;                            ///< [T]
 
-  RefPtr<FdTable> files;                 ///< [own/T]; null once exiting
-  RefPtr<FsContext> fs;                  ///< [own/T]; null once exiting
-  RefPtr<SharedCredentials> credentials; ///< [own/T]
-  RefPtr<VforkEvent> vfork_event;        ///< [own] parent to tell
+  RefPtr<FdTable> files;                  ///< [own/T]; null once exiting
+  RefPtr<FsContext> fs;                   ///< [own/T]; null once exiting
+  RefPtr<SharedCredentials> credentials;  ///< [own/T]
+  RefPtr<VforkEvent> vfork_event;         ///< [own] parent to tell
 };
 
-using TaskList = bi::list<Task, bi::member_hook<Task, ListHook, &Task::process_hook>, bi::constant_time_size<false>>;
+using TaskList = bi::list<Task, bi::member_hook<Task, ListHook, &Task::process_hook>,
+                          bi::constant_time_size<false>>;
 
 class ProcessGroup;
 
@@ -159,16 +166,18 @@ class Process final : public RefCounted {
   bool is_subreaper = false, no_new_privileges = false, out_of_memory_victim = false;  ///< [T]
   int dumpable = 1;
   std::uint32_t personality = 0;
-  int exit_signal = 0;   ///< told to the parent; 0: none
-  int stop_signal = 0;   ///< [T]
-  int end_status = 0;    ///< [T] as wait reports it
+  int exit_signal = 0;  ///< told to the parent; 0: none
+  int stop_signal = 0;  ///< [T]
+  int end_status = 0;   ///< [T] as wait reports it
 
   Process* parent = nullptr;  ///< [T]
   ListHook sibling_hook, group_hook;
   SetHook pid_hook;
-  bi::list<Process, bi::member_hook<Process, ListHook, &Process::sibling_hook>, bi::constant_time_size<false>> children;  ///< [T]
-  RefPtr<ProcessGroup> group;  ///< [T]
-  TaskList tasks;              ///< [T]
+  bi::list<Process, bi::member_hook<Process, ListHook, &Process::sibling_hook>,
+           bi::constant_time_size<false>>
+      children;                  ///< [T]
+  RefPtr<ProcessGroup> group;    ///< [T]
+  TaskList tasks;                ///< [T]
   std::uint32_t task_count = 0;  ///< [T]
   Task* exec_task = nullptr;     ///< [T]
 
@@ -178,27 +187,31 @@ class Process final : public RefCounted {
   WaitQueue resume;               ///< stopped tasks wait here
   WaitQueue tasks_changed;        ///< a task left
 
-  AddressSpace* space = nullptr;     ///< [T] the tasks' memory; they hold it
-  std::uint32_t tasks_in_space = 0;  ///< [T] tasks that have not left it
-  RefPtr<File> executable;        ///< [T]
+  AddressSpace* space = nullptr;               ///< [T] the tasks' memory; they hold it
+  std::uint32_t tasks_in_space = 0;            ///< [T] tasks that have not left it
+  RefPtr<File> executable;                     ///< [T]
   RefPtr<SharedCredentials> last_credentials;  ///< [T] of the last task, once it has ended
   char last_command[16] = {};                  ///< [T] likewise
 
   std::uint64_t start_ns = 0;
-  ResourceTally ended;           ///< [T] of tasks that have ended; the peak of address spaces left behind
+  ResourceTally ended;  ///< [T] of tasks that have ended; the peak of address spaces left behind
   ResourceTally children_ended;  ///< [T] of children waited for
-  RefPtr<SharedLimits> limits;     ///< [T]
-  std::unique_ptr<IntervalTimers> timers;  ///< made by the first setitimer; taken down by the last task's exit
+  RefPtr<SharedLimits> limits;   ///< [T]
+  std::unique_ptr<IntervalTimers>
+      timers;  ///< made by the first setitimer; taken down by the last task's exit
 
   [[nodiscard]] Task& first_task() { return tasks.front(); }
 };
 
 class ProcessGroup final : public RefCounted {
  public:
-  ProcessGroup(Pid group_id, RefPtr<Session> its_session) : id(group_id), session(std::move(its_session)) {}
+  ProcessGroup(Pid group_id, RefPtr<Session> its_session)
+      : id(group_id), session(std::move(its_session)) {}
   const Pid id;
   const RefPtr<Session> session;
-  bi::list<Process, bi::member_hook<Process, ListHook, &Process::group_hook>, bi::constant_time_size<false>> members;  ///< [T]
+  bi::list<Process, bi::member_hook<Process, ListHook, &Process::group_hook>,
+           bi::constant_time_size<false>>
+      members;  ///< [T]
   SetHook id_hook;
 };
 
@@ -218,9 +231,11 @@ class Tree {
   void add_process(Process& process, Process* parent);
   /// Takes a zombie out. The tree's reference passes to the caller.
   [[nodiscard]] RefPtr<Process> remove_process(Process& process);
-  /// Moves `process` to `group`, which comes into being with its first member and goes with its last, as its session does. The
-  /// reference to the group it leaves passes to the caller, to be dropped without the lock.
-  [[nodiscard]] RefPtr<ProcessGroup> join_group(Process& process, const RefPtr<ProcessGroup>& group);
+  /// Moves `process` to `group`, which comes into being with its first member and goes with its
+  /// last, as its session does. The reference to the group it leaves passes to the caller, to be
+  /// dropped without the lock.
+  [[nodiscard]] RefPtr<ProcessGroup> join_group(Process& process,
+                                                const RefPtr<ProcessGroup>& group);
 
   template <typename F>
   void for_each_process(F function) {
@@ -245,7 +260,8 @@ class Tree {
     const Pid& operator()(const T& object) const { return object.id; }
   };
   template <typename T, SetHook T::*kHook, typename Key>
-  using IdSet = bi::set<T, bi::member_hook<T, SetHook, kHook>, bi::key_of_value<Key>, bi::constant_time_size<false>>;
+  using IdSet = bi::set<T, bi::member_hook<T, SetHook, kHook>, bi::key_of_value<Key>,
+                        bi::constant_time_size<false>>;
 
   IdSet<Task, &Task::tid_hook, TidOf> tasks_;
   IdSet<Process, &Process::pid_hook, PidOf> processes_;
@@ -260,8 +276,8 @@ Tree& tree();
 
 /// The current process.
 inline Process& current_process() { return *current().process; }
-/// What all tasks of `process`, living and ended, have used, but for the peak in the address space it has now: asking for that may
-/// sleep. Locks: task_lock held.
+/// What all tasks of `process`, living and ended, have used, but for the peak in the address space
+/// it has now: asking for that may sleep. Locks: task_lock held.
 ResourceTally tally_of_locked(Process& process);
 ResourceTally tally_of(const Thread& thread);
 /// The credentials of `process`, also of a zombie. Locks: task_lock held.

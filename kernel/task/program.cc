@@ -21,8 +21,9 @@ constexpr unsigned kMostInterpreters = 5;
 constexpr std::uint64_t kStartFlags = 0x202;  // interrupts on
 /// Room for the stack above the mappings (Linux v6.12 mm/util.c:mmap_base()).
 constexpr std::uint64_t kLeastStackGap = std::uint64_t{128} << 20;
-/// The gap ends at an entry of this level: the stack then has a table of level 2 to itself, and the first write to it after a fork,
-/// which is what every fork is followed by, copies a table with one entry instead of one full of other mappings' tables.
+/// The gap ends at an entry of this level: the stack then has a table of level 2 to itself, and the
+/// first write to it after a fork, which is what every fork is followed by, copies a table with one
+/// entry instead of one full of other mappings' tables.
 constexpr Level kStackLevel{3};
 
 struct ScriptLine {
@@ -42,7 +43,8 @@ Result<ScriptLine> parse_script_line(std::string_view head) {
   const std::size_t newline = head.find('\n');
   // Without an end of line the interpreter's name must at least have one.
   const bool cut_off = newline == std::string_view::npos && head.size() == kScriptLine;
-  std::string_view line = head.substr(2, newline == std::string_view::npos ? head.size() : newline - 2);
+  std::string_view line =
+      head.substr(2, newline == std::string_view::npos ? head.size() : newline - 2);
   line = line.substr(0, line.find('\0'));
   const std::size_t begin = line.find_first_not_of(kBlanks);
   if (begin == std::string_view::npos) return fail(Errno::kNoExec);
@@ -125,7 +127,9 @@ void Program::set_registers(TrapFrame& frame) const {
 
 void Program::set_command(char (&command)[16]) const {
   const std::size_t slash = path_.rfind('/');
-  const std::string_view base = slash == std::string::npos ? std::string_view(path_) : std::string_view(path_).substr(slash + 1);
+  const std::string_view base = slash == std::string::npos
+                                    ? std::string_view(path_)
+                                    : std::string_view(path_).substr(slash + 1);
   std::memset(command, 0, sizeof command);
   std::memcpy(command, base.data(), std::min(base.size(), sizeof command - 1));
 }
@@ -141,8 +145,8 @@ AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits) {
   return config;
 }
 
-Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings, const Credentials& who,
-                             const AddressSpaceConfig& config) {
+Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings,
+                             const Credentials& who, const AddressSpaceConfig& config) {
   Program program;
   QUIRE_TRY(Credentials identity, credentials_for(*file.file, who));
   QUIRE_TRY(LoadedProgram loaded, load_cached(*file.file, config));
@@ -154,7 +158,8 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
   program.entry_ = loaded.image.entry;
   if (!loaded.image.interpreter.empty()) {
     QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(loaded.image.interpreter));
-    QUIRE_TRY(const ElfImage interpreter, load_elf(*program.space_, *interpreter_file, Placement::kInterpreter));
+    QUIRE_TRY(const ElfImage interpreter,
+              load_elf(*program.space_, *interpreter_file, Placement::kInterpreter));
     facts.interpreter_base = interpreter.base;
     program.entry_ = interpreter.entry;
   }

@@ -1,6 +1,8 @@
-// From a path to a program ready to run: scripts resolved, image and interpreter loaded, stack built, all in a new address space.
+// From a path to a program ready to run: scripts resolved, image and interpreter loaded, stack
+// built, all in a new address space.
 //
-// Nothing of the caller changes, so every error is a plain one; what follows (exec's commit, or the first process's start) cannot fail.
+// Nothing of the caller changes, so every error is a plain one; what follows (exec's commit, or the
+// first process's start) cannot fail.
 #pragma once
 
 #include <string>
@@ -39,7 +41,8 @@ class Program {
   RefPtr<SharedCredentials> credentials;
 
  private:
-  friend Result<Program> load_program(const ProgramFile&, const ExecArguments&, const Credentials&, const AddressSpaceConfig&);
+  friend Result<Program> load_program(const ProgramFile&, const ExecArguments&, const Credentials&,
+                                      const AddressSpaceConfig&);
   AddressSpace* space_ = nullptr;
   std::uint64_t entry_ = 0, stack_ = 0;
   std::string path_;
@@ -49,8 +52,8 @@ class Program {
 [[nodiscard]] AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits);
 
 /// Errors: ENOEXEC, ENOMEM, E2BIG, EIO, and those of open_executable() for the ELF interpreter.
-Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings, const Credentials& who,
-                             const AddressSpaceConfig& config);
+Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings,
+                             const Credentials& who, const AddressSpaceConfig& config);
 
 /// Bytes that strings and their pointers may take (Linux v6.12 fs/exec.c:bprm_stack_limits()).
 [[nodiscard]] std::uint64_t argument_budget(std::uint64_t stack_limit);

@@ -1,5 +1,6 @@
-// What a thread leaves behind in user memory: locks it held and the word its joiner waits for. Behaviour: man7 get_robust_list(2),
-// set_tid_address(2); Linux v6.12 kernel/futex/core.c:exit_robust_list(), handle_futex_death(); kernel/fork.c:mm_release().
+// What a thread leaves behind in user memory: locks it held and the word its joiner waits for.
+// Behaviour: man7 get_robust_list(2), set_tid_address(2); Linux v6.12
+// kernel/futex/core.c:exit_robust_list(), handle_futex_death(); kernel/fork.c:mm_release().
 #include "task/calls.h"
 #include "task/exit.h"
 #include "task/futex.h"
@@ -22,7 +23,8 @@ constexpr UserAddr kPriorityInheritance = 1;
 
 enum class Acquired : std::uint8_t { kYes, kPerhaps };
 
-/// Marks the lock at `address` as its dead owner's, and wakes one who waits for it. Errors: EFAULT (the list is abandoned).
+/// Marks the lock at `address` as its dead owner's, and wakes one who waits for it. Errors: EFAULT
+/// (the list is abandoned).
 Result<void> mark_dead(UserAddr address, Pid owner, Acquired acquired) {
   if (address % sizeof(std::uint32_t) != 0) return fail(Errno::kFault);
   QUIRE_TRY(std::uint32_t word, user_load32(address));
@@ -33,7 +35,8 @@ Result<void> mark_dead(UserAddr address, Pid owner, Acquired acquired) {
       return {};
     }
     if ((word & FUTEX_TID_MASK) != static_cast<std::uint32_t>(owner)) return {};
-    QUIRE_TRY(const std::uint32_t seen, user_cmpxchg32(address, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
+    QUIRE_TRY(const std::uint32_t seen,
+              user_cmpxchg32(address, word, (word & FUTEX_WAITERS) | FUTEX_OWNER_DIED));
     if (seen == word) break;
     word = seen;
   }
@@ -43,13 +46,16 @@ Result<void> mark_dead(UserAddr address, Pid owner, Acquired acquired) {
 
 Result<void> release_robust_list(UserAddr head_address, Pid owner) {
   QUIRE_TRY(const auto head, get_user<RobustHead>(head_address));
-  const auto lock_of = [&](UserAddr entry) { return (entry & ~kPriorityInheritance) + static_cast<std::uint64_t>(head.offset); };
+  const auto lock_of = [&](UserAddr entry) {
+    return (entry & ~kPriorityInheritance) + static_cast<std::uint64_t>(head.offset);
+  };
   const UserAddr pending = head.pending & ~kPriorityInheritance;
   UserAddr entry = head.next;
   for (unsigned n = 0; n < kLongestList && (entry & ~kPriorityInheritance) != head_address; ++n) {
     // The next link is read first: the lock may be freed once it is marked.
     const Result<UserAddr> next = get_user<UserAddr>(entry & ~kPriorityInheritance);
-    if ((entry & ~kPriorityInheritance) != pending) QUIRE_CHECK(mark_dead(lock_of(entry), owner, Acquired::kYes));
+    if ((entry & ~kPriorityInheritance) != pending)
+      QUIRE_CHECK(mark_dead(lock_of(entry), owner, Acquired::kYes));
     if (!next) return fail(next.error());
     entry = *next;
   }
@@ -85,7 +91,8 @@ SyscallResult sys_get_robust_list(const SyscallArgs& args) {
     const TaskGuard guard(task_lock);
     const Task* const task = tid == 0 ? &current() : tree().find_task(tid);
     if (task == nullptr) return fail(Errno::kSrch);
-    if (task->credentials != current().credentials && task->credentials->value.uid != current_credentials().euid &&
+    if (task->credentials != current().credentials &&
+        task->credentials->value.uid != current_credentials().euid &&
         !current_credentials().is_root()) {
       return fail(Errno::kPerm);
     }

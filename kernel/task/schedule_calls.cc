@@ -1,5 +1,5 @@
-// What programs ask of the scheduler. It is round robin without priorities, so most answers say so. Behaviour: man7 sched(7),
-// sched_setaffinity(2), getpriority(2).
+// What programs ask of the scheduler. It is round robin without priorities, so most answers say so.
+// Behaviour: man7 sched(7), sched_setaffinity(2), getpriority(2).
 #include <algorithm>
 
 #include "sched/thread.h"
@@ -26,7 +26,9 @@ Result<void> check_task(Pid tid) {
   return {};
 }
 
-bool is_fair(int policy) { return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE; }
+bool is_fair(int policy) {
+  return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
 bool is_realtime(int policy) { return policy == SCHED_FIFO || policy == SCHED_RR; }
 
 /// Errors: EINVAL; EPERM for real-time policies, which do not exist here.
@@ -35,11 +37,13 @@ Result<void> check_policy(int policy, int priority) {
     if (priority != 0) return fail(Errno::kInval);
     return {};
   }
-  if (!is_realtime(policy) || priority < 1 || priority > kHighestRealtime) return fail(Errno::kInval);
+  if (!is_realtime(policy) || priority < 1 || priority > kHighestRealtime)
+    return fail(Errno::kInval);
   return fail(Errno::kPerm);
 }
 
-/// Calls visit(task) for the tasks that getpriority's arguments name, until it fails. Errors: EINVAL, ESRCH, visit's.
+/// Calls visit(task) for the tasks that getpriority's arguments name, until it fails. Errors:
+/// EINVAL, ESRCH, visit's.
 template <typename Visit>
 Result<void> for_each_named(int which, int who, Visit visit) {
   if (which != PRIO_PROCESS && which != PRIO_PGRP && which != PRIO_USER) return fail(Errno::kInval);
@@ -53,7 +57,8 @@ Result<void> for_each_named(int which, int who, Visit visit) {
   const std::uint32_t user = who == 0 ? current_credentials().uid : static_cast<std::uint32_t>(who);
   Result<void> result = fail(Errno::kSrch);
   tree().for_each_process([&](Process& process) {
-    const bool named = which == PRIO_PGRP ? process.group->id == group : credentials_of_locked(process).uid == user;
+    const bool named = which == PRIO_PGRP ? process.group->id == group
+                                          : credentials_of_locked(process).uid == user;
     if (!named || process.kernel_made) return;
     for (Task& task : process.tasks) result = visit(task);
   });
@@ -63,7 +68,8 @@ Result<void> for_each_named(int which, int who, Visit visit) {
 Result<void> renice(Task& task, std::int32_t nice) {
   const Credentials& own = current_credentials();
   const Credentials& theirs = task.credentials->value;
-  if (!own.is_root() && own.euid != theirs.uid && own.euid != theirs.euid) return fail(Errno::kPerm);
+  if (!own.is_root() && own.euid != theirs.uid && own.euid != theirs.euid)
+    return fail(Errno::kPerm);
   if (nice < task.nice && !own.is_root()) return fail(Errno::kAcces);
   task.nice = nice;
   return {};
@@ -84,7 +90,8 @@ SyscallResult sys_sched_getaffinity(const SyscallArgs& args) {
   return sizeof(std::uint64_t);
 }
 
-/// Tasks cannot be tied to CPUs: only a mask that leaves them all is accepted. Errors: as Linux; EINVAL for a narrower mask.
+/// Tasks cannot be tied to CPUs: only a mask that leaves them all is accepted. Errors: as Linux;
+/// EINVAL for a narrower mask.
 SyscallResult sys_sched_setaffinity(const SyscallArgs& args) {
   const std::uint64_t size = std::min<std::uint64_t>(uint_argument(args, 1), sizeof(std::uint64_t));
   std::uint64_t mask = 0;
@@ -141,16 +148,18 @@ SyscallResult sys_sched_rr_get_interval(const SyscallArgs& args) {
 
 SyscallResult sys_getpriority(const SyscallArgs& args) {
   std::int32_t best = kHighestNice;
-  QUIRE_CHECK(for_each_named(int_argument(args, 0), int_argument(args, 1), [&](const Task& task) -> Result<void> {
-    best = std::min(best, task.nice);
-    return {};
-  }));
+  QUIRE_CHECK(for_each_named(int_argument(args, 0), int_argument(args, 1),
+                             [&](const Task& task) -> Result<void> {
+                               best = std::min(best, task.nice);
+                               return {};
+                             }));
   return kHighestNice + 1 - best;  // the raw call's way around negative results
 }
 
 SyscallResult sys_setpriority(const SyscallArgs& args) {
   const std::int32_t nice = std::clamp(int_argument(args, 2), kLowestNice, kHighestNice);
-  QUIRE_CHECK(for_each_named(int_argument(args, 0), int_argument(args, 1), [&](Task& task) { return renice(task, nice); }));
+  QUIRE_CHECK(for_each_named(int_argument(args, 0), int_argument(args, 1),
+                             [&](Task& task) { return renice(task, nice); }));
   return 0;
 }
 

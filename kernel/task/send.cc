@@ -57,18 +57,27 @@ RefPtr<SignalActions> copy_actions(const SignalActions& from) {
 
 void reset_handlers(SignalActions& actions) {
   for (SignalAction& action : actions.action) {
-    action = {.handler = action.handler == kIgnoreHandler ? kIgnoreHandler : kDefaultHandler, .flags = 0, .restorer = 0, .mask = 0};
+    action = {.handler = action.handler == kIgnoreHandler ? kIgnoreHandler : kDefaultHandler,
+              .flags = 0,
+              .restorer = 0,
+              .mask = 0};
   }
 }
 
 bool is_ignored_locked(const Process& process, int signal) {
   const UserAddr handler = process.actions->action[signal - 1].handler;
-  return handler == kIgnoreHandler || (handler == kDefaultHandler && (kIgnoredByDefault & signal_bit(signal)) != 0);
+  return handler == kIgnoreHandler ||
+         (handler == kDefaultHandler && (kIgnoredByDefault & signal_bit(signal)) != 0);
+}
+
+bool is_to_end_locked(const Task& task) {
+  const Process& process = *task.process;
+  return process.ending || (process.execing && process.exec_task != &task);
 }
 
 bool needs_attention_locked(const Task& task) {
   const Process& process = *task.process;
-  return process.ending || (process.execing && process.exec_task != &task) || process.stop != Process::Stop::kRunning ||
+  return is_to_end_locked(task) || process.stop != Process::Stop::kRunning ||
          ((task.pending.set() | process.pending.set()) & ~task.blocked) != 0;
 }
 
@@ -89,7 +98,8 @@ void end_process_locked(Process& process, int status) {
   }
 }
 
-void send_locked(Process& process, Task* target, const SignalInfo& info, std::unique_ptr<QueuedSignal>& node) {
+void send_locked(Process& process, Task* target, const SignalInfo& info,
+                 std::unique_ptr<QueuedSignal>& node) {
   if (process.tasks.empty() || process.kernel_made || process.ending) return;
   const int signal = info.signal;
   const SignalSet bit = signal_bit(signal);
@@ -104,8 +114,8 @@ void send_locked(Process& process, Task* target, const SignalInfo& info, std::un
     discard_everywhere(process, kStopSignals, cancelled);
     resume(process);
   }
-  // A blocked signal is kept even if it is ignored now: the action may change before it is unblocked
-  // (Linux v6.12 kernel/signal.c:sig_task_ignored()).
+  // A blocked signal is kept even if it is ignored now: the action may change before it is
+  // unblocked (Linux v6.12 kernel/signal.c:sig_task_ignored()).
   const Task& judge = target != nullptr ? *target : process.first_task();
   if ((judge.blocked & bit) == 0 && is_ignored_locked(process, signal)) return;
   (target != nullptr ? target->pending : process.pending).add(info, node);
@@ -117,7 +127,8 @@ void send_locked(Process& process, const SignalInfo& info) {
   send_locked(process, nullptr, info, none);
 }
 
-bool take_signal_locked(Task& task, SignalSet wanted, SignalInfo& info, std::unique_ptr<QueuedSignal>& node) {
+bool take_signal_locked(Task& task, SignalSet wanted, SignalInfo& info,
+                        std::unique_ptr<QueuedSignal>& node) {
   Process& process = *task.process;
   for (const SignalSet preferred : {kSynchronous, ~SignalSet{0}}) {
     for (PendingSignals* pending : {&task.pending, &process.pending}) {
@@ -167,7 +178,8 @@ bool notify_parent_locked(Process& child, int code, int status) {
   bool unwanted = false;
   bool silent = signal == 0;
   if (ended && signal == SIGCHLD) {
-    unwanted = !parent->kernel_made && (action.handler == kIgnoreHandler || (action.flags & SA_NOCLDWAIT) != 0);
+    unwanted = !parent->kernel_made &&
+               (action.handler == kIgnoreHandler || (action.flags & SA_NOCLDWAIT) != 0);
     silent = action.handler == kIgnoreHandler;
   } else if (!ended) {
     silent = action.handler == kIgnoreHandler || (action.flags & SA_NOCLDSTOP) != 0;

@@ -1,5 +1,5 @@
-// Signal masks, actions and waiting. Behaviour: man7 sigaction(2), sigprocmask(2), sigtimedwait(2), sigaltstack(2);
-// Linux v6.12 kernel/signal.c.
+// Signal masks, actions and waiting. Behaviour: man7 sigaction(2), sigprocmask(2), sigtimedwait(2),
+// sigaltstack(2); Linux v6.12 kernel/signal.c.
 #include "arch/trap_frame.h"
 #include "sched/wait.h"
 #include "task/calls.h"
@@ -11,7 +11,8 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint64_t kKnownFlags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER |
+constexpr std::uint64_t kKnownFlags = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK |
+                                      SA_RESTART | SA_NODEFER |
                                       static_cast<std::uint32_t>(SA_RESETHAND) | SA_RESTORER;
 constexpr std::uint64_t kMinimumStack = MINSIGSTKSZ;
 
@@ -57,7 +58,8 @@ Result<SignalInfo> wait_for_signal(SignalSet wanted, Deadline deadline) {
   set_blocked(blocked & ~wanted);
   Sleeper sleeper;
   WaitResult ended = WaitResult::kDone;
-  while (ended == WaitResult::kDone && !signal_pending()) ended = sleeper.sleep(Interruptible::kYes, deadline);
+  while (ended == WaitResult::kDone && !signal_pending())
+    ended = sleeper.sleep(Interruptible::kYes, deadline);
   bool taken = false;
   {
     const TaskGuard guard(task_lock);
@@ -85,7 +87,8 @@ void restore_signal_mask() {
 
 Result<void> change_alternate_stack(Task& task, const AlternateStack& stack, std::uint64_t sp) {
   const AlternateStack& old = task.alternate_stack;
-  const bool is_on_old = (old.flags & static_cast<int>(SS_AUTODISARM)) == 0 && sp > old.base && sp - old.base <= old.size;
+  const bool is_on_old = (old.flags & static_cast<int>(SS_AUTODISARM)) == 0 && sp > old.base &&
+                         sp - old.base <= old.size;
   if (is_on_old) return fail(Errno::kPerm);
   const int mode = stack.flags & ~static_cast<int>(SS_FLAG_BITS);
   if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0) return fail(Errno::kInval);
@@ -107,7 +110,8 @@ SyscallResult sys_rt_sigaction(const SyscallArgs& args) {
   QUIRE_CHECK(check_set_size(args.a[3]));
   SignalAction wanted{};
   if (wanted_at != 0) QUIRE_CHECK(copy_from_user(&wanted, wanted_at, sizeof wanted));
-  if (!is_signal(signal) || (wanted_at != 0 && (kUnblockable & signal_bit(signal)) != 0)) return fail(Errno::kInval);
+  if (!is_signal(signal) || (wanted_at != 0 && (kUnblockable & signal_bit(signal)) != 0))
+    return fail(Errno::kInval);
   SignalAction old;
   {
     const TaskGuard guard(task_lock);
@@ -126,10 +130,17 @@ SyscallResult sys_rt_sigprocmask(const SyscallArgs& args) {
   if (set_at != 0) {
     QUIRE_TRY(const auto set, get_user<SignalSet>(set_at));
     switch (int_argument(args, 0)) {
-      case SIG_BLOCK: set_blocked(old | set); break;
-      case SIG_UNBLOCK: set_blocked(old & ~set); break;
-      case SIG_SETMASK: set_blocked(set); break;
-      default: return fail(Errno::kInval);
+      case SIG_BLOCK:
+        set_blocked(old | set);
+        break;
+      case SIG_UNBLOCK:
+        set_blocked(old & ~set);
+        break;
+      case SIG_SETMASK:
+        set_blocked(set);
+        break;
+      default:
+        return fail(Errno::kInval);
     }
   }
   if (old_at != 0) QUIRE_CHECK(put_user(old_at, old));
@@ -188,7 +199,8 @@ SyscallResult sys_sigaltstack(const SyscallArgs& args) {
   const std::uint64_t sp = args.frame.rsp;
   if (old.size == 0) {
     old.flags = SS_DISABLE;
-  } else if ((old.flags & static_cast<int>(SS_AUTODISARM)) == 0 && sp > old.base && sp - old.base <= old.size) {
+  } else if ((old.flags & static_cast<int>(SS_AUTODISARM)) == 0 && sp > old.base &&
+             sp - old.base <= old.size) {
     old.flags |= SS_ONSTACK;
   }
   if (wanted_at != 0) {

@@ -1,8 +1,9 @@
 // Signals on their way: what one carries, and the set of those that wait for a task or a process.
 //
-// Life cycle: a PendingSignals is embedded in each Task (signals for it alone) and each Process (for any of its tasks). A standard
-// signal (1–31) waits at most once, so its information has a fixed place and sending one never allocates; a real-time signal queues in
-// a node that the sender allocated before it took the lock. Locks: task_lock, for everything here.
+// Life cycle: a PendingSignals is embedded in each Task (signals for it alone) and each Process
+// (for any of its tasks). A standard signal (1–31) waits at most once, so its information has a
+// fixed place and sending one never allocates; a real-time signal queues in a node that the sender
+// allocated before it took the lock. Locks: task_lock, for everything here.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,8 @@ inline constexpr int kSignalCount = 64;
 inline constexpr int kFirstRealtime = 32;
 [[nodiscard]] constexpr SignalSet signal_bit(int signal) { return SignalSet{1} << (signal - 1); }
 
-/// The first 48 bytes of siginfo_t, which is all that Linux keeps of one (Linux v6.12 include/linux/signal_types.h: kernel_siginfo).
+/// The first 48 bytes of siginfo_t, which is all that Linux keeps of one (Linux v6.12
+/// include/linux/signal_types.h: kernel_siginfo).
 struct SignalInfo {
   std::int32_t signal;
   std::int32_t error;
@@ -63,7 +65,8 @@ struct QueuedSignal {
   std::unique_ptr<QueuedSignal> next;
 };
 
-/// A chain of queued signals; frees them one by one, for a destructor that recursed could use up the kernel stack.
+/// A chain of queued signals; frees them one by one, for a destructor that recursed could use up
+/// the kernel stack.
 struct SignalChain {
   SignalChain() = default;
   SignalChain(const SignalChain&) = delete;
@@ -80,9 +83,11 @@ class PendingSignals {
   [[nodiscard]] SignalSet set() const { return set_; }
   [[nodiscard]] bool has(int signal) const { return (set_ & signal_bit(signal)) != 0; }
   [[nodiscard]] std::uint32_t queued() const { return queued_; }
-  /// Adds a signal. A standard one that waits already is dropped; a real-time one without a node is only marked.
+  /// Adds a signal. A standard one that waits already is dropped; a real-time one without a node is
+  /// only marked.
   void add(const SignalInfo& info, std::unique_ptr<QueuedSignal>& node);
-  /// Takes the oldest occurrence of `signal`, which waits. The node, if there was one, goes to `node` for freeing without the lock.
+  /// Takes the oldest occurrence of `signal`, which waits. The node, if there was one, goes to
+  /// `node` for freeing without the lock.
   SignalInfo take(int signal, std::unique_ptr<QueuedSignal>& node);
   /// Drops every signal of `which`. Nodes go to `nodes`, for freeing without the lock.
   void discard(SignalSet which, SignalChain& nodes);

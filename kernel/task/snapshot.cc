@@ -1,4 +1,5 @@
-// What procfs shows of processes: taken under the lock as values and counted references, so that showing may sleep.
+// What procfs shows of processes: taken under the lock as values and counted references, so that
+// showing may sleep.
 #include <cstring>
 
 #include "sched/scheduler.h"

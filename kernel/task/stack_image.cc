@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::string_view kPlatform = "x86_64";
 constexpr std::uint64_t kRandomBytes = 16;
-/// Linux maps the strings and grows the rest on demand; this much below them is there from the start.
+/// Linux maps the strings and grows the rest on demand; this much below them is there from the
+/// start.
 constexpr std::uint64_t kInitialStack = 128 * 1024;
 constexpr std::uint64_t kClockTicks = 100;
 
@@ -37,7 +38,8 @@ class SpaceWriter {
   Result<void> put(std::string_view text) { return put(std::as_bytes(std::span(text))); }
   Result<void> put(std::uint64_t value) { return put(std::as_bytes(std::span(&value, 1))); }
   Result<void> flush() {
-    QUIRE_TRY(const ByteCount written, space_.write(VirtAddr(at_), std::span(buffer_.data(), used_)));
+    QUIRE_TRY(const ByteCount written,
+              space_.write(VirtAddr(at_), std::span(buffer_.data(), used_)));
     if (written.raw() != used_) return fail(Errno::kNoMem);
     at_ += used_;
     used_ = 0;
@@ -65,20 +67,23 @@ struct Plan {
   std::uint64_t file_name, environment, arguments, platform, random, vectors;
 };
 
-Result<void> map_stack(AddressSpace& space, std::uint64_t begin, std::uint64_t end, bool executable) {
+Result<void> map_stack(AddressSpace& space, std::uint64_t begin, std::uint64_t end,
+                       bool executable) {
   MmapRequest request;
   request.address = VirtAddr(begin);
   request.length = ByteCount(end - begin);
-  request.prot = quire::uapi::kProtRead | quire::uapi::kProtWrite | (executable ? quire::uapi::kProtExec : 0);
-  request.flags = quire::uapi::kMapPrivate | quire::uapi::kMapAnonymous | quire::uapi::kMapFixed | quire::uapi::kMapGrowsDown |
-                  quire::uapi::kMapStack;
+  request.prot =
+      quire::uapi::kProtRead | quire::uapi::kProtWrite | (executable ? quire::uapi::kProtExec : 0);
+  request.flags = quire::uapi::kMapPrivate | quire::uapi::kMapAnonymous | quire::uapi::kMapFixed |
+                  quire::uapi::kMapGrowsDown | quire::uapi::kMapStack;
   QUIRE_CHECK(space.mmap(request));
   return {};
 }
 
 }  // namespace
 
-Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings, const ElfImage& image, const AuxiliaryFacts& facts) {
+Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings,
+                               const ElfImage& image, const AuxiliaryFacts& facts) {
   const Credentials& who = *facts.credentials;
   const std::uint64_t top = space.memory().geometry().user_top().raw();
   Plan plan{};
@@ -114,7 +119,8 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
       {AT_PLATFORM, plan.platform},
       {AT_NULL, 0},
   };
-  const std::uint64_t words = 1 + strings.arguments.count() + 1 + strings.environment.count() + 1 + std::size(auxiliary) * 2;
+  const std::uint64_t words = 1 + strings.arguments.count() + 1 + strings.environment.count() + 1 +
+                              std::size(auxiliary) * 2;
   plan.vectors = take(words * sizeof(std::uint64_t)) & ~std::uint64_t{15};
 
   StackImage stack;
@@ -127,9 +133,11 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
 
   SpaceWriter vectors(space, plan.vectors);
   QUIRE_CHECK(vectors.put(strings.arguments.count()));
-  QUIRE_CHECK(strings.arguments.for_each_string([&](std::uint64_t offset) { return vectors.put(plan.arguments + offset); }));
+  QUIRE_CHECK(strings.arguments.for_each_string(
+      [&](std::uint64_t offset) { return vectors.put(plan.arguments + offset); }));
   QUIRE_CHECK(vectors.put(std::uint64_t{0}));
-  QUIRE_CHECK(strings.environment.for_each_string([&](std::uint64_t offset) { return vectors.put(plan.environment + offset); }));
+  QUIRE_CHECK(strings.environment.for_each_string(
+      [&](std::uint64_t offset) { return vectors.put(plan.environment + offset); }));
   QUIRE_CHECK(vectors.put(std::uint64_t{0}));
   for (const auto& [key, value] : auxiliary) {
     QUIRE_CHECK(vectors.put(std::uint64_t{key}));

@@ -1,5 +1,6 @@
-// The first stack of a program: strings, auxiliary vector, environment, arguments, argc, as Linux and the x86-64 ABI lay them out
-// (Linux v6.12 fs/exec.c:setup_arg_pages(), fs/binfmt_elf.c:create_elf_tables(); man7 getauxval(3)).
+// The first stack of a program: strings, auxiliary vector, environment, arguments, argc, as Linux
+// and the x86-64 ABI lay them out (Linux v6.12 fs/exec.c:setup_arg_pages(),
+// fs/binfmt_elf.c:create_elf_tables(); man7 getauxval(3)).
 #pragma once
 
 #include <string_view>
@@ -25,6 +26,7 @@ struct AuxiliaryFacts {
 };
 
 /// Maps the stack of `space` at the top of user memory and fills it. Errors: ENOMEM.
-Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings, const ElfImage& image, const AuxiliaryFacts& facts);
+Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings,
+                               const ElfImage& image, const AuxiliaryFacts& facts);
 
 }  // namespace quire::kernel

@@ -10,10 +10,13 @@ namespace quire::kernel {
 
 namespace {
 
-std::uint64_t value_of(unsigned counter) { return memory().counters().sum(static_cast<Counter>(counter)); }
+std::uint64_t value_of(unsigned counter) {
+  return memory().counters().sum(static_cast<Counter>(counter));
+}
 
 void send_text() {
-  for (unsigned i = 0; i < kCounterCount; ++i) send_control_line("stats {} {}", kCounterNames[i], value_of(i));
+  for (unsigned i = 0; i < kCounterCount; ++i)
+    send_control_line("stats {} {}", kCounterNames[i], value_of(i));
   send_control_line("stats nr_page_table_pages {}", memory().tables_in_use().raw());
 }
 

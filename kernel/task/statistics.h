@@ -3,7 +3,8 @@
 
 namespace quire::kernel {
 
-/// Sends core's counters to the command, one `stats` line each or one JSON object, as the launch record wants.
+/// Sends core's counters to the command, one `stats` line each or one JSON object, as the launch
+/// record wants.
 void send_statistics();
 
 }  // namespace quire::kernel

@@ -36,7 +36,9 @@ void stop_here_locked() {
 bool is_orphaned_locked(const ProcessGroup& group, const Process* but) {
   for (const Process& member : group.members) {
     const Process* const parent = member.parent;
-    if (&member == but || member.state != Process::State::kAlive || parent == nullptr || parent->kernel_made) continue;
+    if (&member == but || member.state != Process::State::kAlive || parent == nullptr ||
+        parent->kernel_made)
+      continue;
     if (parent->group.get() != &group && parent->group->session == group.session) return false;
   }
   return true;

@@ -1,4 +1,5 @@
-// Calls about the machine as a whole. Behaviour: man7 uname(2), sysinfo(2), getrandom(2), personality(2).
+// Calls about the machine as a whole. Behaviour: man7 uname(2), sysinfo(2), getrandom(2),
+// personality(2).
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,7 +17,8 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint32_t kAddressNoRandomize = 0x0040000;  // linux/personality.h cannot be included beside the C library's
+constexpr std::uint32_t kAddressNoRandomize =
+    0x0040000;  // linux/personality.h cannot be included beside the C library's
 constexpr std::uint32_t kQueryPersonality = 0xffffffff;
 
 template <std::size_t kSize>
@@ -53,7 +55,8 @@ SyscallResult sys_sysinfo(const SyscallArgs& args) {
   return 0;
 }
 
-/// Nothing here is randomised, so only the flag that asks for that is accepted beside Linux's own personality.
+/// Nothing here is randomised, so only the flag that asks for that is accepted beside Linux's own
+/// personality.
 SyscallResult sys_personality(const SyscallArgs& args) {
   const std::uint32_t wanted = uint_argument(args, 0);
   Process& process = current_process();
@@ -70,7 +73,8 @@ SyscallResult sys_getrandom(const SyscallArgs& args) {
   const std::uint32_t flags = uint_argument(args, 2);
   constexpr std::uint32_t kKnown = GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE;
   constexpr std::uint32_t kContradiction = GRND_RANDOM | GRND_INSECURE;
-  if ((flags & ~kKnown) != 0 || (flags & kContradiction) == kContradiction) return fail(Errno::kInval);
+  if ((flags & ~kKnown) != 0 || (flags & kContradiction) == kContradiction)
+    return fail(Errno::kInval);
   std::array<std::byte, 256> piece;
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t n = std::min(size - done, piece.size());

@@ -1,7 +1,8 @@
 // Linux tasks and processes (thread groups), process groups and sessions.
 //
-// Life cycle of a Process: created by fork; zombie when its last task has exited; reaped by wait, or at once if the parent ignores
-// SIGCHLD. Lock: one `task_lock` (SpinLock) over the tree of processes, groups, sessions and signal state: simple, and at most 8 CPUs.
+// Life cycle of a Process: created by fork; zombie when its last task has exited; reaped by wait,
+// or at once if the parent ignores SIGCHLD. Lock: one `task_lock` (SpinLock) over the tree of
+// processes, groups, sessions and signal state: simple, and at most 8 CPUs.
 #pragma once
 
 #include <atomic>
@@ -51,13 +52,15 @@ bool signal_pending();
 Result<void> signal_group(Pid group, int signal);
 /// Sends to the calling task (SIGPIPE, SIGTTOU).
 void signal_current(int signal);
-/// Blocks `mask` for one system call (ppoll, pselect6). restore_signal_mask() ends it; if the call ends with kRestartNoHand, the delivery
-/// of the signal, or the return to user mode without one, does instead.
+/// Blocks `mask` for one system call (ppoll, pselect6). restore_signal_mask() ends it; if the call
+/// ends with kRestartNoHand, the delivery of the signal, or the return to user mode without one,
+/// does instead.
 void set_temporary_signal_mask(SignalSet mask);
 void restore_signal_mask();
 
-/// How an interrupted system call goes on if no handler runs: the call fills it in and returns fail(kRestartBlock). `function` gets the
-/// same block and may fill it in again. For sleeps with a relative timeout, which must not start afresh.
+/// How an interrupted system call goes on if no handler runs: the call fills it in and returns
+/// fail(kRestartBlock). `function` gets the same block and may fill it in again. For sleeps with a
+/// relative timeout, which must not start afresh.
 struct RestartBlock {
   Result<std::int64_t> (*function)(RestartBlock&) = nullptr;
   std::uint64_t argument[5] = {};
@@ -69,7 +72,8 @@ Pid current_group();
 Pid current_session();
 bool current_is_session_leader();
 bool current_group_is_orphaned();
-/// Whether the current task blocks or ignores `signal` (background reads and writes then fail with EIO instead).
+/// Whether the current task blocks or ignores `signal` (background reads and writes then fail with
+/// EIO instead).
 bool current_ignores(int signal);
 /// Whether `group` exists in session `session`.
 bool group_in_session(Pid group, Pid session);
@@ -86,8 +90,10 @@ struct ProcessSnapshot {
   std::string executable;  ///< absolute path
   Credentials credentials;
   std::vector<Pid> tasks;
-  std::uint64_t start_ns = 0, user_ns = 0, kernel_ns = 0, children_user_ns = 0, children_kernel_ns = 0;
-  std::uint64_t minor_faults = 0, major_faults = 0, children_minor_faults = 0, children_major_faults = 0;
+  std::uint64_t start_ns = 0, user_ns = 0, kernel_ns = 0, children_user_ns = 0,
+                children_kernel_ns = 0;
+  std::uint64_t minor_faults = 0, major_faults = 0, children_minor_faults = 0,
+                children_major_faults = 0;
   std::uint64_t voluntary_switches = 0, involuntary_switches = 0;
   SignalSet pending = 0, shared_pending = 0, blocked = 0, ignored = 0, caught = 0;
   std::int32_t nice = 0;
@@ -103,7 +109,8 @@ struct ProcessSnapshot {
 };
 std::vector<Pid> all_pids();
 Result<std::unique_ptr<ProcessSnapshot>> snapshot_process(Pid pid);  ///< ESRCH
-/// Load averages ×100 (1, 5, 15 min), counts of runnable and all tasks, and the last pid, for /proc/loadavg.
+/// Load averages ×100 (1, 5, 15 min), counts of runnable and all tasks, and the last pid, for
+/// /proc/loadavg.
 struct LoadFigures {
   std::uint32_t average[3];
   std::uint32_t runnable, tasks;
@@ -111,7 +118,8 @@ struct LoadFigures {
 };
 LoadFigures load_figures();
 
-/// Runs the program of the launch record as process 1's child (or as process 1's program) and reports its end to the command. Does not return.
+/// Runs the program of the launch record as process 1's child (or as process 1's program) and
+/// reports its end to the command. Does not return.
 [[noreturn]] void run_program();
 
 }  // namespace quire::kernel

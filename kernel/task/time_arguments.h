@@ -10,7 +10,8 @@ namespace quire::kernel {
 
 inline constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
-/// A non-negative, normalised struct timespec in nanoseconds; what is too long is kForever. Errors: EINVAL, EFAULT.
+/// A non-negative, normalised struct timespec in nanoseconds; what is too long is kForever. Errors:
+/// EINVAL, EFAULT.
 Result<std::uint64_t> get_duration(UserAddr from);
 /// The same without reading it. Errors: EINVAL.
 Result<std::uint64_t> to_nanoseconds(const __kernel_timespec& time);

@@ -6,7 +6,8 @@ namespace quire::kernel {
 constinit IrqSpinLock task_lock;
 
 namespace {
-/// Linux's pid_max of a small machine (Linux v6.12 include/linux/threads.h: PID_MAX_DEFAULT), and the first number used again after it.
+/// Linux's pid_max of a small machine (Linux v6.12 include/linux/threads.h: PID_MAX_DEFAULT), and
+/// the first number used again after it.
 constexpr Pid kLastPid = 32767;
 constexpr Pid kFirstReusedPid = 300;
 }  // namespace
@@ -19,8 +20,9 @@ Tree& tree() {
 Pid Tree::allocate_id() {
   for (;;) {
     last_id_ = last_id_ == kLastPid ? kFirstReusedPid : last_id_ + 1;
-    const bool used = tasks_.find(last_id_) != tasks_.end() || processes_.find(last_id_) != processes_.end() ||
-                      groups_.find(last_id_) != groups_.end() || sessions_.find(last_id_) != sessions_.end();
+    const bool used =
+        tasks_.find(last_id_) != tasks_.end() || processes_.find(last_id_) != processes_.end() ||
+        groups_.find(last_id_) != groups_.end() || sessions_.find(last_id_) != sessions_.end();
     if (!used) return last_id_;
   }
 }
@@ -72,7 +74,8 @@ RefPtr<Process> Tree::remove_process(Process& process) {
   QUIRE_ASSERT(process.state == Process::State::kZombie, "only a zombie is reaped");
   process.state = Process::State::kReaped;
   processes_.erase(processes_.iterator_to(process));
-  if (process.parent != nullptr) process.parent->children.erase(process.parent->children.iterator_to(process));
+  if (process.parent != nullptr)
+    process.parent->children.erase(process.parent->children.iterator_to(process));
   process.parent = nullptr;
   leave_group(process);
   return adopt_ref(&process);

@@ -1,7 +1,8 @@
 // Linux's user ABI as task/ needs it: numbers and structures straight from linux-libc-dev.
 //
-// The structures live in namespace `uapi`, because libstdc++'s headers pull in the C library's <time.h> and <sched.h>, which define
-// some of the same names. The macros (SIG*, SA_*, CLONE_* …) are global, as macros are. Only .cc files of task/ include this.
+// The structures live in namespace `uapi`, because libstdc++'s headers pull in the C library's
+// <time.h> and <sched.h>, which define some of the same names. The macros (SIG*, SA_*, CLONE_* …)
+// are global, as macros are. Only .cc files of task/ include this.
 #pragma once
 
 #include <asm/types.h>
@@ -14,8 +15,8 @@
 namespace quire::kernel::uapi {
 #include <asm/prctl.h>
 #include <asm/sigcontext.h>
-#include <asm/signal.h>
 #include <asm/siginfo.h>
+#include <asm/signal.h>
 #include <asm/ucontext.h>
 #include <linux/auxvec.h>
 #include <linux/capability.h>

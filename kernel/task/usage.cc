@@ -41,7 +41,8 @@ ResourceTally tally_of_locked(Process& process) {
 }
 
 std::uint64_t cpu_time(const Thread& thread) {
-  return thread.user_ns.load(std::memory_order_relaxed) + thread.kernel_ns.load(std::memory_order_relaxed);
+  return thread.user_ns.load(std::memory_order_relaxed) +
+         thread.kernel_ns.load(std::memory_order_relaxed);
 }
 
 std::uint64_t cpu_time_locked(Process& process) {
@@ -62,7 +63,9 @@ ResourceTally usage_of_current() {
 SyscallResult sys_getrusage(const SyscallArgs& args) {
   ResourceTally used;
   switch (int_argument(args, 0)) {
-    case RUSAGE_SELF: used = usage_of_current(); break;
+    case RUSAGE_SELF:
+      used = usage_of_current();
+      break;
     case RUSAGE_CHILDREN: {
       const TaskGuard guard(task_lock);
       used = current_process().children_ended;
@@ -73,7 +76,8 @@ SyscallResult sys_getrusage(const SyscallArgs& args) {
       used.peak_rss_pages = current().space->usage().rss_peak.raw();
       break;
     }
-    default: return fail(Errno::kInval);
+    default:
+      return fail(Errno::kInval);
   }
   QUIRE_CHECK(put_user(address_argument(args, 1), to_rusage(used)));
   return 0;

@@ -1,4 +1,5 @@
-// wait4 and waitid. Behaviour: man7 wait(2); Linux v6.12 kernel/exit.c:do_wait(), wait_consider_task().
+// wait4 and waitid. Behaviour: man7 wait(2); Linux v6.12 kernel/exit.c:do_wait(),
+// wait_consider_task().
 #include "sched/wait.h"
 #include "task/calls.h"
 #include "task/exit.h"
@@ -27,7 +28,8 @@ struct WaitEvent {
 
 bool is_eligible(const Process& child, const WaitRequest& request) {
   switch (request.which) {
-    case WaitRequest::Which::kAll: break;
+    case WaitRequest::Which::kAll:
+      break;
     case WaitRequest::Which::kProcess:
       if (child.pid != request.id) return false;
       break;
@@ -102,7 +104,8 @@ SyscallResult sys_wait4(const SyscallArgs& args) {
   const auto pid = int_argument(args, 0);
   const UserAddr status = address_argument(args, 1);
   const int options = int_argument(args, 2);
-  if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) != 0) return fail(Errno::kInval);
+  if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) != 0)
+    return fail(Errno::kInval);
   if (pid == INT32_MIN) return fail(Errno::kSrch);
   WaitRequest request{.options = options | WEXITED};
   if (pid > 0) {
@@ -126,12 +129,14 @@ SyscallResult sys_waitid(const SyscallArgs& args) {
   const UserAddr to = address_argument(args, 2);
   const int options = int_argument(args, 3);
   constexpr int kEvents = WEXITED | WSTOPPED | WCONTINUED;
-  if ((options & ~(WNOHANG | WNOWAIT | kEvents | __WNOTHREAD | __WCLONE | __WALL)) != 0 || (options & kEvents) == 0) {
+  if ((options & ~(WNOHANG | WNOWAIT | kEvents | __WNOTHREAD | __WCLONE | __WALL)) != 0 ||
+      (options & kEvents) == 0) {
     return fail(Errno::kInval);
   }
   WaitRequest request{.id = id, .options = options};
   switch (which) {
-    case P_ALL: break;
+    case P_ALL:
+      break;
     case P_PID:
       if (id <= 0) return fail(Errno::kInval);
       request.which = WaitRequest::Which::kProcess;
@@ -141,7 +146,8 @@ SyscallResult sys_waitid(const SyscallArgs& args) {
       request.which = WaitRequest::Which::kGroup;
       if (id == 0) request.id = current_group();
       break;
-    default: return fail(Errno::kInval);  // P_PIDFD: there are no pidfds
+    default:
+      return fail(Errno::kInval);  // P_PIDFD: there are no pidfds
   }
   WaitEvent event;
   QUIRE_CHECK(wait_for_event(request, event));

@@ -27,20 +27,22 @@ static void burn(long ms) {
 }
 
 static void clocks(void) {
-  static const clockid_t kClocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
-                                      CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME};
+  static const clockid_t kClocks[] = {
+      CLOCK_REALTIME,      CLOCK_MONOTONIC,       CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID,
+      CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,   CLOCK_BOOTTIME};
   for (unsigned i = 0; i < sizeof kClocks / sizeof *kClocks; ++i) {
     struct timespec first, resolution;
     const char* how = outcome(clock_gettime(kClocks[i], &first));
-    fact("clock %d: %s, never goes back %d, resolution: %s", kClocks[i], how, since(kClocks[i], &first) >= 0,
-         outcome(clock_getres(kClocks[i], &resolution)));
+    fact("clock %d: %s, never goes back %d, resolution: %s", kClocks[i], how,
+         since(kClocks[i], &first) >= 0, outcome(clock_getres(kClocks[i], &resolution)));
   }
   struct timespec t;
   fact("an unknown clock: %s", outcome(clock_gettime(55, &t)));
   struct timeval tv;
   gettimeofday(&tv, NULL);
   clock_gettime(CLOCK_REALTIME, &t);
-  fact("gettimeofday and time agree: %d %d", labs(t.tv_sec - tv.tv_sec) <= 1, labs(time(NULL) - tv.tv_sec) <= 1);
+  fact("gettimeofday and time agree: %d %d", labs(t.tv_sec - tv.tv_sec) <= 1,
+       labs(time(NULL) - tv.tv_sec) <= 1);
   clock_gettime(CLOCK_MONOTONIC, &t);
   milliseconds(20);
   fact("nanosleep sleeps long enough: %d", since(CLOCK_MONOTONIC, &t) >= 20000000);
@@ -48,7 +50,8 @@ static void clocks(void) {
   until.tv_nsec += 50000000;
   if (until.tv_nsec >= 1000000000) ++until.tv_sec, until.tv_nsec -= 1000000000;
   const int slept = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-  fact("clock_nanosleep until a time: %d, late enough %d", slept, since(CLOCK_MONOTONIC, &t) >= 50000000);
+  fact("clock_nanosleep until a time: %d, late enough %d", slept,
+       since(CLOCK_MONOTONIC, &t) >= 50000000);
   fact("a time that is past: %d", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL));
   fact("not a time: %s", outcome(nanosleep(&(struct timespec){0, 1000000000}, NULL)));
   fact("a negative one: %s", outcome(nanosleep(&(struct timespec){-1, 0}, NULL)));
@@ -63,7 +66,8 @@ static void timers(void) {
   setitimer(ITIMER_REAL, &every, NULL);
   while (ticks < 3) pause();
   getitimer(ITIMER_REAL, &now);
-  fact("ITIMER_REAL repeats: %d, is on %d", ticks >= 3, now.it_value.tv_usec > 0 && now.it_interval.tv_usec == 5000);
+  fact("ITIMER_REAL repeats: %d, is on %d", ticks >= 3,
+       now.it_value.tv_usec > 0 && now.it_interval.tv_usec == 5000);
   setitimer(ITIMER_REAL, &off, &now);
   fact("the old setting: %d", now.it_interval.tv_usec == 5000);
   int seen = ticks;
@@ -92,16 +96,19 @@ static void usage(void) {
   static volatile char touched[200 * 4096];
   for (unsigned i = 0; i < sizeof touched; i += 4096) touched[i] = 1;
   getrusage(RUSAGE_SELF, &after);
-  long cpu = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 + after.ru_utime.tv_usec - before.ru_utime.tv_usec +
-             (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 + after.ru_stime.tv_usec - before.ru_stime.tv_usec;
-  fact("CPU time counts: %d; faults: %d; peak memory: %d", cpu >= 25000, after.ru_minflt > before.ru_minflt, after.ru_maxrss > 800);
+  long cpu = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 + after.ru_utime.tv_usec -
+             before.ru_utime.tv_usec + (after.ru_stime.tv_sec - before.ru_stime.tv_sec) * 1000000 +
+             after.ru_stime.tv_usec - before.ru_stime.tv_usec;
+  fact("CPU time counts: %d; faults: %d; peak memory: %d", cpu >= 25000,
+       after.ru_minflt > before.ru_minflt, after.ru_maxrss > 800);
   if (fork() == 0) {
     burn(30);
     _exit(0);
   }
   wait(NULL);
   getrusage(RUSAGE_CHILDREN, &children);
-  fact("children's time counts: %d", children.ru_utime.tv_usec + children.ru_stime.tv_usec >= 25000);
+  fact("children's time counts: %d",
+       children.ru_utime.tv_usec + children.ru_stime.tv_usec >= 25000);
   struct tms times_now;
   const clock_t elapsed = times(&times_now);
   fact("times: %d, children %d", elapsed > 0 && times_now.tms_utime + times_now.tms_stime >= 2,
@@ -149,7 +156,8 @@ static void names(void) {
   fact("PR_SET_PDEATHSIG: %d", signal == SIGHUP);
   fact("an unknown prctl: %s", outcome(prctl(0x7fffffff, 0, 0, 0, 0)));
   fact("PR_SET_NO_NEW_PRIVS: %s", outcome(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)));
-  fact("it stays: %d, off: %s", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), outcome(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0)));
+  fact("it stays: %d, off: %s", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+       outcome(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0)));
   uid_t real, effective, saved;
   getresuid(&real, &effective, &saved);
   fact("user ids agree: %d", real == getuid() && effective == geteuid() && saved == effective);

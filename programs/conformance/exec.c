@@ -1,4 +1,5 @@
-// exec: arguments, environment, auxiliary vector, scripts, what survives and what does not, files that are no programs.
+// exec: arguments, environment, auxiliary vector, scripts, what survives and what does not, files
+// that are no programs.
 #include "facts.h"
 
 #include <elf.h>
@@ -21,17 +22,22 @@ static int auxiliary(void) {
   const Elf64_Phdr* headers = (void*)getauxval(AT_PHDR);
   unsigned long count = getauxval(AT_PHNUM);
   int loads = 0;
-  for (unsigned long i = 0; headers != NULL && i < count; ++i) loads += headers[i].p_type == PT_LOAD;
+  for (unsigned long i = 0; headers != NULL && i < count; ++i)
+    loads += headers[i].p_type == PT_LOAD;
   fact("  AT_PHDR, AT_PHNUM: segments to load: %d; AT_PHENT %lu", loads > 0, getauxval(AT_PHENT));
-  fact("  AT_PAGESZ %lu, AT_CLKTCK %lu, AT_SECURE %lu", getauxval(AT_PAGESZ), getauxval(AT_CLKTCK), getauxval(AT_SECURE));
-  fact("  AT_UID is mine: %d, AT_EUID: %d", getauxval(AT_UID) == getuid(), getauxval(AT_EUID) == geteuid());
+  fact("  AT_PAGESZ %lu, AT_CLKTCK %lu, AT_SECURE %lu", getauxval(AT_PAGESZ), getauxval(AT_CLKTCK),
+       getauxval(AT_SECURE));
+  fact("  AT_UID is mine: %d, AT_EUID: %d", getauxval(AT_UID) == getuid(),
+       getauxval(AT_EUID) == geteuid());
   const unsigned char* random = (void*)getauxval(AT_RANDOM);
   int different = 0;
   for (int i = 1; random != NULL && i < 16; ++i) different |= random[i] != random[0];
   fact("  AT_RANDOM: 16 bytes %d, AT_PLATFORM %s", different, (const char*)getauxval(AT_PLATFORM));
-  fact("  AT_EXECFN: %d, AT_ENTRY set: %d", strcmp((const char*)getauxval(AT_EXECFN), self) == 0, getauxval(AT_ENTRY) != 0);
+  fact("  AT_EXECFN: %d, AT_ENTRY set: %d", strcmp((const char*)getauxval(AT_EXECFN), self) == 0,
+       getauxval(AT_ENTRY) != 0);
   uintptr_t stack = (uintptr_t)__builtin_frame_address(0);
-  fact("  strings lie above the stack: %d, in order: %d", (uintptr_t)self > stack, (uintptr_t)environ[0] > (uintptr_t)self);
+  fact("  strings lie above the stack: %d, in order: %d", (uintptr_t)self > stack,
+       (uintptr_t)environ[0] > (uintptr_t)self);
   return 0;
 }
 
@@ -80,7 +86,8 @@ static void scripts(char* directory) {
   output[n] = 0;
   close(ends[0]);
   wait(&status);
-  for (char* at; (at = strstr(output, directory)) != NULL;) memmove(at, at + strlen(directory), strlen(at + strlen(directory)) + 1);
+  for (char* at; (at = strstr(output, directory)) != NULL;)
+    memmove(at, at + strlen(directory), strlen(at + strlen(directory)) + 1);
   fact("%s  %s", output, in_words(status));
 
   snprintf(deep, sizeof deep, "%s/deep", directory);
@@ -171,15 +178,15 @@ static void what_survives(char* directory) {
 
 static int survivor(char** argv) {
   struct stat info;
-  fact("  descriptor without close-on-exec is open: %s; with it: %s", outcome(fstat(atoi(argv[2]), &info)),
-       outcome(fstat(atoi(argv[3]), &info)));
+  fact("  descriptor without close-on-exec is open: %s; with it: %s",
+       outcome(fstat(atoi(argv[2]), &info)), outcome(fstat(atoi(argv[3]), &info)));
   sigset_t set;
   sigprocmask(SIG_SETMASK, NULL, &set);
   struct sigaction usr1, term;
   sigaction(SIGUSR1, NULL, &usr1);
   sigaction(SIGTERM, NULL, &term);
-  fact("  mask kept %d, handler reset %d, ignored stays %d", sigismember(&set, SIGUSR2), usr1.sa_handler == SIG_DFL,
-       term.sa_handler == SIG_IGN);
+  fact("  mask kept %d, handler reset %d, ignored stays %d", sigismember(&set, SIGUSR2),
+       usr1.sa_handler == SIG_DFL, term.sa_handler == SIG_IGN);
   return 0;
 }
 
@@ -193,7 +200,8 @@ int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "survivor") == 0) return survivor(argv);
   char directory[] = "/tmp/quire-exec-XXXXXX";
   if (mkdtemp(directory) == NULL) return 98;
-  run("arguments and environment", (char*[]){(char*)self, "show", "", "b c", NULL}, (char*[]){"X=1", "Y=", NULL});
+  run("arguments and environment", (char*[]){(char*)self, "show", "", "b c", NULL},
+      (char*[]){"X=1", "Y=", NULL});
   run("the auxiliary vector", (char*[]){(char*)self, "aux", NULL}, (char*[]){"X=1", NULL});
   scripts(directory);
   refusals(directory);

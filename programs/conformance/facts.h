@@ -1,5 +1,6 @@
-// Shared by the conformance programs: each prints facts, one per line, that must be the same on Linux and on Quire.
-// A fact never contains what may differ (numbers of processes, addresses, times): it says whether a rule holds.
+// Shared by the conformance programs: each prints facts, one per line, that must be the same on
+// Linux and on Quire. A fact never contains what may differ (numbers of processes, addresses,
+// times): it says whether a rule holds.
 #pragma once
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,7 +42,9 @@ static inline void tell_text(const char* what, const char* text) { fact("%s: %s"
 static void* volatile bad_address __attribute__((unused)) = (void*)8;
 
 /// "ok" for results of 0 and above, else the error's name.
-static inline const char* outcome(long result) { return result >= 0 ? "ok" : strerrorname_np(errno); }
+static inline const char* outcome(long result) {
+  return result >= 0 ? "ok" : strerrorname_np(errno);
+}
 
 static inline void milliseconds(long n) {
   struct timespec t = {n / 1000, n % 1000 * 1000000};
@@ -52,23 +55,28 @@ static inline void milliseconds(long n) {
 /// A wait status in words.
 static inline const char* in_words(int status) {
   static char text[64];
-  if (WIFEXITED(status)) snprintf(text, sizeof text, "exit %d", WEXITSTATUS(status));
-  else if (WIFSIGNALED(status)) snprintf(text, sizeof text, "killed by %s", sigabbrev_np(WTERMSIG(status)));
-  else if (WIFSTOPPED(status)) snprintf(text, sizeof text, "stopped by %s", sigabbrev_np(WSTOPSIG(status)));
-  else if (WIFCONTINUED(status)) snprintf(text, sizeof text, "continued");
-  else snprintf(text, sizeof text, "status %#x", status);
+  if (WIFEXITED(status))
+    snprintf(text, sizeof text, "exit %d", WEXITSTATUS(status));
+  else if (WIFSIGNALED(status))
+    snprintf(text, sizeof text, "killed by %s", sigabbrev_np(WTERMSIG(status)));
+  else if (WIFSTOPPED(status))
+    snprintf(text, sizeof text, "stopped by %s", sigabbrev_np(WSTOPSIG(status)));
+  else if (WIFCONTINUED(status))
+    snprintf(text, sizeof text, "continued");
+  else
+    snprintf(text, sizeof text, "status %#x", status);
   return text;
 }
 
 /// Runs `body` in a child and says how that ended.
-#define IN_CHILD(what, body)                              \
-  do {                                                    \
-    pid_t child_ = fork();                                \
-    if (child_ == 0) {                                    \
-      body;                                               \
-      _exit(0);                                           \
-    }                                                     \
-    int status_ = 0;                                      \
-    waitpid(child_, &status_, 0);                         \
-    fact("%s: %s", what, in_words(status_));              \
+#define IN_CHILD(what, body)                 \
+  do {                                       \
+    pid_t child_ = fork();                   \
+    if (child_ == 0) {                       \
+      body;                                  \
+      _exit(0);                              \
+    }                                        \
+    int status_ = 0;                         \
+    waitpid(child_, &status_, 0);            \
+    fact("%s: %s", what, in_words(status_)); \
   } while (0)

@@ -52,12 +52,14 @@ static void statuses(void) {
   say('x');
   siginfo_t info = {0};
   const char* how = outcome(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT));
-  fact("waitid WNOWAIT: %s, code is CLD_EXITED %d, status %d", how, info.si_code == CLD_EXITED, info.si_status);
+  fact("waitid WNOWAIT: %s, code is CLD_EXITED %d, status %d", how, info.si_code == CLD_EXITED,
+       info.si_status);
   struct rusage usage;
   memset(&usage, 0xff, sizeof usage);
   int right = wait4(child, &status, 0, &usage) == child;
   fact("wait4 after that: right one %d, %s", right, in_words(status));
-  fact("its usage is plausible: %d", usage.ru_utime.tv_sec == 0 && usage.ru_maxrss > 0 && usage.ru_minflt > 0);
+  fact("its usage is plausible: %d",
+       usage.ru_utime.tv_sec == 0 && usage.ru_maxrss > 0 && usage.ru_minflt > 0);
   fact("waitid without events: %s", outcome(waitid(P_ALL, 0, &info, WNOHANG)));
 }
 
@@ -68,7 +70,8 @@ static void child_signals(void) {
   if (child == 0) _exit(3);
   int status;
   waitpid(child, &status, 0);
-  fact("SIGCHLD: handled %d, from the child %d, CLD_EXITED %d, status %d", count, last_pid == child, last_code == CLD_EXITED, last_status);
+  fact("SIGCHLD: handled %d, from the child %d, CLD_EXITED %d, status %d", count, last_pid == child,
+       last_code == CLD_EXITED, last_status);
   child = fork();
   if (child == 0) {
     for (;;) pause();
@@ -76,8 +79,8 @@ static void child_signals(void) {
   setpgid(child, child);  // a group of its own is no orphan, whoever started this program
   kill(child, SIGSTOP);
   waitpid(child, &status, WUNTRACED);
-  fact("WUNTRACED: %s; SIGCHLD code is CLD_STOPPED %d, status is SIGSTOP %d", in_words(status), last_code == CLD_STOPPED,
-       last_status == SIGSTOP);
+  fact("WUNTRACED: %s; SIGCHLD code is CLD_STOPPED %d, status is SIGSTOP %d", in_words(status),
+       last_code == CLD_STOPPED, last_status == SIGSTOP);
   fact("reported once: %d", waitpid(child, &status, WUNTRACED | WNOHANG));
   kill(child, SIGCONT);
   waitpid(child, &status, WCONTINUED);
@@ -245,13 +248,17 @@ static void sharing(void) {
   waitpid(child, &status, 0);
   fact("clone with CLONE_VM: %d, %s", shared_word, in_words(status));
   child = clone(clone_body, stack + sizeof stack, CLONE_VM, &value);
-  fact("without an exit signal plain wait does not see it: %s", outcome(waitpid(child, &status, 0)));
+  fact("without an exit signal plain wait does not see it: %s",
+       outcome(waitpid(child, &status, 0)));
   fact("__WALL does: %d", waitpid(child, &status, __WALL) == child);
-  fact("CLONE_SIGHAND without CLONE_VM: %s", outcome(syscall(SYS_clone, CLONE_SIGHAND | SIGCHLD, 0, 0, 0, 0)));
-  fact("CLONE_THREAD without CLONE_SIGHAND: %s", outcome(syscall(SYS_clone, CLONE_THREAD | CLONE_VM, 0, 0, 0, 0)));
+  fact("CLONE_SIGHAND without CLONE_VM: %s",
+       outcome(syscall(SYS_clone, CLONE_SIGHAND | SIGCHLD, 0, 0, 0, 0)));
+  fact("CLONE_THREAD without CLONE_SIGHAND: %s",
+       outcome(syscall(SYS_clone, CLONE_THREAD | CLONE_VM, 0, 0, 0, 0)));
   int* map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t tid_in_parent = -1;
-  child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &tid_in_parent, &map[0], 0);
+  child = (pid_t)syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0,
+                         &tid_in_parent, &map[0], 0);
   if (child == 0) _exit(map[0] == syscall(SYS_getpid) ? 11 : 12);
   waitpid(child, &status, 0);
   fact("CLONE_PARENT_SETTID %d, CLONE_CHILD_SETTID %s", tid_in_parent == child, in_words(status));

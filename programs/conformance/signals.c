@@ -28,7 +28,8 @@ static void leave(int signal, siginfo_t* info, void* context) {
 }
 static void append(int signal) {
   size_t n = strlen(order);
-  snprintf(order + n, sizeof order - n, "%d ", signal >= SIGRTMIN ? 100 + signal - SIGRTMIN : signal);
+  snprintf(order + n, sizeof order - n, "%d ",
+           signal >= SIGRTMIN ? 100 + signal - SIGRTMIN : signal);
 }
 static void handle(int signal, void (*handler)(int, siginfo_t*, void*), int flags) {
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = flags | SA_SIGINFO};
@@ -38,7 +39,8 @@ static void handle(int signal, void (*handler)(int, siginfo_t*, void*), int flag
 static void basics(void) {
   handle(SIGUSR1, note, 0);
   kill(getpid(), SIGUSR1);
-  fact("kill to self: handled %d, code is SI_USER %d, pid is mine %d", count, last_code == SI_USER, last_pid == getpid());
+  fact("kill to self: handled %d, code is SI_USER %d, pid is mine %d", count, last_code == SI_USER,
+       last_pid == getpid());
   raise(SIGUSR1);
   fact("raise: handled %d, code is SI_TKILL %d", count, last_code == SI_TKILL);
   sigqueue(getpid(), SIGUSR1, (union sigval){.sival_ptr = (void*)0x1234});
@@ -48,7 +50,8 @@ static void basics(void) {
   struct sigaction now;
   sigaction(SIGUSR2, NULL, &now);
   fact("SA_RESETHAND: now default %d", now.sa_handler == SIG_DFL);
-  fact("sigaction for SIGKILL: %s", outcome(sigaction(SIGKILL, &(struct sigaction){.sa_handler = SIG_IGN}, NULL)));
+  fact("sigaction for SIGKILL: %s",
+       outcome(sigaction(SIGKILL, &(struct sigaction){.sa_handler = SIG_IGN}, NULL)));
   fact("kill with signal 65: %s", outcome(kill(getpid(), 65)));
   fact("kill of no process: %s", outcome(kill(0x3fffffff, 0)));
   fact("tgkill with wrong group: %s", outcome(syscall(SYS_tgkill, getpid() + 1, getpid(), 0)));
@@ -92,7 +95,8 @@ static void masks(void) {
   for (int i = 0; i < 5; ++i) {
     int got = sigtimedwait(&set, &info, &now);
     fact("sigtimedwait: %s", got < 0 ? strerrorname_np(errno) : got == SIGUSR1 ? "USR1" : "RTMIN");
-    if (got == SIGRTMIN) fact("  value %d, code is SI_QUEUE %d", info.si_value.sival_int, info.si_code == SI_QUEUE);
+    if (got == SIGRTMIN)
+      fact("  value %d, code is SI_QUEUE %d", info.si_value.sival_int, info.si_code == SI_QUEUE);
   }
   struct timespec soon = {0, 20000000};
   struct timespec before, after;
@@ -107,7 +111,8 @@ static void masks(void) {
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);
   sigprocmask(SIG_SETMASK, NULL, &all);
-  fact("SIGKILL and SIGSTOP cannot be blocked: %d %d", sigismember(&all, SIGKILL), sigismember(&all, SIGSTOP));
+  fact("SIGKILL and SIGSTOP cannot be blocked: %d %d", sigismember(&all, SIGKILL),
+       sigismember(&all, SIGSTOP));
   sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -138,20 +143,26 @@ static void faults(void) {
   handle(SIGTRAP, note, 0);
   char* page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (sigsetjmp(escape, 1) == 0) *(volatile char*)8 = 1;
-  fact("write to nothing: SIGSEGV %d, MAPERR %d, address %p", last_signal == SIGSEGV, last_code == SEGV_MAPERR, last_address);
+  fact("write to nothing: SIGSEGV %d, MAPERR %d, address %p", last_signal == SIGSEGV,
+       last_code == SEGV_MAPERR, last_address);
   if (sigsetjmp(escape, 1) == 0) page[5] = 1;
-  fact("write to a read-only page: ACCERR %d, address right %d", last_code == SEGV_ACCERR, last_address == page + 5);
+  fact("write to a read-only page: ACCERR %d, address right %d", last_code == SEGV_ACCERR,
+       last_address == page + 5);
   if (sigsetjmp(escape, 1) == 0) ((void (*)(void))page)();
   fact("execute data: ACCERR %d, address right %d", last_code == SEGV_ACCERR, last_address == page);
   if (sigsetjmp(escape, 1) == 0) *(volatile char*)0x8000000000000000 = 1;
-  fact("not canonical: SIGSEGV %d, code is SI_KERNEL %d", last_signal == SIGSEGV, last_code == SI_KERNEL);
-  if (sigsetjmp(escape, 1) == 0) __asm__ volatile("xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\tcltd\n\tidivl %%ecx" ::: "eax", "ecx", "edx");
+  fact("not canonical: SIGSEGV %d, code is SI_KERNEL %d", last_signal == SIGSEGV,
+       last_code == SI_KERNEL);
+  if (sigsetjmp(escape, 1) == 0)
+    __asm__ volatile("xorl %%ecx, %%ecx\n\tmovl $1, %%eax\n\tcltd\n\tidivl %%ecx" ::
+                         : "eax", "ecx", "edx");
   fact("divide by zero: SIGFPE %d, INTDIV %d", last_signal == SIGFPE, last_code == FPE_INTDIV);
   if (sigsetjmp(escape, 1) == 0) __asm__ volatile("ud2");
   fact("ud2: SIGILL %d, ILLOPN %d", last_signal == SIGILL, last_code == ILL_ILLOPN);
   count = 0;
   __asm__ volatile("int3");
-  fact("int3: SIGTRAP %d, handled %d, code is SI_KERNEL %d", last_signal == SIGTRAP, count, last_code == SI_KERNEL);
+  fact("int3: SIGTRAP %d, handled %d, code is SI_KERNEL %d", last_signal == SIGTRAP, count,
+       last_code == SI_KERNEL);
   IN_CHILD("a fault with SIGSEGV ignored", {
     signal(SIGSEGV, SIG_IGN);
     *(volatile char*)8 = 1;
@@ -191,11 +202,13 @@ static int overflow(volatile char* p) {
 static void stacks(void) {
   stack_t stack = {.ss_sp = alternate, .ss_size = sizeof alternate};
   fact("sigaltstack: %s", outcome(sigaltstack(&stack, NULL)));
-  fact("sigaltstack too small: %s", outcome(sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = 100}, NULL)));
+  fact("sigaltstack too small: %s",
+       outcome(sigaltstack(&(stack_t){.ss_sp = alternate, .ss_size = 100}, NULL)));
   struct sigaction action = {.sa_handler = on_alternate, .sa_flags = SA_ONSTACK};
   sigaction(SIGUSR1, &action, NULL);
   raise(SIGUSR1);
-  fact("SA_ONSTACK: on the alternate stack %d, flags say so %d", was_on_alternate, stack_flags == SS_ONSTACK);
+  fact("SA_ONSTACK: on the alternate stack %d, flags say so %d", was_on_alternate,
+       stack_flags == SS_ONSTACK);
   action.sa_flags = 0;
   sigaction(SIGUSR1, &action, NULL);
   raise(SIGUSR1);
@@ -225,7 +238,8 @@ static void registers(void) {
   sigaction(SIGUSR1, &action, NULL);
   uint64_t in = 0x1122334455667788, out = 0, red = 0;
   long pid = getpid();
-  // The kernel raises the signal on the way back from kill; the red zone, flags and vector registers must survive the handler.
+  // The kernel raises the signal on the way back from kill; the red zone, flags and vector
+  // registers must survive the handler.
   __asm__ volatile(
       "movq %[in], %%xmm7\n\t"
       "movq %[in], -64(%%rsp)\n\t"
@@ -295,7 +309,8 @@ static void restarts(void) {
   struct timespec left = {0, 0}, second = {1, 0};
   alarm_in(20);
   int result = nanosleep(&second, &left);
-  fact("nanosleep is never restarted after a handler: %s, rest is less %d", outcome(result), left.tv_sec == 0 && left.tv_nsec > 0);
+  fact("nanosleep is never restarted after a handler: %s, rest is less %d", outcome(result),
+       left.tv_sec == 0 && left.tv_nsec > 0);
   alarm_in(20);
   fact("pause: %s", outcome(pause()));
   sigset_t set, none;

@@ -1,4 +1,5 @@
-// Threads: creation, locks, thread-local storage, signals to one thread, ends of all kinds; futexes by hand.
+// Threads: creation, locks, thread-local storage, signals to one thread, ends of all kinds; futexes
+// by hand.
 #include "facts.h"
 
 #include <linux/futex.h>
@@ -159,7 +160,8 @@ static void robust(void) {
   pthread_mutexattr_init(&attributes);
   pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
   pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutex_t* lock = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pthread_mutex_t* lock =
+      mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pthread_mutex_init(lock, &attributes);
   pthread_t thread;
   pthread_create(&thread, NULL, die_holding, lock);
@@ -167,17 +169,20 @@ static void robust(void) {
   fact("a robust mutex of a dead thread: %s", strerrorname_np(pthread_mutex_lock(lock)));
   pthread_mutex_consistent(lock);
   pthread_mutex_unlock(lock);
+  volatile int* held = (int*)((char*)lock + 2048);
   if (fork() == 0) {
     pthread_mutex_lock(lock);
+    *held = 1;
     milliseconds(20);
     kill(getpid(), SIGKILL);
   }
-  milliseconds(5);
+  while (*held == 0) milliseconds(1);
   fact("of a killed process, waited for: %s", strerrorname_np(pthread_mutex_lock(lock)));
   wait(NULL);
 }
 
-static long futex(volatile uint32_t* word, int operation, uint32_t value, const void* fourth, volatile uint32_t* second, uint32_t third) {
+static long futex(volatile uint32_t* word, int operation, uint32_t value, const void* fourth,
+                  volatile uint32_t* second, uint32_t third) {
   return syscall(SYS_futex, word, operation, value, fourth, second, third);
 }
 static volatile uint32_t* words;
@@ -195,22 +200,27 @@ static void futexes(void) {
   fact("FUTEX_WAIT on another value: %s", outcome(futex(&words[0], FUTEX_WAIT, 1, NULL, NULL, 0)));
   fact("FUTEX_WAIT with a timeout: %s", outcome(futex(&words[0], FUTEX_WAIT, 0, &soon, NULL, 0)));
   fact("FUTEX_WAKE of nobody: %ld", futex(&words[0], FUTEX_WAKE, 10, NULL, NULL, 0));
-  fact("not aligned: %s", outcome(futex((uint32_t*)((char*)words + 1), FUTEX_WAIT, 0, NULL, NULL, 0)));
+  fact("not aligned: %s",
+       outcome(futex((uint32_t*)((char*)words + 1), FUTEX_WAIT, 0, NULL, NULL, 0)));
   fact("nothing there: %s", outcome(futex((uint32_t*)8, FUTEX_WAKE, 1, NULL, NULL, 0)));
-  fact("FUTEX_WAIT_BITSET without bits: %s", outcome(futex(&words[0], FUTEX_WAIT_BITSET, 0, NULL, NULL, 0)));
+  fact("FUTEX_WAIT_BITSET without bits: %s",
+       outcome(futex(&words[0], FUTEX_WAIT_BITSET, 0, NULL, NULL, 0)));
   fact("an unknown operation: %s", outcome(futex(&words[0], 99, 0, NULL, NULL, 0)));
   pthread_t threads[3];
   for (int i = 0; i < 3; ++i) pthread_create(&threads[i], NULL, wait_on_word, NULL);
   while (started != 3) milliseconds(1);
   milliseconds(20);
-  fact("FUTEX_CMP_REQUEUE on another value: %s", outcome(futex(&words[0], FUTEX_CMP_REQUEUE, 1, (void*)9, &words[1], 7)));
-  fact("FUTEX_CMP_REQUEUE wakes one and moves two: %ld", futex(&words[0], FUTEX_CMP_REQUEUE, 1, (void*)9, &words[1], 0));
+  fact("FUTEX_CMP_REQUEUE on another value: %s",
+       outcome(futex(&words[0], FUTEX_CMP_REQUEUE, 1, (void*)9, &words[1], 7)));
+  fact("FUTEX_CMP_REQUEUE wakes one and moves two: %ld",
+       futex(&words[0], FUTEX_CMP_REQUEUE, 1, (void*)9, &words[1], 0));
   fact("nobody is left at the first: %ld", futex(&words[0], FUTEX_WAKE, 9, NULL, NULL, 0));
   fact("the others wait at the second: %ld", futex(&words[1], FUTEX_WAKE, 9, NULL, NULL, 0));
   for (int i = 0; i < 3; ++i) pthread_join(threads[i], NULL);
   fact("all are back: %u", woken_up);
   words[1] = 5;
-  long woke = futex(&words[0], FUTEX_WAKE_OP, 1, (void*)1, &words[1], FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5));
+  long woke = futex(&words[0], FUTEX_WAKE_OP, 1, (void*)1, &words[1],
+                    FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_EQ, 5));
   fact("FUTEX_WAKE_OP: woke %ld, word %u", woke, words[1]);
   if (fork() == 0) {
     futex(&words[2], FUTEX_WAIT, 0, NULL, NULL, 0);
@@ -225,7 +235,8 @@ static void futexes(void) {
 }
 
 int main(int argc, char** argv) {
-  if (argc == 3 && strcmp(argv[1], "after-exec") == 0) return getpid() == atoi(argv[2]) && gettid() == getpid() ? 17 : 18;
+  if (argc == 3 && strcmp(argv[1], "after-exec") == 0)
+    return getpid() == atoi(argv[2]) && gettid() == getpid() ? 17 : 18;
   basics();
   signals();
   ends(argv[0]);

@@ -4,6 +4,8 @@ import pathlib
 import re
 import sys
 
+# Spinning is not a place to explore: the scheduler runs nobody into a lock that is held.
+UNREACHED = {"relax"}
 HEAD = """#include "explore/labels.h"
 
 namespace quire::explore {
@@ -20,7 +22,7 @@ def main() -> int:
                 continue
             for call in re.findall(r"yield_point\((.*?)\);", path.read_text(), re.S):
                 labels.update(re.findall(r'"(\w+)"', call))
-    text = HEAD + ", ".join(f'"{label}"' for label in sorted(labels)) + "};\n  return kLabels;\n}\n\n}  // namespace quire::explore\n"
+    text = HEAD + ", ".join(f'"{label}"' for label in sorted(labels - UNREACHED)) + "};\n  return kLabels;\n}\n\n}  // namespace quire::explore\n"
     pathlib.Path(sys.argv[1]).write_text(text)
     return 0
 

@@ -1,3 +1,4 @@
+#include "mm/frames.h"
 #include "kernel_fs/machine.h"
 
 #include <asm/resource.h>
@@ -10,8 +11,9 @@
 #include <thread>
 
 #include "arch/trap_frame.h"
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/mount.h"
+#include "mm/frames.h"
 #include "mm/uaccess.h"
 #include "quire/base/assert.h"
 #include "sched/thread.h"
@@ -22,6 +24,7 @@
 #include "tty/terminal.h"
 
 namespace quire::kernel {
+
 namespace {
 
 void spin(std::atomic<std::uint32_t>& held) {
@@ -77,7 +80,7 @@ Result<std::string> copy_string_from_user(UserAddr from, std::size_t limit) {
   if (length == limit) return fail(Errno::kNameTooLong);
   return std::string(text, length);
 }
-std::byte* allocate_page_or_null() {
+std::byte* allocate_spare_frame() {
   test::HostMachine& m = test::machine();
   if (m.page_limit == 0) return nullptr;
   --m.page_limit;
@@ -86,7 +89,7 @@ std::byte* allocate_page_or_null() {
   std::memset(page, 0xdb, 4096);
   return page;
 }
-void free_page(std::byte* page) {
+void free_frame(std::byte* page) {
   --test::machine().pages;
   std::free(page);
 }

@@ -23,7 +23,7 @@ struct HostMachine {
   std::uint64_t file_size_limit = ~std::uint64_t{0};
   std::vector<int> signals;             ///< sent to the task
   std::uint64_t time_ns = 1'700'000'000'000'000'000;
-  std::uint64_t page_limit = ~std::uint64_t{0};  ///< pages allocate_page_or_null() still gives
+  std::uint64_t page_limit = ~std::uint64_t{0};  ///< frames allocate_spare_frame() still gives
   std::uint64_t pages = 0;              ///< in use
 };
 HostMachine& machine();

@@ -116,6 +116,11 @@ std::size_t NinePServer::exchange(const void* request, std::size_t size, void* r
   return std::min(out.size(), reply_size);
 }
 
+void NinePServer::exchange_all(std::span<NinePExchange> exchanges) {
+  ++rounds;
+  NinePTransport::exchange_all(exchanges);
+}
+
 int NinePServer::serve(int type, Reader& in, Writer& out) {
   switch (static_cast<Message>(type)) {
     case Message::kTversion: {

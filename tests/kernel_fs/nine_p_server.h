@@ -32,6 +32,10 @@ class NinePServer final : public NinePTransport {
 
   std::size_t exchange(const void* request, std::size_t size, void* reply, std::size_t reply_size) override;
 
+  void exchange_all(std::span<NinePExchange> exchanges) override;
+
+  /// Times somebody waited for replies.
+  int rounds = 0;
   /// Requests so far, by message type.
   std::map<int, int> requests;
   [[nodiscard]] int total_requests() const;

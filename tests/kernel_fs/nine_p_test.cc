@@ -53,6 +53,26 @@ TEST_F(NineP, ASmallFileIsReadInOneRequest) {
   EXPECT_LE(cost, 4);  // walk, getattr, lopen, read
 }
 
+TEST_F(NineP, NamesAskedForInTheOrderOfAListingAreFetchedTogether) {
+  server.add("/dir", S_IFDIR | 0755);
+  for (int i = 0; i < 160; ++i) server.add("/dir/" + std::to_string(1000 + i), S_IFREG | 0644, std::string(static_cast<std::size_t>(i), 'x'));
+  ASSERT_TRUE(start(Sharing::kStable));
+  const std::vector<std::string> names = list("/dir");
+  const int before = server.rounds;
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(info("/dir/" + names[i]).size, i);
+  EXPECT_LE(server.rounds - before, 50);
+}
+
+TEST_F(NineP, NamesThatNobodyWantsAreNotFetchedForLong) {
+  server.add("/dir", S_IFDIR | 0755);
+  for (int i = 0; i < 160; ++i) server.add("/dir/" + std::to_string(1000 + i), S_IFREG | 0644);
+  ASSERT_TRUE(start(Sharing::kStable));
+  const std::vector<std::string> names = list("/dir");
+  const int before = count(Message::kTwalk);
+  for (std::size_t i = 0; i < names.size(); i += 5) EXPECT_EQ(info("/dir/" + names[i]).error, 0);
+  EXPECT_LE(count(Message::kTwalk) - before, 60);
+}
+
 TEST_F(NineP, AbsenceIsRemembered) {
   ASSERT_TRUE(start(Sharing::kStable));
   EXPECT_EQ(info("/usr/bin/nothing").error, ENOENT);

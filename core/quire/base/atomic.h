@@ -23,10 +23,6 @@ struct Atomic {
     __atomic_store_n(&value_, value, __ATOMIC_RELEASE);
   }
   void store_relaxed(T value) { __atomic_store_n(&value_, value, __ATOMIC_RELAXED); }
-  T exchange(T value) {
-    hooks::yield_point("exchange", this);
-    return __atomic_exchange_n(&value_, value, __ATOMIC_SEQ_CST);
-  }
   T fetch_add(T n) {
     hooks::yield_point("fetch_add", this);
     return __atomic_fetch_add(&value_, n, __ATOMIC_SEQ_CST);
@@ -34,14 +30,6 @@ struct Atomic {
   T fetch_sub(T n) {
     hooks::yield_point("fetch_sub", this);
     return __atomic_fetch_sub(&value_, n, __ATOMIC_SEQ_CST);
-  }
-  T fetch_and(T bits) {
-    hooks::yield_point("fetch_and", this);
-    return __atomic_fetch_and(&value_, bits, __ATOMIC_SEQ_CST);
-  }
-  T fetch_or(T bits) {
-    hooks::yield_point("fetch_or", this);
-    return __atomic_fetch_or(&value_, bits, __ATOMIC_SEQ_CST);
   }
   /// Replaces `expected` by `desired`; on failure `expected` becomes what is there.
   [[nodiscard]] bool compare_exchange(T& expected, T desired) {

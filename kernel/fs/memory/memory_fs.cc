@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "fs/memory/directory.h"
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 
 namespace quire::kernel {
 

@@ -3,7 +3,7 @@
 #include <bit>
 #include <new>
 
-#include "fs/memory/page_memory.h"
+#include "mm/frames.h"
 
 namespace quire::kernel {
 
@@ -25,7 +25,7 @@ PageStore::Page PageStore::get_or_null(std::uint64_t index, bool& fresh) {
   auto group = groups_.find(index / kGroupPages);
   if (group != groups_.end() && group->pages[index % kGroupPages] != nullptr) return group->pages[index % kGroupPages];
   if (!budget_.try_charge(1)) return nullptr;
-  Page page = allocate_page_or_null();
+  Page page = allocate_spare_frame();
   if (page == nullptr) {
     budget_.uncharge(1);
     return nullptr;
@@ -41,7 +41,7 @@ PageStore::Page PageStore::get_or_null(std::uint64_t index, bool& fresh) {
 void PageStore::erase_pages(Group& group, std::uint64_t mask) {
   for (std::uint64_t left = group.present & mask; left != 0; left &= left - 1) {
     const auto slot = static_cast<unsigned>(std::countr_zero(left));
-    free_page(group.pages[slot]);
+    free_frame(group.pages[slot]);
     group.pages[slot] = nullptr;
     --pages_;
     budget_.uncharge(1);

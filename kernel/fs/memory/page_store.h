@@ -1,7 +1,7 @@
 // The bytes of a file in memory: a sparse array of pages.
 //
 // Life cycle: belongs to an inode, whose mutex serialises everything here. Pages are found by index in a tree of groups of 64; what is
-// not there is a hole. Pages come from the kernel's heap in pieces of 4096 bytes and are charged to a budget, which is how a file system
+// not there is a hole. Pages are frames of the machine and are charged to a budget, which is how a file system
 // has a size. The store does not know how long the file is.
 #pragma once
 

@@ -11,6 +11,10 @@ namespace quire::kernel::nine_p {
 namespace {
 
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
+/// Larger block sizes are a server's idea of transfers, not of buffers.
+constexpr std::uint64_t kLargestBlock = 65536;
+
+std::atomic<bool> is_ending{false};
 
 std::int64_t read_time(WireReader& reply) {
   const auto seconds = static_cast<std::int64_t>(reply.u64());
@@ -92,16 +96,73 @@ Result<FidHandle> Client::clone(Fid from) {
   return std::move(result.fid);
 }
 
+void Client::stop_clunking() { is_ending.store(true, std::memory_order_relaxed); }
+
+Client::~Client() { clunk_all(std::span(to_clunk_).first(to_clunk_count_)); }
+
 void Client::clunk(Fid fid) {
-  Call call(*session_, Message::kTclunk);
-  call.request().u32(fid);
-  static_cast<void>(call.exchange());  // the number is not used again, whatever the answer
+  std::array<Fid, Session::kMaxBatch> full;
+  {
+    Guard guard(clunk_lock_);
+    to_clunk_[to_clunk_count_++] = fid;
+    if (to_clunk_count_ < to_clunk_.size()) return;
+    full = to_clunk_;
+    to_clunk_count_ = 0;
+  }
+  clunk_all(full);
+}
+
+void Client::clunk_all(std::span<const Fid> fids) {
+  if (is_ending.load(std::memory_order_relaxed)) return;
+  Batch batch(*session_);
+  for (const Fid fid : fids) batch.add(Message::kTclunk).request().u32(fid);
+  batch.exchange();  // the numbers are not used again, whatever the answers
+}
+
+void Client::walk_and_stat(Fid directory, std::span<Sought> names) {
+  {
+    Batch batch(*session_);
+    std::array<Fid, Session::kMaxBatch> fids;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      fids[i] = next_fid();
+      batch.add(Message::kTwalk).request().u32(directory).u32(fids[i]).u16(1).string(names[i].name);
+    }
+    batch.exchange();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      Call& call = batch[i];
+      if (!call.result()) continue;
+      const std::uint16_t found = call.reply().u16();
+      names[i].qid = call.reply().qid();
+      if (found == 1 && call.check_reply()) names[i].fid = FidHandle(RefPtr<Client>(this), fids[i]);
+    }
+  }
+  std::array<FidHandle, Session::kMaxBatch> failed;  // dropped after the batch: clunking may need one of its own
+  Batch batch(*session_);
+  for (const Sought& name : names) {
+    if (name.is_found()) batch.add(Message::kTgetattr).request().u32(name.fid.get()).u64(kGetattrBasic);
+  }
+  batch.exchange();
+  std::size_t next = 0;
+  for (Sought& name : names) {
+    if (!name.is_found()) continue;
+    Call& call = batch[next++];
+    const Result<Attributes> attributes = call.result() ? read_attributes(call) : Result<Attributes>(fail(call.result().error()));
+    if (attributes) {
+      name.attributes = *attributes;
+    } else {
+      failed[next - 1] = std::move(name.fid);
+    }
+  }
 }
 
 Result<Attributes> Client::getattr(Fid fid) {
   Call call(*session_, Message::kTgetattr);
   call.request().u32(fid).u64(kGetattrBasic);
   QUIRE_CHECK(call.exchange());
+  return read_attributes(call);
+}
+
+Result<Attributes> Client::read_attributes(Call& call) {
   WireReader& reply = call.reply();
   Attributes result;
   static_cast<void>(reply.u64());  // which fields are valid: servers give all of stat(2)
@@ -120,8 +181,7 @@ Result<Attributes> Client::getattr(Fid fid) {
   QUIRE_CHECK(call.check_reply());
   constexpr std::uint64_t kMaxSize = ~std::uint64_t{0} >> 1;
   if (result.size > kMaxSize) return fail(Errno::kIo);
-  // The server's is a transfer size; programs take st_blksize for a good buffer size.
-  if (result.block_size == 0 || result.block_size > transfer_size()) result.block_size = 4096;
+  if (result.block_size == 0 || result.block_size > kLargestBlock) result.block_size = 4096;
   return result;
 }
 
@@ -174,14 +234,13 @@ Result<std::size_t> Client::write(Fid fid, std::uint64_t offset, std::size_t siz
   return count;
 }
 
-Result<std::size_t> Client::readdir(Fid fid, std::uint64_t& offset, void (*sink)(void*, const DirectoryEntry&), void* context) {
+Result<Client::More> Client::readdir(Fid fid, std::uint64_t& offset, DirectoryListing& listing) {
   Call call(*session_, Message::kTreaddir, Call::Data::kInReply);
   call.request().u32(fid).u64(offset).u32(static_cast<std::uint32_t>(transfer_size()));
   QUIRE_CHECK(call.exchange());
   const std::uint32_t size = call.reply().u32();
   WireReader entries(call.reply().bytes(size));
   QUIRE_CHECK(call.check_reply());
-  std::size_t count = 0;
   DirectoryEntry entry;
   while (!entries.empty()) {
     entry.inode = entries.qid().path;
@@ -190,12 +249,13 @@ Result<std::size_t> Client::readdir(Fid fid, std::uint64_t& offset, void (*sink)
     const std::string_view name = entries.string();
     if (!entries.ok()) return fail(Errno::kIo);
     offset = next;
-    ++count;
     if (!is_entry_name(name)) continue;
     entry.name = name;
-    sink(context, entry);
+    listing.append(entry);
   }
-  return count;
+  // QEMU fills a reply as long as entries fit: one with room for the longest was the last.
+  constexpr std::size_t kLongestEntry = 13 + 8 + 1 + 2 + kNameMax;
+  return size == 0 || transfer_size() - std::min(transfer_size(), std::size_t{size}) > kLongestEntry ? More::kNo : More::kPerhaps;
 }
 
 Result<std::string> Client::readlink(Fid fid) {

@@ -4,11 +4,13 @@
 // the server when they go. Fid numbers are not used twice. No locks: calls from many threads run side by side (Session).
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "fs/directory_listing.h"
 #include "fs/mount.h"
 #include "fs/nine_p/protocol.h"
 #include "fs/nine_p/session.h"
@@ -55,7 +57,22 @@ class Client final : public RefCounted {
   Result<Walk> walk(Fid from, std::span<const std::string_view> names, std::span<Qid> qids);
   /// Another fid for the same file.
   Result<FidHandle> clone(Fid from);
+  /// Gives a fid back: not at once, but together with others.
   void clunk(Fid fid);
+  /// The machine ends: servers need not be told of fids any more.
+  static void stop_clunking();
+
+  /// A name to be looked up together with others, and what was found.
+  struct Sought {
+    std::string_view name;
+    Qid qid;
+    FidHandle fid;
+    Attributes attributes;
+    [[nodiscard]] bool is_found() const { return static_cast<bool>(fid); }
+  };
+  /// Looks up names of one directory, and their attributes, side by side: two round trips for all. What is not there, or fails, is not
+  /// found. Pre: at most Session::kMaxBatch.
+  void walk_and_stat(Fid directory, std::span<Sought> names);
 
   Result<Attributes> getattr(Fid fid);
   Result<void> setattr(Fid fid, const AttributeChange& change);
@@ -63,8 +80,9 @@ class Client final : public RefCounted {
   /// At most transfer_size() bytes. Returns 0 at the end.
   Result<std::size_t> read(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& to);
   Result<std::size_t> write(Fid fid, std::uint64_t offset, std::size_t size, IoBuffer& from);
-  /// Entries from the server's position `offset` on, without "." and ".."; returns how many there were with them, 0 at the end.
-  Result<std::size_t> readdir(Fid fid, std::uint64_t& offset, void (*sink)(void*, const DirectoryEntry&), void* context);
+  /// Appends entries from the server's position `offset` on, without "." and "..", and moves it. Says whether there may be more.
+  enum class More : std::uint8_t { kNo, kPerhaps };
+  Result<More> readdir(Fid fid, std::uint64_t& offset, DirectoryListing& listing);
   Result<std::string> readlink(Fid fid);
   Result<void> fsync(Fid fid);
   Result<FileSystemFigures> statfs(Fid fid);
@@ -83,8 +101,15 @@ class Client final : public RefCounted {
   /// For requests whose reply holds nothing of interest.
   static Result<void> finish(Call& call) { return call.exchange(); }
 
+  ~Client() override;
+  void clunk_all(std::span<const Fid> fids);
+  static Result<Attributes> read_attributes(Call& call);
+
   RefPtr<Session> session_;
   std::atomic<Fid> last_fid_{0};
+  SpinLock clunk_lock_;
+  std::array<Fid, Session::kMaxBatch> to_clunk_{};
+  std::size_t to_clunk_count_ = 0;
 };
 
 /// Whether a name from outside may be one of a directory entry: not empty, no slash or NUL, not "." or "..", at most NAME_MAX bytes.

@@ -1,6 +1,6 @@
 #include "fs/nine_p/file_system.h"
 
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/nine_p/inode.h"
 
 namespace quire::kernel::nine_p {
@@ -21,39 +21,55 @@ Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Shar
 
 Result<FileSystemFigures> FileSystem9p::figures() { return client_->statfs(root_.get()); }
 
+void DataCache::move_to_end_locked(Inode9p& inode, List& list, CachedInode::List which) {
+  if (inode.list_ != CachedInode::List::kNone) list.erase(list.iterator_to(inode));
+  list.push_back(inode);
+  inode.list_ = which;
+}
+
+RefPtr<Inode9p> DataCache::take_first_locked(List& list) {
+  auto& first = static_cast<Inode9p&>(list.front());
+  list.pop_front();
+  first.list_ = CachedInode::List::kNone;
+  return try_ref(first);
+}
+
 void DataCache::note_use(Inode9p& inode) {
   {
     Guard guard(lock_);
-    if (inode.is_listed_) by_use_.erase(by_use_.iterator_to(inode));
-    by_use_.push_back(inode);
-    inode.is_listed_ = true;
+    move_to_end_locked(inode, by_use_, CachedInode::List::kByUse);
   }
   while (budget_.used() > budget_.limit() - budget_.limit() / 8) {
-    const RefPtr<Inode9p> victim = pick_victim(inode);
-    if (!victim) return;
+    RefPtr<Inode9p> victim;
+    {
+      Guard guard(lock_);
+      if (&by_use_.front() == &by_use_.back()) return;  // `inode` itself
+      victim = take_first_locked(by_use_);
+    }
+    if (!victim) continue;
     Guard guard(victim->mutex);
     victim->pages_.erase_range(0, PageStore::kEnd);
   }
 }
 
-RefPtr<Inode9p> DataCache::pick_victim(Inode9p& spared) {
-  Guard guard(lock_);
-  for (auto it = by_use_.begin(); it != by_use_.end();) {
-    auto& candidate = static_cast<Inode9p&>(*it);
-    ++it;
-    if (&candidate == &spared) continue;
-    by_use_.erase(by_use_.iterator_to(candidate));
-    candidate.is_listed_ = false;
-    // One that is on its way out gives its pages back by itself.
-    if (RefPtr<Inode9p> victim = try_ref(candidate)) return victim;
+void DataCache::note_listing(Inode9p& inode) {
+  RefPtr<Inode9p> victim;
+  {
+    Guard guard(lock_);
+    move_to_end_locked(inode, listed_, CachedInode::List::kListed);
+    if (listed_.size() <= kMaxListings) return;
+    victim = take_first_locked(listed_);
   }
-  return nullptr;
+  if (!victim) return;
+  Guard guard(victim->ahead_lock_);
+  victim->ahead_ = nullptr;
 }
 
 void DataCache::forget(Inode9p& inode) {
   Guard guard(lock_);
-  if (inode.is_listed_) by_use_.erase(by_use_.iterator_to(inode));
-  inode.is_listed_ = false;
+  List& list = inode.list_ == CachedInode::List::kByUse ? by_use_ : listed_;
+  if (inode.list_ != CachedInode::List::kNone) list.erase(list.iterator_to(inode));
+  inode.list_ = CachedInode::List::kNone;
 }
 
 }  // namespace quire::kernel::nine_p

@@ -17,7 +17,7 @@ class Inode9p;
 class CachedInode : public boost::intrusive::list_base_hook<> {
  private:
   friend class DataCache;
-  bool is_listed_ = false;
+  enum class List : std::uint8_t { kNone, kByUse, kListed } list_ = List::kNone;
 };
 
 /// What may be remembered of the server's files.
@@ -26,22 +26,28 @@ enum class Sharing : std::uint8_t {
   kShared,  ///< writable: names that exist are kept; attributes, contents and absence are asked for each time
 };
 
-/// Contents of files of a stable tree, within a budget. The files least recently read lose theirs first.
+/// Contents of files of a stable tree, within a budget, and listings of a few directories. What was used least recently goes first.
 class DataCache {
  public:
+  static constexpr std::size_t kMaxListings = 32;
   explicit DataCache(std::uint64_t max_pages) : budget_(max_pages) {}
   [[nodiscard]] PageBudget& budget() { return budget_; }
   /// `inode` is being read. If the budget is nearly used up, others give some back. Pre: no inode's mutex is held.
   void note_use(Inode9p& inode);
+  /// The listing of `inode` is being used. If there are too many, another goes. Pre: no inode's ahead_lock_ is held.
+  void note_listing(Inode9p& inode);
   /// `inode` goes.
   void forget(Inode9p& inode);
 
  private:
-  RefPtr<Inode9p> pick_victim(Inode9p& spared);
+  using List = boost::intrusive::list<CachedInode>;
+  /// Takes the least recent of `list` out of it: null if that is just going by itself.
+  RefPtr<Inode9p> take_first_locked(List& list);
+  void move_to_end_locked(Inode9p& inode, List& list, CachedInode::List which);
 
   PageBudget budget_;
   SpinLock lock_;
-  boost::intrusive::list<CachedInode> by_use_;  ///< least recent first
+  boost::intrusive::list<CachedInode> by_use_, listed_;  ///< files and directories; least recent first
 };
 
 class FileSystem9p final : public FileSystem {

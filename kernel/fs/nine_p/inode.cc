@@ -1,5 +1,6 @@
 #include "fs/nine_p/inode.h"
 
+#include <linux/fcntl.h>
 #include <sys/stat.h>
 
 #include "fs/nine_p/open_file.h"
@@ -61,10 +62,16 @@ Result<Attributes> Inode9p::attributes_locked() {
     attributes_->links = 0;
     return *attributes_;
   }
-  if (((fresh->mode & S_IFMT) == S_IFDIR) != is_directory()) return fail(Errno::kIo);
-  fresh->device = fs_->device();
-  attributes_ = *fresh;
+  QUIRE_CHECK(accept_attributes(*fresh));
   return *attributes_;
+}
+
+/// Takes over what the server says, if it is the same kind of file as before.
+Result<void> Inode9p::accept_attributes(const Attributes& fresh) {
+  if (((fresh.mode & S_IFMT) == S_IFDIR) != is_directory()) return fail(Errno::kIo);
+  attributes_ = fresh;
+  attributes_->device = fs_->device();
+  return {};
 }
 
 Result<Attributes> Inode9p::attributes() {
@@ -96,6 +103,49 @@ RefPtr<Inode9p> Inode9p::make_child(std::string_view name, const Qid& qid, FidHa
   return make_ref<Inode9p>(fs_, directory, name, qid, std::move(fid));
 }
 
+Result<FidHandle> Inode9p::open_fid(std::uint32_t flags) {
+  QUIRE_TRY(const Fid file, fid());
+  QUIRE_TRY(FidHandle opened, client().clone(file));
+  QUIRE_CHECK(client().open(opened.get(), flags));
+  return opened;
+}
+
+Result<RefPtr<DirectoryListing>> Inode9p::fetch_listing() {
+  // A server that never comes to an end must not fill memory.
+  constexpr std::uint64_t kMaxEntries = 4U << 20;
+  QUIRE_TRY(const FidHandle opened, open_fid(O_RDONLY | O_DIRECTORY));
+  RefPtr<DirectoryListing> listing = make_ref<DirectoryListing>();
+  std::uint64_t offset = 0;
+  for (Client::More more = Client::More::kPerhaps; more == Client::More::kPerhaps;) {
+    QUIRE_TRY(more, client().readdir(opened.get(), offset, *listing));
+    if (listing->size() > kMaxEntries) return fail(Errno::kIo);
+  }
+  return listing;
+}
+
+Result<RefPtr<DirectoryListing>> Inode9p::listing() {
+  if (!fs_->is_stable()) return fetch_listing();
+  fs_->cache().note_listing(*this);
+  Guard guard(ahead_lock_);
+  if (!ahead_) {
+    QUIRE_TRY(RefPtr<DirectoryListing> fresh, fetch_listing());
+    ahead_ = std::make_unique<NamesAhead>(std::move(fresh));
+  }
+  return ahead_->listing();
+}
+
+RefPtr<Inode9p> Inode9p::take_ahead(std::string_view name) {
+  Guard guard(ahead_lock_);
+  if (!ahead_) return nullptr;
+  const Result<Fid> directory = fid();
+  if (!directory) return nullptr;
+  NamesAhead::Found found = ahead_->take(client(), *directory, name);
+  if (!found.fid) return nullptr;
+  RefPtr<Inode9p> child = make_child(name, found.qid, std::move(found.fid));
+  if (!child->accept_attributes(found.attributes)) return nullptr;
+  return child;
+}
+
 Result<RefPtr<Inode>> Inode9p::lookup(std::string_view name) {
   std::vector<RefPtr<Inode>> found;
   QUIRE_CHECK(lookup_ahead(std::span(&name, 1), found));
@@ -106,6 +156,10 @@ Result<void> Inode9p::lookup_ahead(std::span<const std::string_view> names, std:
   if (!is_directory()) return fail(Errno::kNotDir);
   if (!fs_->is_stable()) names = names.first(1);
   names = names.first(std::min(names.size(), kMaxWalk));
+  if (RefPtr<Inode9p> child = take_ahead(names.front())) {
+    found.push_back(std::move(child));
+    return {};
+  }
   QUIRE_TRY(const Fid from, fid());
   std::array<Qid, kMaxWalk> qids;
   QUIRE_TRY(Client::Walk walk, client().walk(from, names, qids));

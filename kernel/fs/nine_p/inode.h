@@ -13,6 +13,7 @@
 #include <string>
 
 #include "fs/nine_p/file_system.h"
+#include "fs/nine_p/names_ahead.h"
 #include "ipc/pipe.h"
 
 namespace quire::kernel::nine_p {
@@ -45,15 +46,23 @@ class Inode9p final : public Inode, public CachedInode {
   [[nodiscard]] Client& client() const { return fs_->client(); }
   /// The fid, which a call may get only now.
   Result<Fid> fid();
+  /// A fid of its own for an open file.
+  Result<FidHandle> open_fid(std::uint32_t flags);
+  /// All names in this directory. Kept for a while in a stable tree.
+  Result<RefPtr<DirectoryListing>> listing();
 
  private:
   friend class DataCache;
   ~Inode9p() override;
 
   Result<Attributes> attributes_locked();
+  Result<void> accept_attributes(const Attributes& fresh);
   Result<Fid> fid_locked();
   [[nodiscard]] bool is_directory() const { return (qid_.type & Qid::kDirectory) != 0; }
   RefPtr<Inode9p> make_child(std::string_view name, const Qid& qid, FidHandle fid);
+  /// The child of that name if it was looked up ahead, now or before.
+  RefPtr<Inode9p> take_ahead(std::string_view name);
+  Result<RefPtr<DirectoryListing>> fetch_listing();
   /// Errors: EROFS.
   Result<void> check_writable() const;
   Result<RefPtr<Inode>> after_creation(std::string_view name, Result<void> made);
@@ -72,6 +81,8 @@ class Inode9p final : public Inode, public CachedInode {
   bool is_opened_ = false;  ///< fid_ is open for reading (regular files of stable trees)
   std::atomic<bool> is_stale_{false};
   PageStore pages_;
+  Mutex ahead_lock_;  ///< inside state_lock_ of nobody
+  std::unique_ptr<NamesAhead> ahead_;
   std::unique_ptr<FifoState> fifo_;
 };
 

@@ -71,15 +71,12 @@ Result<void> Inode9p::set_attributes(const AttributeChange& change) {
 
 Result<RefPtr<File>> Inode9p::open(std::uint32_t flags) {
   if (is_directory()) {
-    QUIRE_TRY(const Fid directory, fid());
-    QUIRE_TRY(FidHandle opened, client().clone(directory));
-    QUIRE_CHECK(client().open(opened.get(), flags & (O_ACCMODE | O_DIRECTORY)));
-    return make_ref<OpenDirectory>(RefPtr<Inode9p>(this), std::move(opened));
+    // In a stable tree the listing is kept: asking for it now tells whether the server allows it.
+    if (fs_->is_stable()) QUIRE_CHECK(listing());
+    return make_ref<OpenDirectory>(RefPtr<Inode9p>(this));
   }
   if (!fs_->is_stable()) {
-    QUIRE_TRY(const Fid file, fid());
-    QUIRE_TRY(FidHandle opened, client().clone(file));
-    QUIRE_CHECK(client().open(opened.get(), flags & O_ACCMODE));
+    QUIRE_TRY(FidHandle opened, open_fid(flags & O_ACCMODE));
     return make_ref<OpenFile>(RefPtr<Inode9p>(this), std::move(opened));
   }
   if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kRoFs);

@@ -42,26 +42,19 @@ Result<void> OpenFile::truncate(std::uint64_t size) {
   return file_->client().setattr(fid_.get(), change);
 }
 
-Result<void> OpenDirectory::fill() {
-  listing_.clear();
-  std::uint64_t from = 0;
-  for (;;) {
-    QUIRE_TRY(const std::size_t count, directory_->client().readdir(
-                                           fid_.get(), from,
-                                           [](void* to, const DirectoryEntry& entry) {
-                                             static_cast<DirectoryListing*>(to)->append(entry);
-                                           },
-                                           &listing_));
-    if (count == 0) return {};
-    // A server that never comes to an end must not fill memory.
-    if (listing_.size() > kMaxEntries) return fail(Errno::kIo);
-  }
+Result<void> OpenDirectory::sync() {
+  if (directory_->fs().is_stable()) return {};
+  QUIRE_TRY(const FidHandle opened, directory_->open_fid(O_RDONLY | O_DIRECTORY));
+  return directory_->client().fsync(opened.get());
 }
 
 Result<void> OpenDirectory::read_directory(std::uint64_t& offset, DirectorySink sink, void* context) {
   Guard guard(lock_);
-  if (offset == 0) QUIRE_CHECK(fill());
-  listing_.read(offset, sink, context);
+  if (offset == 0 || !listing_) {
+    QUIRE_TRY(listing_, directory_->listing());
+    cursor_ = {};
+  }
+  listing_->read(cursor_, offset, sink, context);
   return {};
 }
 

@@ -33,21 +33,18 @@ class OpenFile final : public File {
   FidHandle fid_;
 };
 
-/// An open directory: read whole when it is read from the start, so that positions are small and stay good.
+/// An open directory: listed whole when it is read from the start, so that positions are small and stay good.
 class OpenDirectory final : public DirectoryFile {
  public:
-  OpenDirectory(RefPtr<Inode9p> opened, FidHandle fid) : directory_(std::move(opened)), fid_(std::move(fid)) {}
+  explicit OpenDirectory(RefPtr<Inode9p> opened) : directory_(std::move(opened)) {}
   Result<void> read_directory(std::uint64_t& offset, DirectorySink sink, void* context) override;
-  Result<void> sync() override { return directory_->client().fsync(fid_.get()); }
+  Result<void> sync() override;
 
  private:
-  static constexpr std::uint64_t kMaxEntries = 4U << 20;
-  Result<void> fill();
-
   RefPtr<Inode9p> directory_;
-  FidHandle fid_;
   Mutex lock_;
-  DirectoryListing listing_;
+  RefPtr<DirectoryListing> listing_;
+  DirectoryListing::Cursor cursor_;
 };
 
 }  // namespace quire::kernel::nine_p

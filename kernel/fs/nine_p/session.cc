@@ -54,8 +54,9 @@ Call::Call(Session& session, Message type, Data data)
       // Tversion has no tag of its own.
       tag_(type == Message::kTversion ? kNoTag : static_cast<Tag>(call_)) {
   Session::Buffers& small = session_.small_[call_];
-  request_buffer_ = {Session::ensure(small.request, Session::kSmallSize), Session::kSmallSize};
-  reply_buffer_ = {Session::ensure(small.reply, Session::kSmallSize), Session::kSmallSize};
+  const std::size_t small_size = std::min(Session::kSmallSize, session_.message_size_);
+  request_buffer_ = {Session::ensure(small.request, Session::kSmallSize), small_size};
+  reply_buffer_ = {Session::ensure(small.reply, Session::kSmallSize), small_size};
   if (data != Data::kNone) {
     transfer_ = session_.transfers_.take();
     std::span<std::byte>& wide = data == Data::kInRequest ? request_buffer_ : reply_buffer_;
@@ -70,13 +71,13 @@ Call::~Call() {
   session_.calls_.give(call_);
 }
 
-Result<void> Call::exchange() {
-  if (!request_.finish() || request_.message().size() > std::max(session_.message_size_, Session::kSmallSize)) {
-    return fail(Errno::kNameTooLong);
-  }
-  const std::span<const std::byte> request = request_.message();
-  const std::size_t size =
-      session_.transport_.exchange(request.data(), request.size(), reply_buffer_.data(), reply_buffer_.size());
+Result<void> Call::finish_request() {
+  const bool is_whole = request_.finish();
+  if (!is_whole || request_.message().size() > request_buffer_.size()) return fail(Errno::kNameTooLong);
+  return {};
+}
+
+Result<void> Call::accept_reply(std::size_t size) {
   if (size < kHeaderSize || size > reply_buffer_.size()) return fail(Errno::kIo);
   reply_ = WireReader(reply_buffer_.first(size));
   const std::uint32_t claimed = reply_.u32();
@@ -89,6 +90,36 @@ Result<void> Call::exchange() {
   constexpr std::uint32_t kMaxErrno = 4095;
   if (!reply_.ok() || error == 0 || error > kMaxErrno) return fail(Errno::kIo);
   return fail(static_cast<Errno>(error));
+}
+
+void Call::exchange_all(Session& session, std::span<Call* const> calls) {
+  std::array<NinePExchange, Session::kMaxBatch> exchanges;
+  std::array<Call*, Session::kMaxBatch> sent;
+  std::size_t count = 0;
+  for (Call* call : calls) {
+    call->result_ = call->finish_request();
+    if (!call->result_) continue;
+    const std::span<const std::byte> request = call->request_.message();
+    exchanges[count] = {.request = request.data(),
+                        .size = request.size(),
+                        .reply = call->reply_buffer_.data(),
+                        .reply_size = call->reply_buffer_.size()};
+    sent[count++] = call;
+  }
+  session.transport_.exchange_all(std::span(exchanges.data(), count));
+  for (std::size_t i = 0; i < count; ++i) sent[i]->result_ = sent[i]->accept_reply(exchanges[i].result);
+}
+
+void Batch::exchange() {
+  std::array<Call*, Session::kMaxBatch> calls;
+  for (std::size_t i = 0; i < count_; ++i) calls[i] = &*calls_[i];
+  Call::exchange_all(session_, std::span(calls.data(), count_));
+}
+
+Result<void> Call::exchange() {
+  Call* const self = this;
+  exchange_all(session_, std::span(&self, 1));
+  return result_;
 }
 
 Result<void> Call::check_reply() const {

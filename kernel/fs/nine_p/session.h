@@ -8,6 +8,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 
 #include "drivers/console_port.h"
 #include "fs/nine_p/wire.h"
@@ -17,7 +18,8 @@ namespace quire::kernel::nine_p {
 
 class Session : public RefCounted {
  public:
-  static constexpr std::size_t kMaxCalls = 8, kMaxTransfers = 3;
+  static constexpr std::size_t kMaxCalls = 16, kMaxTransfers = 3;
+  static constexpr std::size_t kMaxBatch = NinePTransport::kMaxExchanges;
   static constexpr std::size_t kSmallSize = 9216;  ///< a walk of 16 names of 255 bytes, or two paths
   static constexpr std::size_t kTransferSize = 128U << 10;
   static constexpr std::size_t kMessageSize = kTransferSize + 4096;
@@ -26,6 +28,8 @@ class Session : public RefCounted {
 
   /// Agrees on the protocol. Errors: EPROTO (no 9P2000.L), EIO.
   Result<void> negotiate();
+  /// Held by whoever collects calls for Call::exchange_all(): two who did might wait for each other's tags.
+  Mutex batch_lock;
   /// Bytes of data in one Tread, Twrite or Treaddir.
   [[nodiscard]] std::size_t transfer_size() const { return transfer_size_; }
 
@@ -57,7 +61,7 @@ class Session : public RefCounted {
   std::array<std::unique_ptr<std::byte[]>, kMaxTransfers> large_;
 };
 
-/// One request and its reply. What the reply's reader gives lives as long as the call.
+/// One request and its reply. What the reply's reader gives lives as long as the call. No fid is dropped while its maker has a call.
 class Call {
  public:
   enum class Data : std::uint8_t { kNone, kInRequest, kInReply };
@@ -70,12 +74,18 @@ class Call {
   WireWriter& request() { return request_; }
   /// Sends, waits, checks; then reply() stands at the first field. Errors: the server's; EIO; ENAMETOOLONG (the request does not fit).
   Result<void> exchange();
+  /// The same for several calls at once, at most Session::kMaxBatch: each has its result afterwards.
+  static void exchange_all(Session& session, std::span<Call* const> calls);
+  [[nodiscard]] Result<void> result() const { return result_; }
   WireReader& reply() { return reply_; }
   /// Success if the reply had all that was read from it. Errors: EIO.
   Result<void> check_reply() const;
 
  private:
   static constexpr std::size_t kNone = ~std::size_t{0};
+
+  Result<void> finish_request();
+  Result<void> accept_reply(std::size_t size);
 
   Session& session_;
   const Message type_;
@@ -85,6 +95,23 @@ class Call {
   std::span<std::byte> request_buffer_, reply_buffer_;
   WireWriter request_{{}};
   WireReader reply_;
+  Result<void> result_ = fail(Errno::kIo);
+};
+
+/// Several calls without much data, made and exchanged together. Holds Session::batch_lock.
+class Batch {
+ public:
+  explicit Batch(Session& session) : session_(session), guard_(session.batch_lock) {}
+  /// Pre: fewer than Session::kMaxBatch so far.
+  Call& add(Message type) { return calls_[count_++].emplace(session_, type); }
+  void exchange();
+  Call& operator[](std::size_t index) { return *calls_[index]; }
+
+ private:
+  Session& session_;
+  Guard<Mutex> guard_;
+  std::array<std::optional<Call>, Session::kMaxBatch> calls_;
+  std::size_t count_ = 0;
 };
 
 }  // namespace quire::kernel::nine_p

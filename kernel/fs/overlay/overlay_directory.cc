@@ -16,18 +16,19 @@ class OpenOverlayDirectory final : public DirectoryFile {
   explicit OpenOverlayDirectory(RefPtr<OverlayDirectory> opened) : directory_(std::move(opened)) {}
   Result<void> read_directory(std::uint64_t& offset, DirectorySink sink, void* context) override {
     Guard guard(listing_lock_);
-    if (offset == 0) {
-      listing_.clear();
-      QUIRE_CHECK(directory_->merge_into(listing_));
+    if (offset == 0 || !listing_) {
+      QUIRE_TRY(listing_, directory_->merged());
+      cursor_ = {};
     }
-    listing_.read(offset, sink, context);
+    listing_->read(cursor_, offset, sink, context);
     return {};
   }
 
  private:
   RefPtr<OverlayDirectory> directory_;
   Mutex listing_lock_;
-  DirectoryListing listing_;
+  RefPtr<DirectoryListing> listing_;
+  DirectoryListing::Cursor cursor_;
 };
 
 }  // namespace
@@ -144,23 +145,25 @@ Result<void> OverlayDirectory::check_empty() {
   return {};
 }
 
-Result<void> OverlayDirectory::merge_into(DirectoryListing& listing) {
+Result<RefPtr<DirectoryListing>> OverlayDirectory::merged() {
+  RefPtr<DirectoryListing> listing = make_ref<DirectoryListing>();
   // The mutex keeps names from being removed meanwhile. Names may still be pinned, which adds them to the table: those come after
   // `end_cookie` and are listed as what is below.
   Guard guard(mutex);
   const std::uint64_t end_cookie = next_cookie();
   QUIRE_CHECK(for_each_below(end_cookie, [&listing](const DirectoryEntry& entry) {
-    listing.append(entry);
+    listing->append(entry);
     return Next::kGoOn;
   }));
   std::uint64_t offset = 0;
-  return list_locked(
+  QUIRE_CHECK(list_locked(
       offset, end_cookie,
       [](void* to, const DirectoryEntry& entry, std::uint64_t) {
         static_cast<DirectoryListing*>(to)->append(entry);
         return true;
       },
-      &listing);
+      listing.get()));
+  return listing;
 }
 
 RefPtr<Inode> make_overlay_root(RefPtr<OverlayFs> fs, RefPtr<Inode> lower) {

@@ -17,8 +17,8 @@ class OverlayDirectory final : public OverlayNode<MemoryDirectory> {
   Result<RefPtr<File>> open(std::uint32_t flags) override;
   Result<void> lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found) override;
 
-  /// Appends the names of both layers. Errors: what the directory below reports.
-  Result<void> merge_into(DirectoryListing& listing);
+  /// The names of both layers. Errors: what the directory below reports.
+  Result<RefPtr<DirectoryListing>> merged();
 
  protected:
   Result<RefPtr<Inode>> lookup_below(std::string_view name) override;

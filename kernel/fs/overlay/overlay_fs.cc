@@ -1,6 +1,6 @@
 #include "fs/overlay/overlay_fs.h"
 
-#include "fs/memory/page_memory.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/overlay/overlay_directory.h"
 #include "fs/release_chain.h"
 
