@@ -12,6 +12,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -39,6 +40,12 @@ class Tally:
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def cpu_seconds():
+    """Of everything that was started and has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 PASSED, FAILED = Tally(passed=1), Tally(failed=1)
@@ -113,11 +120,11 @@ def pytest(log, name, *options):
     return with_status(succeeded, read_junit(report))
 
 
-def hosted(preset, *options, quick_options=()):
-    """A suite of GoogleTest programs under one preset."""
+def hosted(preset, *options, targets=(), quick_options=()):
+    """Test programs under one preset."""
 
     def run(log, quick):
-        if not build(log, preset):
+        if not build(log, preset, *targets):
             return FAILED
         return ctest(log, preset, preset, *options, *(quick_options if quick else ()))
 
@@ -150,6 +157,7 @@ SUITES = {
     "tidy": gate("tidy"),
     "asan": hosted("asan", "-L", "asan"),
     "tsan": hosted("tsan", "-L", "tsan"),
+    "fuzz": hosted("fuzz", "-L", "fuzz", targets=("quire_fuzz",)),
 }
 QUICK = ("project", "debug", "e2e")
 
@@ -170,9 +178,9 @@ def main():
     RESULTS.mkdir(parents=True, exist_ok=True)
     total = Tally()
     for name in options.suites or (QUICK if options.quick else SUITES):
-        begin = time.monotonic()
+        begin, cpu_begin = time.monotonic(), cpu_seconds()
         tally = SUITES[name](Log(name), options.quick)
-        say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s)")
+        say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s, {cpu_seconds() - cpu_begin:.0f} s of CPU)")
         for line in tally.counts:
             say(f"  {line}")
         total += tally
