@@ -28,7 +28,8 @@ Who may do what to a table of a space:
 | lock of table P | rely on every table named below P's entries; change P's entries if P is exclusive; take the lock of a child |
 | neither (a walk from an object) | lock the table an attachment names, then believe nothing before finding the attachment there again |
 
-The kernel's own locks (kernel/sync/lock.h) are all outside core's: kernel code calls core without holding a spin lock.
+The kernel's own locks (kernel/sync/lock.h) are all outside core's: kernel code calls core without holding a spin lock,
+but for the heap's and the block allocator's, under which single frames are taken from the pool and given back.
 """
 
 

@@ -116,8 +116,18 @@ def ctest(log, name, preset, *options):
 def pytest(log, name, *options):
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    succeeded = log.run("/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--junit-xml", report, *options)
+    succeeded = log.run("/usr/bin/python3", "-m", "pytest", "-q", "-o", f"cache_dir={RESULTS / 'pytest_cache'}", "--junit-xml", report, *options)
     return with_status(succeeded, read_junit(report))
+
+
+def repeated(log, name, first, *options):
+    """Guests share the host's CPUs with whatever else runs, and some tests measure time: the few that failed are run once more, by themselves,
+    and how many needed it is said."""
+    if not 0 < first.failed <= 6:
+        return first
+    second = pytest(log, name, "--last-failed", "--last-failed-no-failures", "none", *options)
+    say(f"{name}: {first.failed} tests failed at first, {second.failed} of them again")
+    return Tally(first.passed + second.passed, second.failed, first.skipped)
 
 
 def hosted(preset, *options, targets=(), quick_options=()):
@@ -145,7 +155,8 @@ def project(log, quick):
 def end_to_end(log, quick):
     if not (build(log, "release", "command") and build(log, "kernel")):
         return FAILED
-    return pytest(log, "e2e", "tests/e2e", *(["-m", "not slow"] if quick else []))
+    options = ("tests/e2e", *(["-m", "not slow"] if quick else []))
+    return repeated(log, "e2e", pytest(log, "e2e", *options), *options)
 
 
 # In the order in which they are run: what finds most in the shortest time comes first.
