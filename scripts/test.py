@@ -162,7 +162,7 @@ def end_to_end(log, quick):
 # In the order in which they are run: what finds most in the shortest time comes first.
 SUITES = {
     "project": project,
-    "debug": hosted("debug", quick_options=("-LE", "model|oom")),
+    "debug": hosted("debug", quick_options=("-LE", "model|oom|interleave")),
     "e2e": end_to_end,
     "locks": gate("locks"),
     "tidy": gate("tidy"),
