@@ -94,6 +94,19 @@ void check_file(Report& report, Need need, const char* name, const std::string& 
   }
 }
 
+/// The kernel that comparisons will be made with.
+void check_baseline(Report& report) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/boot", error)) {
+    if (!entry.path().filename().string().starts_with("vmlinuz-")) continue;
+    report.found("baseline", entry.path());
+    return;
+  }
+  report.missing(
+      Need::kOptional, "baseline",
+      "no Linux kernel in /boot; costs nothing yet: quire compare is not in this version");
+}
+
 }  // namespace
 
 int doctor_command() {
@@ -102,6 +115,7 @@ int doctor_command() {
   check_qemu(report, machine.qemu);
   check_file(report, Need::kRequired, "kernel", machine.kernel, "build it with: ./quire");
   if (report.complete()) check_kvm(report);
+  check_baseline(report);
   check_file(report, Need::kOptional, "busybox", "/bin/busybox",
              "the examples of the README need busybox-static");
   return report.complete() ? 0 : 1;

@@ -28,7 +28,8 @@ std::vector<std::string> qemu_arguments(const MachineConfig& config) {
   // In exact mode the clock's own timer would let time jump while the guest waits for the host; the
   // launch block has the time.
   add("-M",
-      fmt::format("microvm,acpi=off,pit=off,pic=off,rtc={},isa-serial=on,auto-kernel-cmdline=on",
+      fmt::format("microvm,acpi=off,pit=off,pic=off,rtc={},isa-serial=on,auto-kernel-cmdline=on,"
+                  "memory-backend=ram",
                   config.clock == GuestClock::kRealTime ? "on" : "off"));
   add("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot");
   if (config.clock == GuestClock::kInstructions) {
@@ -39,7 +40,10 @@ std::vector<std::string> qemu_arguments(const MachineConfig& config) {
   } else {
     add("-accel", "tcg", "-cpu", "max");
   }
-  add("-smp", std::to_string(config.cpus), "-m", fmt::format("{}M", config.memory >> 20));
+  // The host gives memory as it is touched, so a guest may have more than the host would promise.
+  const std::string size = fmt::format("{}M", config.memory >> 20);
+  add("-smp", std::to_string(config.cpus), "-m", size);
+  add("-object", fmt::format("memory-backend-ram,id=ram,size={},reserve=off", size));
   add("-kernel", config.kernel, "-initrd", fmt::format("/proc/self/fd/{}", int{kLaunchFile}));
   add("-global", "virtio-mmio.force-legacy=false");
   add("-device", "isa-debug-exit,iobase=0xf4,iosize=4");

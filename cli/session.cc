@@ -269,7 +269,7 @@ class Session {
   bool started_ = false, killed_ = false;
   std::optional<Outcome> outcome_;
   std::optional<Clock::time_point> last_signal_;
-  Clock::time_point begin_ = Clock::now(), goodbye_deadline_{}, drain_deadline_{};
+  Clock::time_point begin_ = Clock::now(), goodbye_deadline_, drain_deadline_;
 };
 
 }  // namespace

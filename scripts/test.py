@@ -12,6 +12,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -39,6 +40,12 @@ class Tally:
 
     def __str__(self):
         return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def cpu_seconds():
+    """Of everything that was started and has ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 PASSED, FAILED = Tally(passed=1), Tally(failed=1)
@@ -123,11 +130,11 @@ def repeated(log, name, first, *options):
     return Tally(first.passed + second.passed, second.failed, first.skipped)
 
 
-def hosted(preset, *options, quick_options=()):
-    """A suite of GoogleTest programs under one preset."""
+def hosted(preset, *options, targets=(), quick_options=()):
+    """Test programs under one preset."""
 
     def run(log, quick):
-        if not build(log, preset):
+        if not build(log, preset, *targets):
             return FAILED
         return ctest(log, preset, preset, *options, *(quick_options if quick else ()))
 
@@ -152,28 +159,16 @@ def end_to_end(log, quick):
     return repeated(log, "e2e", pytest(log, "e2e", *options), *options)
 
 
-def tidy(log, quick):
-    sources = subprocess.run(["git", "ls-files", "core/*.cc", "host/*.cc", "cli/*.cc"], cwd=ROOT, capture_output=True, text=True,
-                             check=True).stdout.split()
-    if not build(log, "locks"):  # for its compile_commands.json
-        return FAILED
-    known = (ROOT / "build/locks/compile_commands.json").read_text()
-    sources = [source for source in sources if source in known]
-    command = ["xargs", "-P", JOBS, "-n", "4", "clang-tidy-19", "--quiet", "-p", ROOT / "build/locks"]
-    with (RESULTS / "tidy.list").open("w+") as names:
-        names.write("\n".join(sources))
-        names.seek(0)
-        return PASSED if log.run(*command, "-a", names.name) else FAILED
-
-
 # In the order in which they are run: what finds most in the shortest time comes first.
 SUITES = {
     "project": project,
-    "debug": hosted("debug", quick_options=("-LE", "model|oom")),
+    "debug": hosted("debug", quick_options=("-LE", "model|oom|interleave")),
     "e2e": end_to_end,
     "locks": gate("locks"),
+    "tidy": gate("tidy"),
     "asan": hosted("asan", "-L", "asan"),
     "tsan": hosted("tsan", "-L", "tsan"),
+    "fuzz": hosted("fuzz", "-L", "fuzz", targets=("quire_fuzz",)),
 }
 QUICK = ("project", "debug", "e2e")
 
@@ -194,9 +189,9 @@ def main():
     RESULTS.mkdir(parents=True, exist_ok=True)
     total = Tally()
     for name in options.suites or (QUICK if options.quick else SUITES):
-        begin = time.monotonic()
+        begin, cpu_begin = time.monotonic(), cpu_seconds()
         tally = SUITES[name](Log(name), options.quick)
-        say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s)")
+        say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s, {cpu_seconds() - cpu_begin:.0f} s of CPU)")
         for line in tally.counts:
             say(f"  {line}")
         total += tally

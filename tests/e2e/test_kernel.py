@@ -21,7 +21,7 @@ def test_later_runs_start_the_program_within_300_ms(kernel):
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 4, 8])
-@pytest.mark.parametrize("memory", ["64M", "2G"])
+@pytest.mark.parametrize("memory", ["32M", "2G", "64G"])
 def test_machines_of_all_sizes(kernel, cpus, memory):
     result = kernel("run", "-c", str(cpus), "-m", memory, "--", BUSYBOX, "sh", "-c", "grep -c ^processor /proc/cpuinfo; seq 1 3 | sort -r | head -n 1")
     assert (result.returncode, result.stdout, result.stderr) == (0, f"{cpus}\n3\n".encode(), b"")
