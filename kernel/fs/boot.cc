@@ -2,10 +2,13 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "boot/launch.h"
 #include "drivers/console_port.h"
 #include "fs/devices.h"
 #include "fs/lookup.h"
+#include "fs/memory/machine_memory.h"
 #include "fs/memory/memory_fs.h"
 #include "fs/mount.h"
 #include "fs/nine_p/file_system.h"
@@ -14,6 +17,7 @@
 #include "fs/procfs/procfs.h"
 #include "fs/vfs.h"
 #include "fs/walk.h"
+#include "lib/log.h"
 #include "tty/streams.h"
 
 namespace quire::kernel {
@@ -25,6 +29,12 @@ RefPtr<OverlayFs>& root_overlay() {
   static RefPtr<OverlayFs>& overlay =
       *new RefPtr<OverlayFs>;  // never destroyed, see dentry_cache()
   return overlay;
+}
+
+/// Says on the log what could not be mounted, and why.
+Result<void> noted(std::string_view what, Result<void> result) {
+  if (!result) log(LogLevel::kInfo, "mount {}: error {}", what, static_cast<int>(result.error()));
+  return result;
 }
 
 std::unique_ptr<Mount> make_mount(RefPtr<FileSystem> fs, std::string_view source,
@@ -125,30 +135,30 @@ Result<void> mount_devices() {
   return mount_memory("/dev/shm", "tmpfs", kStickyForAll);
 }
 
-Result<void> mount_shares() {
-  for (const Launch::RwMount& share : launch().rw) {
-    NinePTransport* transport = nine_p_transport(share.tag);
-    if (transport == nullptr) return fail(Errno::kNoDev);
-    RefPtr<Inode> root;
-    QUIRE_TRY(RefPtr<FileSystem> fs,
-              nine_p::FileSystem9p::mount(*transport, nine_p::Sharing::kShared, root));
-    QUIRE_CHECK(mount_at(share.path, std::move(fs), share.tag, std::move(root)));
-  }
-  return {};
+Result<void> mount_share(const Launch::RwMount& share) {
+  NinePTransport* transport = nine_p_transport(share.tag);
+  if (transport == nullptr) return fail(Errno::kNoDev);
+  RefPtr<Inode> root;
+  QUIRE_TRY(RefPtr<FileSystem> fs,
+            nine_p::FileSystem9p::mount(*transport, nine_p::Sharing::kShared, root));
+  return mount_at(share.path, std::move(fs), share.tag, std::move(root));
 }
 
 }  // namespace
 
 Result<void> mount_everything() {
-  QUIRE_CHECK(mount_root());
-  QUIRE_CHECK(mount_memory("/tmp", "tmpfs", kStickyForAll));
-  QUIRE_CHECK(mount_devices());
-  QUIRE_CHECK(mount_at(
-      "/proc", make_ref<PseudoFileSystem>("proc", static_cast<std::uint64_t>(PROC_SUPER_MAGIC)),
-      "proc", procfs_root()));
+  // A name with its inodes takes about a KiB and a half.
+  constexpr std::uint64_t kPagesPerName = 8, kFewestNames = 1024, kMostNames = 32768;
+  dentry_cache().set_capacity(std::clamp(memory_pages() / kPagesPerName, kFewestNames, kMostNames));
+  QUIRE_CHECK(noted("/", mount_root()));
+  QUIRE_CHECK(noted("/tmp", mount_memory("/tmp", "tmpfs", kStickyForAll)));
+  QUIRE_CHECK(noted("/dev", mount_devices()));
+  const auto proc = make_ref<PseudoFileSystem>("proc", std::uint64_t{PROC_SUPER_MAGIC});
+  QUIRE_CHECK(noted("/proc", mount_at("/proc", proc, "proc", procfs_root())));
   // The host's is not about this machine; an empty one makes programs ask /proc instead.
-  QUIRE_CHECK(mount_memory("/sys", "tmpfs", 0555, MountAccess::kReadOnly));
-  QUIRE_CHECK(mount_shares());
+  QUIRE_CHECK(noted("/sys", mount_memory("/sys", "tmpfs", 0555, MountAccess::kReadOnly)));
+  for (const Launch::RwMount& share : launch().rw)
+    QUIRE_CHECK(noted(share.path, mount_share(share)));
   leave_boot_identity();
   return {};
 }

@@ -82,7 +82,7 @@ RefPtr<Dentry> DentryCache::add(RefPtr<Dentry> dentry) {
       erase_locked(*it, releases);
     }
     insert_locked(*dentry);
-    is_full = count_ > kCapacity;
+    is_full = count_ > capacity_;
   }
   if (is_full) evict();
   return dentry;
@@ -153,7 +153,7 @@ void DentryCache::evict() {
   constexpr std::size_t kLooks = 8;
   Releases releases;
   Guard guard(lock_);
-  if (count_ > kCapacity) evict_some_locked(releases, kLooks);
+  if (count_ > capacity_) evict_some_locked(releases, kLooks);
 }
 
 void DentryCache::drop_idle() {

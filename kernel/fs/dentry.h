@@ -79,8 +79,8 @@ class Dentry final : public RefCounted {
 /// The cache. There is one: dentry_cache().
 class DentryCache {
  public:
-  /// Dentries kept at most, beyond those in use.
-  static constexpr std::size_t kCapacity = 16384;
+  /// Names kept at most, beyond those in use. Before the cache is used by many.
+  void set_capacity(std::size_t names) { capacity_ = names; }
 
   /// The cached meaning of `name`, perhaps negative, or null.
   RefPtr<Dentry> find(Dentry& parent, std::string_view name);
@@ -125,6 +125,7 @@ class DentryCache {
   SpinLock lock_;
   Dentry::EvictionList eviction_;
   std::size_t count_ = 0;
+  std::size_t capacity_ = 16384;
 };
 
 DentryCache& dentry_cache();

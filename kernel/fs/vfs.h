@@ -245,6 +245,9 @@ std::string path_of(Dentry& dentry);
 RefPtr<Dentry> dentry_of(File& file, std::string_view name);
 /// Regular files written in the overlay of the root that are still there: what ends with the machine.
 unsigned overlay_files_written();
+/// Gives back memory that only holds what can be read again. Returns whether there was any. Takes no lock that it would have to wait for:
+/// may be called wherever memory runs out, but not under spin locks.
+bool drop_file_caches();
 /// Drops every mount and cached name at the end; open files keep what they hold.
 void drop_file_systems();
 

@@ -36,6 +36,10 @@ void Mutex::lock() {
   if (state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire)) return;
   while (state_.exchange(kContended, std::memory_order_acquire) != kFree) platform::wait(state_, kContended);
 }
+bool Mutex::try_lock() {
+  std::uint32_t expected = kFree;
+  return state_.compare_exchange_strong(expected, kHeld, std::memory_order_acquire);
+}
 void Mutex::unlock() {
   if (state_.exchange(kFree, std::memory_order_release) == kContended) platform::wake(state_);
 }

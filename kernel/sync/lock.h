@@ -34,6 +34,7 @@ class IrqSpinLock {
 class Mutex {
  public:
   void lock();
+  [[nodiscard]] bool try_lock();
   void unlock();
 
  private:

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <vector>
 
+#include "fs/vfs.h"
 #include "sched/wait.h"
 #include "task/control.h"
 #include "task/image_cache.h"
@@ -92,7 +93,7 @@ bool make_memory_free() {
     return true;
   }
   moments = 0;
-  if (empty_image_cache()) return true;
+  if (drop_file_caches() || empty_image_cache()) return true;
   std::vector<Candidate> all = candidates();
   if (Process* const largest = largest_of(all); largest != nullptr) kill_for_memory(*largest);
   for (const Candidate& candidate : all) candidate.space->release();

@@ -40,6 +40,7 @@ bool SpinLock::try_lock() { return held_.exchange(1, std::memory_order_acquire) 
 void IrqSpinLock::lock() { spin(held_); }
 void IrqSpinLock::unlock() { held_.store(0, std::memory_order_release); }
 void Mutex::lock() { spin(state_); }
+bool Mutex::try_lock() { return state_.exchange(1, std::memory_order_acquire) == 0; }
 void Mutex::unlock() { state_.store(0, std::memory_order_release); }
 
 // sched/: sleepers look again now and then.

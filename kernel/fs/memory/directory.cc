@@ -48,6 +48,16 @@ MemoryDirectory::~MemoryDirectory() {
   }
 }
 
+Result<Attributes> MemoryDirectory::attributes() {
+  // Linux v6.12 mm/shmem.c: BOGO_DIRENT_SIZE for each name, "." and ".." included.
+  constexpr std::uint64_t kSizeOfName = 20;
+  QUIRE_TRY(Attributes result, MemoryNode::attributes());
+  if (has_below()) return result;
+  Guard guard(fs().names_lock);
+  result.size = (names_.names() + 2) * kSizeOfName;
+  return result;
+}
+
 Result<RefPtr<File>> MemoryDirectory::open(std::uint32_t) {
   return make_ref<OpenMemoryDirectory>(RefPtr<MemoryDirectory>(this));
 }
@@ -177,7 +187,7 @@ Result<void> MemoryDirectory::rmdir(std::string_view name) {
 
 Result<void> MemoryDirectory::check_empty() {
   Guard guard(fs().names_lock);
-  if (names_.has_names()) return fail(Errno::kNotEmpty);
+  if (names_.names() != 0) return fail(Errno::kNotEmpty);
   return {};
 }
 

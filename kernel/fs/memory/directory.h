@@ -15,6 +15,7 @@ class MemoryDirectory : public MemoryNode {
  public:
   MemoryDirectory(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
 
+  Result<Attributes> attributes() override;
   Result<RefPtr<File>> open(std::uint32_t flags) override;
   Result<RefPtr<Inode>> lookup(std::string_view name) override;
   Result<RefPtr<Inode>> create(std::string_view name, std::uint32_t mode,
@@ -41,6 +42,8 @@ class MemoryDirectory : public MemoryNode {
   virtual Result<RefPtr<Inode>> lookup_below(std::string_view /*name*/) {
     return fail(Errno::kNoEnt);
   }
+  /// Whether there is something below; its size is then the directory's.
+  [[nodiscard]] virtual bool has_below() const { return false; }
   /// Whether a removed name must be remembered as removed.
   virtual bool needs_whiteout(std::string_view /*name*/) { return false; }
   /// Errors: ENOTEMPTY.

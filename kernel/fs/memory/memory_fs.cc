@@ -10,7 +10,7 @@ namespace quire::kernel {
 
 Result<FileSystemFigures> MemoryFs::figures() {
   const std::uint64_t pages_free = budget_.limit() - budget_.used();
-  return FileSystemFigures{.magic = TMPFS_MAGIC,
+  return FileSystemFigures{.magic = magic_,
                            .block_size = kPageSize,
                            .blocks = budget_.limit(),
                            .blocks_free = pages_free,
@@ -25,7 +25,8 @@ Result<void> MemoryFs::charge_inode() {
 }
 
 RefPtr<MemoryFs> make_memory_fs(std::string_view type) {
-  return make_ref<MemoryFs>(type, memory_pages() / 2, memory_pages() / 2);
+  return make_ref<MemoryFs>(type, std::uint64_t{TMPFS_MAGIC}, memory_pages() / 2,
+                            memory_pages() / 2);
 }
 
 RefPtr<Inode> make_memory_root(RefPtr<MemoryFs> fs, std::uint32_t permissions) {

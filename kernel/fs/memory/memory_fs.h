@@ -17,8 +17,9 @@ namespace quire::kernel {
 class MemoryFs : public FileSystem {
  public:
   /// Linux's default for tmpfs is half of memory, and an inode for every two pages.
-  MemoryFs(std::string_view type, std::uint64_t max_pages, std::uint64_t max_inodes)
-      : FileSystem(type), budget_(max_pages), inodes_(max_inodes) {}
+  MemoryFs(std::string_view type, std::uint64_t magic, std::uint64_t max_pages,
+           std::uint64_t max_inodes)
+      : FileSystem(type), magic_(magic), budget_(max_pages), inodes_(max_inodes) {}
 
   Result<FileSystemFigures> figures() override;
   [[nodiscard]] PageBudget& budget() { return budget_; }
@@ -35,6 +36,7 @@ class MemoryFs : public FileSystem {
   void start_inode_numbers_at(std::uint64_t first) { last_inode_ = first; }
 
  private:
+  const std::uint64_t magic_;
   PageBudget budget_;
   PageBudget inodes_;  ///< counts inodes, not pages
   std::atomic<std::uint64_t> last_inode_{0};

@@ -49,7 +49,7 @@ class NameTable {
   [[nodiscard]] RefPtr<Inode> erase(Entry& entry);
   /// What every later entry's cookie will be at least.
   [[nodiscard]] std::uint64_t next_cookie() const { return next_cookie_; }
-  [[nodiscard]] bool has_names() const { return names_ != 0; }  ///< whiteouts do not count
+  [[nodiscard]] std::uint64_t names() const { return names_; }  ///< whiteouts do not count
   /// Takes all entries out and appends them to `removed`.
   void remove_all(Removed& removed);
 

@@ -3,6 +3,7 @@
 #include <bit>
 #include <new>
 
+#include "fs/vfs.h"
 #include "mm/frames.h"
 
 namespace quire::kernel {
@@ -27,6 +28,7 @@ PageStore::Page PageStore::get_or_null(std::uint64_t index, bool& fresh) {
     return group->pages[index % kGroupPages];
   if (!budget_.try_charge(1)) return nullptr;
   Page page = allocate_spare_frame();
+  if (page == nullptr && drop_file_caches()) page = allocate_spare_frame();
   if (page == nullptr) {
     budget_.uncharge(1);
     return nullptr;

@@ -3,7 +3,30 @@
 #include "fs/memory/machine_memory.h"
 #include "fs/nine_p/inode.h"
 
-namespace quire::kernel::nine_p {
+namespace quire::kernel {
+namespace {
+
+/// Every data cache there is.
+struct DataCaches {
+  SpinLock lock;
+  boost::intrusive::list<nine_p::DataCache> all;
+};
+DataCaches& data_caches() {
+  static DataCaches& caches = *new DataCaches;  // never destroyed, see dentry_cache()
+  return caches;
+}
+
+}  // namespace
+
+bool drop_file_caches() {
+  DataCaches& caches = data_caches();
+  std::uint64_t dropped = 0;
+  Guard guard(caches.lock);
+  for (nine_p::DataCache& cache : caches.all) dropped += cache.drop_contents();
+  return dropped != 0;
+}
+
+namespace nine_p {
 
 FileSystem9p::FileSystem9p(RefPtr<Client> client, Sharing sharing, std::uint64_t cache_pages)
     : FileSystem("9p"), client_(std::move(client)), sharing_(sharing), cache_(cache_pages) {}
@@ -22,6 +45,31 @@ Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Shar
 }
 
 Result<FileSystemFigures> FileSystem9p::figures() { return client_->statfs(root_.get()); }
+
+DataCache::DataCache(std::uint64_t max_pages) : budget_(max_pages) {
+  DataCaches& caches = data_caches();
+  Guard guard(caches.lock);
+  caches.all.push_back(*this);
+}
+
+DataCache::~DataCache() {
+  DataCaches& caches = data_caches();
+  Guard guard(caches.lock);
+  caches.all.erase(caches.all.iterator_to(*this));
+}
+
+std::uint64_t DataCache::drop_contents() {
+  std::uint64_t dropped = 0;
+  Guard guard(lock_);  // keeps the inodes: they take it to leave the list
+  for (CachedInode& cached : by_use_) {
+    auto& inode = static_cast<Inode9p&>(cached);
+    if (!inode.mutex.try_lock()) continue;
+    dropped += inode.pages_.pages();
+    inode.pages_.erase_range(0, PageStore::kEnd);
+    inode.mutex.unlock();
+  }
+  return dropped;
+}
 
 void DataCache::move_to_end_locked(Inode9p& inode, List& list, CachedInode::List which) {
   if (inode.list_ != CachedInode::List::kNone) list.erase(list.iterator_to(inode));
@@ -74,4 +122,5 @@ void DataCache::forget(Inode9p& inode) {
   inode.list_ = CachedInode::List::kNone;
 }
 
-}  // namespace quire::kernel::nine_p
+}  // namespace nine_p
+}  // namespace quire::kernel

@@ -30,10 +30,11 @@ enum class Sharing : std::uint8_t {
 
 /// Contents of files of a stable tree, within a budget, and listings of a few directories. What was
 /// used least recently goes first.
-class DataCache {
+class DataCache : public boost::intrusive::list_base_hook<> {
  public:
   static constexpr std::size_t kMaxListings = 32;
-  explicit DataCache(std::uint64_t max_pages) : budget_(max_pages) {}
+  explicit DataCache(std::uint64_t max_pages);
+  ~DataCache();
   [[nodiscard]] PageBudget& budget() { return budget_; }
   /// `inode` is being read. If the budget is nearly used up, others give some back. Pre: no inode's
   /// mutex is held.
@@ -41,6 +42,8 @@ class DataCache {
   /// The listing of `inode` is being used. If there are too many, another goes. Pre: no inode's
   /// ahead_lock_ is held.
   void note_listing(Inode9p& inode);
+  /// Drops the contents of all files that nobody is just reading. Returns how many pages that were.
+  std::uint64_t drop_contents();
   /// `inode` goes.
   void forget(Inode9p& inode);
 

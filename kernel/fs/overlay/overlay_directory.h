@@ -25,6 +25,7 @@ class OverlayDirectory final : public OverlayNode<MemoryDirectory> {
 
  protected:
   Result<RefPtr<Inode>> lookup_below(std::string_view name) override;
+  [[nodiscard]] bool has_below() const override { return static_cast<bool>(lower_); }
   bool needs_whiteout(std::string_view name) override;
   Result<void> check_empty() override;
   RefPtr<MemoryNode> new_node(std::uint32_t mode, std::uint32_t uid, std::uint32_t gid,

@@ -13,6 +13,8 @@
 // inode numbers never change; nothing is ever written below.
 #pragma once
 
+#include <linux/magic.h>
+
 #include <atomic>
 
 #include "fs/memory/directory.h"
@@ -23,7 +25,7 @@ namespace quire::kernel {
 class OverlayFs final : public MemoryFs {
  public:
   OverlayFs(std::uint64_t max_pages, std::uint64_t max_inodes)
-      : MemoryFs("overlay", max_pages, max_inodes) {
+      : MemoryFs("overlay", OVERLAYFS_SUPER_MAGIC, max_pages, max_inodes) {
     start_inode_numbers_at(kFirstInode);
   }
   /// Regular files made or written that still have a name.
