@@ -140,8 +140,9 @@ bool Runner::can_run(const Slot& slot) const {
 
 bool Runner::is_worth_a_decision(const Operation& next) const {
   if (grain_ == Grain::kWholeActions) return next.effect == Effect::kBoundary;
-  if (next.effect == Effect::kRelease || (next.effect == Effect::kConfirm && attention_ == Attention::kTables)) return false;
-  return meetings_.at(next.place);
+  if (next.effect == Effect::kRelease) return false;
+  if (attention_ == Attention::kTables && (next.effect == Effect::kConfirm || places_.is_allocator(next.place))) return false;
+  return everywhere_ || meetings_.at(next.place);
 }
 
 // Who runs next; `current` ran until now, or nobody did. kMaxActors if all have finished.

@@ -102,6 +102,10 @@ class Runner final : public hooks::Scheduler {
 
   [[nodiscard]] Meetings& meetings() { return meetings_; }
   void attend_to(Attention attention) { attention_ = attention; }
+  /// Whether decisions are offered at all operations, not only where actors meet.
+  void decide_everywhere(bool everywhere) { everywhere_ = everywhere; }
+  /// Names what has happened in this execution so far: which operations met in which order.
+  [[nodiscard]] std::uint64_t state() const;
   /// The actor that runs this thread; kMaxActors for the thread that called run().
   [[nodiscard]] static unsigned current_actor();
   [[nodiscard]] std::vector<Stretch> schedule() const;
@@ -148,7 +152,6 @@ class Runner final : public hooks::Scheduler {
   [[nodiscard]] bool can_run(const Slot& slot) const;
   [[nodiscard]] unsigned pick(unsigned current);
   [[nodiscard]] bool is_worth_a_decision(const Operation& next) const;
-  [[nodiscard]] std::uint64_t state() const;
   void perform(unsigned self);
   [[noreturn]] void fail(const char* kind, const std::string& message);
 
@@ -162,7 +165,7 @@ class Runner final : public hooks::Scheduler {
   std::span<const Stretch> forced_;
   std::size_t forced_at_ = 0;
   std::uint32_t forced_used_ = 0;
-  bool is_forced_ = false, stopping_ = false;
+  bool is_forced_ = false, stopping_ = false, everywhere_ = false;
   Attention attention_ = Attention::kTables;
   Places places_;
   Meetings meetings_;

@@ -8,6 +8,7 @@ Search::Search(Runner& runner, const Scenario& scenario, const Limits& limits, s
     : runner_(runner), scenario_(scenario), limits_(limits), activate_(std::move(activate)) {
   runner_.meetings().clear();
   runner_.attend_to(scenario.attention);
+  runner_.decide_everywhere(limits.reduction == Reduction::kOff);
 }
 
 SearchResult Search::run() {
@@ -62,12 +63,14 @@ void Search::execute(Grain grain) {
   World world(config, runner_, runner_.on_failure);
   scenario_.build(world);
   runner_.run(world.actors(), [&world] { world.warm_up(); }, *this, grain);
+  if (grain == Grain::kOperations) result_.states.insert(runner_.state());
   if (known_) {
     // From the known state on, this execution went as one before.
     ++result_.repeats;
     return;
   }
   const std::string outcome = world.conclude();
+  if (grain == Grain::kOperations) result_.ends.insert(outcome);
   if (grain == Grain::kWholeActions) {
     right_.insert(outcome);
   } else if (!right_.contains(outcome)) {
@@ -84,7 +87,7 @@ unsigned Search::decide(const Decision& decision) {
     if (known_) return decision.usual;
     const std::uint64_t key = mix(decision.state, decision.is_preemption ? decision.usual : Runner::kMaxActors);
     const auto [seen, is_new] = states_.try_emplace(key, preemptions_);
-    if (!is_new) {
+    if (!is_new && limits_.reduction == Reduction::kOn) {
       known_ = seen->second <= preemptions_;
       if (known_) return decision.usual;
       seen->second = preemptions_;

@@ -24,13 +24,19 @@ struct SearchResult {
   std::uint64_t schedules = 0;  ///< executions of all rounds
   std::uint64_t repeats = 0;    ///< of these, those that ran into a known state
   bool complete = true;         ///< all within the bound, not cut off by the limit
+  std::unordered_set<std::uint64_t> states;    ///< in which executions ended, as hashes of their happens-before orders
+  std::unordered_set<std::string> ends;        ///< their outcomes
 };
+
+/// Whether executions that differ in the order of independent operations only are left out.
+enum class Reduction : std::uint8_t { kOn, kOff };
 
 class Search : private Strategy {
  public:
   struct Limits {
     unsigned preemptions = 2;
     std::uint64_t schedules = 1'000'000;
+    Reduction reduction = Reduction::kOn;
   };
   /// `activate` is called with true for the exploration and false for the sequential histories: a mutation must not make its own truth.
   Search(Runner& runner, const Scenario& scenario, const Limits& limits, std::function<void(bool)> activate);
@@ -47,7 +53,7 @@ class Search : private Strategy {
     bool is_preemption;
   };
   unsigned decide(const Decision& decision) override;
-  /// One execution; its outcome, or nothing if it ran into a known state.
+  /// One execution.
   void execute(Grain grain);
   void enumerate(Grain grain);
   bool next_path();
