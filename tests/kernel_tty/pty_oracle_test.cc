@@ -93,17 +93,19 @@ class PtyOracle : public LineTest {
   }
   bool chance(unsigned one_in) { return random_() % one_in == 0; }
 
+  using Modes = std::initializer_list<tcflag_t>;
+
   Termios random_settings() {
     Termios t = Termios::standard();
     // No flow control: a stopped line keeps its echo to itself.
     t.c_iflag &= ~tcflag_t{IXON};
-    for (const tcflag_t mode : {IUTF8, ICRNL}) t.c_iflag ^= chance(3) ? mode : 0;
-    for (const tcflag_t mode : {INLCR, IGNCR, ISTRIP, PARMRK}) t.c_iflag ^= chance(8) ? mode : 0;
-    for (const tcflag_t mode : {ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN, ISIG})
+    for (const tcflag_t mode : Modes{IUTF8, ICRNL}) t.c_iflag ^= chance(3) ? mode : 0;
+    for (const tcflag_t mode : Modes{INLCR, IGNCR, ISTRIP, PARMRK}) t.c_iflag ^= chance(8) ? mode : 0;
+    for (const tcflag_t mode : Modes{ECHO, ECHOE, ECHOK, ECHOCTL, ECHOKE, IEXTEN, ISIG})
       t.c_lflag ^= chance(5) ? mode : 0;
-    for (const tcflag_t mode : {ECHOPRT, ECHONL, NOFLSH}) t.c_lflag ^= chance(4) ? mode : 0;
+    for (const tcflag_t mode : Modes{ECHOPRT, ECHONL, NOFLSH}) t.c_lflag ^= chance(4) ? mode : 0;
     if (chance(6)) t.c_lflag &= ~tcflag_t{ICANON};
-    for (const tcflag_t mode : {OPOST, ONLCR, OCRNL, ONOCR, ONLRET})
+    for (const tcflag_t mode : Modes{OPOST, ONLCR, OCRNL, ONOCR, ONLRET})
       t.c_oflag ^= chance(6) ? mode : 0;
     if (chance(4)) t.c_oflag |= XTABS;
     if (chance(4)) t.c_cc[VEOL] = ';';
