@@ -172,7 +172,7 @@ SyscallResult clone_task(const CloneRequest& request) {
   const Pid tid = child->tid;
   // Linux ignores a bad address here too.
   if (request.has(CLONE_PARENT_SETTID)) static_cast<void>(put_user(request.parent_tid, tid));
-  start_thread(*child.release());
+  start_task(std::move(child));
   if (vfork_event) wait_for_vfork(*vfork_event, vfork_event->waiters);
   return tid;
 }

@@ -144,14 +144,14 @@ Result<void> start(Task& task, Program& program) {
 
 }  // namespace
 
-Task& make_init_task() {
+std::unique_ptr<Task> make_init_task() {
   const RefPtr<Process> process = make_process(kInitPid);
   process->kernel_made = true;
-  Task& task = *new Task;
-  task.process = process;
-  std::memcpy(task.command, "init", sizeof "init");
-  task.credentials = make_ref<SharedCredentials>(launch_credentials());
-  publish(process, task, nullptr);
+  auto task = std::make_unique<Task>();
+  task->process = process;
+  std::memcpy(task->command, "init", sizeof "init");
+  task->credentials = make_ref<SharedCredentials>(launch_credentials());
+  publish(process, *task, nullptr);
   tree().init = process.get();
   return task;
 }
@@ -178,7 +178,7 @@ std::expected<void, StartFailure> start_first_program() {
   }
   start_control_reader();
   send_control("started");
-  start_thread(*task.release());
+  start_task(std::move(task));
   return {};
 }
 

@@ -12,9 +12,8 @@ enum class StartFailure : std::uint8_t {
   kFailed          ///< `error`: 125
 };
 
-/// Process 1 and its only task: made by the kernel, with the launch record's user. The caller
-/// prepares and starts the task.
-Task& make_init_task();
+/// Process 1 and its only task, made by the kernel with the user of the launch record; not started.
+std::unique_ptr<Task> make_init_task();
 
 /// Starts the program as a child of the current task, which is process 1's and gets root and
 /// working directory here: in a session of its own, with the terminal if there is one.

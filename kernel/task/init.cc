@@ -59,7 +59,7 @@ bool is_alone() {
   return tree().task_count() == 1 && tree().init->children.empty();
 }
 
-/// Ends everything but process 1.
+/// Ends everything but process 1. Returns false if something does not end in time.
 bool end_all() {
   {
     const TaskGuard guard(task_lock);
@@ -67,26 +67,17 @@ bool end_all() {
       if (!process.kernel_made) end_process_locked(process, SIGKILL);
     });
   }
-  return is_alone() || reap([](const Reaped&) { return is_alone(); }, monotonic_ns() + kPatienceNs);
-}
-
-Audit audited() {
-  Audit audit(memory());
-  audit.run();
-  audit.check_empty();
-  return audit;
+  const Deadline deadline = monotonic_ns() + kPatienceNs;
+  return (is_alone() || reap([](const Reaped&) { return is_alone(); }, deadline)) &&
+         wait_for_last_task(deadline);
 }
 
 /// Looks for anything that the programs left behind. Returns whether all is well; else the findings
-/// have been sent, and the result. An audit wants the machine to stand still, and another CPU may yet
-/// be giving back the stack of a thread that ended: what is only late is gone at a further look, what
-/// is lost stays.
+/// have been sent, and the result. Pre: no other task is left, so that nothing changes meanwhile.
 bool audit_is_clean() {
-  constexpr std::uint64_t kBetweenLooksNs = 5'000'000;
-  for (unsigned looks_left = 20; looks_left != 0 && !audited().clean(); --looks_left) {
-    static_cast<void>(Sleeper().sleep(Interruptible::kNo, monotonic_ns() + kBetweenLooksNs));
-  }
-  const Audit audit = audited();
+  Audit audit(memory());
+  audit.run();
+  audit.check_empty();
   log(LogLevel::kInfo, "audit: {} tables and {} leaves seen, {} findings", audit.tables_seen(),
       audit.leaves_seen(), audit.total());
   if (audit.clean()) return true;
@@ -163,9 +154,9 @@ void take_down() {
 }  // namespace
 
 void run_program() {
-  Task& init = make_init_task();
-  if (!init.prepare(&run_machine, nullptr)) panic("no memory for process 1");
-  start_thread(init);
+  std::unique_ptr<Task> init = make_init_task();
+  if (!init->prepare(&run_machine, nullptr)) panic("no memory for process 1");
+  start_task(std::move(init));
   exit_thread();
 }
 

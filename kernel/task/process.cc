@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sched/thread.h"
+#include "sched/wait.h"
 #include "task/itimer.h"
 
 namespace quire::kernel {
@@ -10,7 +11,31 @@ namespace quire::kernel {
 Process::Process() = default;
 Process::~Process() = default;
 
+namespace {
+
+/// Tasks that were started and are not gone yet.
+constinit std::atomic<unsigned> tasks_started{0};
+constinit WaitQueue task_gone;
+
+}  // namespace
+
 Task::~Task() = default;
+
+void Task::on_dead() {
+  delete this;
+  tasks_started.fetch_sub(1, std::memory_order_release);
+  task_gone.wake_all();
+}
+
+void start_task(std::unique_ptr<Task> task) {
+  tasks_started.fetch_add(1, std::memory_order_relaxed);
+  start_thread(*task.release());
+}
+
+bool wait_for_last_task(Deadline deadline) {
+  const auto is_last = [] { return tasks_started.load(std::memory_order_acquire) == 1; };
+  return wait_until(task_gone, is_last, Interruptible::kNo, deadline) == WaitResult::kDone;
+}
 
 Task& current() { return static_cast<Task&>(current_thread()); }
 

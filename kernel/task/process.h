@@ -99,7 +99,7 @@ class Task final : public Thread {
  public:
   Task() = default;
   ~Task() override;
-  void on_dead() override { delete this; }
+  void on_dead() override;
   [[nodiscard]] bool has_interruption() const override {
     return attention.load(std::memory_order_acquire);
   }
@@ -275,6 +275,12 @@ class Tree {
 Tree& tree();
 
 /// The current process.
+/// Starts a prepared task, which from then on belongs to the scheduler.
+void start_task(std::unique_ptr<Task> task);
+/// Sleeps until every task but the current one is gone, down to its stack; that is later than their
+/// processes leave the tree. Returns false if `deadline` passes first.
+bool wait_for_last_task(Deadline deadline);
+
 inline Process& current_process() { return *current().process; }
 /// What all tasks of `process`, living and ended, have used, but for the peak in the address space
 /// it has now: asking for that may sleep. Locks: task_lock held.
