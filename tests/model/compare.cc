@@ -19,7 +19,7 @@ Attributes attributes_of(const Vma& vma, std::uint64_t object) {
           .dont_dump = vma.flags.has(VmaFlag::kDontDump),
           .random = vma.flags.has(VmaFlag::kRandom),
           .sequential = vma.flags.has(VmaFlag::kSequential),
-          .heap = vma.flags.has(VmaFlag::kHeap),
+          .accounted = vma.flags.has(VmaFlag::kAccounted),
           .object = object};
 }
 
@@ -32,13 +32,6 @@ void Runner::compare_maps(Place& place) {
     const std::uint64_t object =
         vma.object == nullptr || found == object_numbers_.end() ? 0 : found->second;
     const Attributes attributes = attributes_of(vma, object);
-    // A stack that grew up to another one is not merged with it (Linux v6.12
-    // mm/vma.c:expand_downwards()); a page does not show that.
-    if (attributes.grows_down && !actual.empty() && actual.back().end == vma.range.begin().raw() &&
-        actual.back().attributes == attributes) {
-      actual.back().end = vma.range.end().raw();
-      return;
-    }
     actual.push_back({.begin = vma.range.begin().raw(),
                       .end = vma.range.end().raw(),
                       .index = vma.offset.raw(),

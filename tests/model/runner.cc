@@ -320,8 +320,15 @@ void Runner::mmap(Place& place, const Operation& operation) {
     injected_ = machine_->memory().pool().failure_injected();
     machine_->memory().pool().fail_after(0);
     const bool writes = (flags & MAP_TYPE) == MAP_PRIVATE && (prot & PROT_WRITE) != 0;
-    const auto populated = place.space->madvise(*actual, ByteCount(bytes),
-                                                writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+    bool populated = true;
+    if (writes) {
+      populated = place.space->madvise(*actual, ByteCount(bytes), MADV_POPULATE_WRITE).has_value();
+    } else {
+      // MADV_POPULATE_READ asks for PROT_READ, a load for any right.
+      std::byte value{};
+      for (std::uint64_t done = 0; done < bytes; done += kPage)
+        populated = populated && place.space->read(*actual + ByteCount(done), {&value, 1});
+    }
     if (!populated) fail("populating failed");
   }
   if ((flags & MAP_TYPE) == MAP_SHARED) {

@@ -165,7 +165,9 @@ void AddressSpace::set_layout(const Layout& layout) {
 }
 Layout AddressSpace::layout() {
   SharedGuard guard(lock_);
-  return layout_;
+  Layout layout = layout_;
+  layout.brk_end = brk_;
+  return layout;
 }
 
 // Linux v6.12 mm/vma.h:vm_stat_account(), is_data_mapping() and friends.

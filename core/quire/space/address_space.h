@@ -52,6 +52,7 @@ struct Limits {
 /// Where the kernel put things at exec; plain values that only /proc and brk read. Set before the first thread runs.
 struct Layout {
   VirtAddr code_begin, code_end, data_begin, data_end, brk_begin, stack_begin, args_begin, args_end, env_begin, env_end;
+  VirtAddr brk_end;  ///< the break now: only layout() says it, set_layout() ignores it
 };
 
 /// How a new address space is set up.
@@ -223,8 +224,6 @@ class AddressSpace {
   Result<VirtAddr> move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) TA_REQ(lock_);
   /// `range`, unmapped in `map`, and what is free around it.
   [[nodiscard]] VirtRange gap_around(const VmaMap& map, VirtRange range) const;
-  /// Whether a private page of its own was ever seen in `range`, so that its pages are known by their place.
-  [[nodiscard]] bool has_private_pages(VirtRange range) TA_REQ(lock_);
   /// Whether `pages` more may be locked under RLIMIT_MEMLOCK, if the mapping is to be locked (Linux v6.12 mm/mmap.c:mlock_future_ok()).
   [[nodiscard]] bool may_lock(PageCount pages, VmaFlags flags) TA_REQ_SHARED(lock_);
   Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
@@ -242,6 +241,13 @@ class AddressSpace {
   template <typename Copy>
   Result<ByteCount> transfer(VirtAddr address, std::size_t size, Access access, Copy copy);
 
+  /// Gives the mapping at `address` its tag before its first page of its own (see AnonTag), where its node is shared with another map.
+  /// Errors: ENOMEM.
+  Result<void> tag(VirtAddr address);
+  /// Gives mappings that a fork copied tags of their own before `range` is cut out of them: all that overlap it, or only those that reach
+  /// beyond its ends. No program sees a difference. Errors: ENOMEM.
+  Result<void> adopt_locked(VirtRange range) TA_REQ(lock_);
+  Result<void> adopt_edges_locked(VirtRange range) TA_REQ(lock_);
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
   void account(const Vma& vma, int sign) TA_REQ(lock_);

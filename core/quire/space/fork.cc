@@ -127,6 +127,7 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
 // The child's own lock guards these fields, but nobody else can have it: the child is not published (S0.24).
 void AddressSpace::copy_state_from(AddressSpace& parent) {
   map_ = parent.map_;
+  map_.fork_tags(memory_.next_id());
   limits_ = parent.limits_;
   layout_ = parent.layout_;
   brk_ = parent.brk_;
@@ -157,11 +158,12 @@ Result<void> AddressSpace::drop_fork_special() {
       QUIRE_CHECK(zap.reserve());
       zap.run(gather);
     }
-    if (vma->flags.has(VmaFlag::kLocked)) {
-      Vma unlocked = *vma;
-      unlocked.flags = vma->flags.without(kLockedFlags);
+    Vma fresh = *vma;
+    fresh.flags = vma->flags.without(kLockedFlags);
+    if (vma->flags.has(VmaFlag::kWipeOnFork)) fresh.anon = AnonTag();
+    if (fresh.flags != vma->flags || !(fresh.anon == vma->anon)) {
       VmaMap changed = map_;
-      QUIRE_CHECK(changed.replace(vma->range.begin(), unlocked));  // not merged, as on Linux
+      QUIRE_CHECK(changed.replace(vma->range.begin(), fresh));  // not merged, as on Linux
       commit_map(std::move(changed), vma->range);
     }
   }
