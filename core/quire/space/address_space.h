@@ -202,6 +202,8 @@ class AddressSpace {
 
   /// Whether whoever asks is one of the space's own actors: then, if it is the only one, no other CPU uses the space now.
   enum class Requester : std::uint8_t { kActor, kOther };
+  /// What a hole in a range does to an operation on its mappings.
+  enum class Holes : std::uint8_t { kStop, kPass };
   enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused, kOutOfMemory };
 
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
@@ -231,7 +233,7 @@ class AddressSpace {
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
-  Result<void> set_lock_locked(VirtRange range, VmaFlags lock) TA_REQ(lock_);
+  Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);
   Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
   /// As if the program had touched every page that is mapped, but for those that are locked when touched.
   Result<void> populate(VirtRange range);
