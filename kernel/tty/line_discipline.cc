@@ -216,7 +216,7 @@ void LineDiscipline::echo_erased(unsigned char c, std::size_t bytes, EraseUnit u
     const bool control = is_control_character(c), shown = termios_.local(ECHOCTL);
     const unsigned columns = control ? (shown ? 2 : 0) : 1;
     for (unsigned i = 0; i < columns; ++i) {
-      for (const unsigned char e : {'\b', ' ', '\b'}) echo_raw(e);
+      for (const char e : {'\b', ' ', '\b'}) echo_raw(static_cast<unsigned char>(e));
     }
   }
 }
