@@ -24,7 +24,8 @@ inline constexpr std::uint64_t kPage = 4096;
 struct Attributes {
   std::uint8_t prot = 0;  ///< PROT_*
   bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false,
-       dont_dump = false, random = false, sequential = false, accounted = false;
+       dont_dump = false, random = false, sequential = false, accounted = false, locked = false,
+       lock_on_fault = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
@@ -50,15 +51,15 @@ struct OracleTag {
 
 struct OraclePage {
   Attributes attributes;
-  bool begins = false;  ///< first page of its mapping
-  OracleTag tag;        ///< of its mapping
+  bool begins = false;      ///< first page of its mapping
+  OracleTag tag;            ///< of its mapping
   std::uint64_t index = 0;  ///< in the object; of private memory: the page's number
   bool resident = false;    ///< counted in RSS
   PageBytes bytes;          ///< of private memory
 };
 
 /// What became of an access.
-enum class Outcome : std::uint8_t { kDone, kMapError, kAccessError };
+enum class Outcome : std::uint8_t { kDone, kMapError, kAccessError, kBusError };
 
 /// A mapping as /proc/PID/maps would show it.
 struct OracleMapping {
@@ -71,15 +72,22 @@ struct OracleLimits {
   std::uint64_t address_space = ~std::uint64_t{0};
   std::uint64_t data = ~std::uint64_t{0};
   std::uint64_t stack = 8U << 20;
+  std::uint64_t locked = ~std::uint64_t{0};
 };
 
 /// Addresses of the machine under test.
 struct OracleShape {
   std::uint64_t user_top = 0, mmap_top = 0, mmap_floor = 0, stack_gap = 256 * kPage;
+  bool zero_page = true;
+};
+
+struct OracleObject {
+  std::uint64_t size = 0;  ///< pages
+  std::map<std::uint64_t, PageBytes> pages;
 };
 
 /// Shared objects of all spaces.
-using Objects = std::map<std::uint64_t, std::map<std::uint64_t, PageBytes>>;
+using Objects = std::map<std::uint64_t, OracleObject>;
 
 /// Linux errno value, or success.
 template <typename T>
@@ -95,6 +103,13 @@ class OracleSpace {
   Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
   Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
   Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);
+  Outcomes<std::uint64_t> mremap(std::uint64_t old, std::uint64_t old_length,
+                                 std::uint64_t new_length, std::uint32_t flags, std::uint64_t to);
+  /// mlock2 and munlock.
+  Outcomes<void> lock(std::uint64_t address, std::uint64_t length, bool locked, bool on_fault);
+  Outcomes<void> lock_all(std::uint32_t flags);
+  void unlock_all();
+  Outcomes<void> msync(std::uint64_t address, std::uint64_t length, std::uint32_t flags) const;
   std::uint64_t brk(std::uint64_t wanted);
   void set_break(std::uint64_t begin) { brk_begin_ = brk_ = begin; }
   [[nodiscard]] OracleSpace fork() const;
@@ -108,6 +123,7 @@ class OracleSpace {
   [[nodiscard]] const std::map<std::uint64_t, OraclePage>& pages() const { return pages_; }
   [[nodiscard]] std::uint64_t resident_anon() const;
   [[nodiscard]] std::uint64_t resident_shared() const;
+  [[nodiscard]] std::uint64_t locked() const;
   [[nodiscard]] std::uint64_t brk_end() const { return brk_; }
   OracleLimits limits;
 
@@ -133,7 +149,18 @@ class OracleSpace {
   void merge(std::uint64_t first, std::uint64_t end, Sides sides = Sides::kBoth);
   void tag(std::uint64_t page);
   [[nodiscard]] OracleTag tag_for(std::uint64_t first, std::uint64_t end);
-  void touch(std::uint64_t number, bool write);
+  /// False: beyond the end of the object.
+  bool touch(std::uint64_t number, bool write);
+  /// Locks or unlocks [first, end), mapping by mapping. False: there is a hole; it is passed over.
+  bool set_lock(std::uint64_t first, std::uint64_t end, bool locked, bool on_fault, bool stops);
+  [[nodiscard]] std::optional<std::uint64_t> free_place(std::uint64_t length) const;
+  [[nodiscard]] bool may_lock(const Attributes& attributes, std::uint64_t pages) const;
+  Outcomes<void> populate(std::uint64_t first, std::uint64_t end);
+  struct Resizing {
+    std::uint64_t first, pages, new_pages;
+  };
+  [[nodiscard]] Outcomes<Attributes> resizable(const Resizing& what) const;
+  Outcomes<std::uint64_t> move(const Resizing& what, std::uint64_t to, bool keeps_old);
   bool grow_stack(std::uint64_t address);
 
   OracleShape shape_;
@@ -141,6 +168,7 @@ class OracleSpace {
   Pages pages_;
   std::uint64_t brk_begin_ = 0, brk_ = 0;
   std::uint64_t last_tag_ = 0;
+  bool future_locked_ = false, future_on_fault_ = false;
 };
 
 /// One line per mapping, for failure messages.

@@ -147,9 +147,9 @@ class AddressSpace {
   /// Linux mlockall(2), `flags` raw. Errors: EINVAL, EPERM, ENOMEM.
   Result<void> mlockall(std::uint32_t flags);
   Result<void> munlockall();
-  /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Errors: EINVAL, ENOMEM (a hole; the bytes before it
-  /// are valid, and how many is not said).
-  Result<void> mincore(VirtAddr address, std::span<std::uint8_t> resident);
+  /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Returns of how many pages, up to the first hole.
+  /// Errors: EINVAL, ENOMEM (not user space).
+  Result<PageCount> mincore(VirtAddr address, std::span<std::uint8_t> resident);
   /// Linux msync(2), `flags` raw, of memory that nothing need be written back of. Errors: EINVAL, ENOMEM (a hole), EBUSY (locked memory is
   /// to be invalidated).
   Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);
@@ -203,6 +203,8 @@ class AddressSpace {
 
   /// Whether whoever asks is one of the space's own actors: then, if it is the only one, no other CPU uses the space now.
   enum class Requester : std::uint8_t { kActor, kOther };
+  /// What a hole in a range does to an operation on its mappings.
+  enum class Holes : std::uint8_t { kStop, kPass };
   enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused, kOutOfMemory };
 
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
@@ -230,7 +232,7 @@ class AddressSpace {
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
-  Result<void> set_lock_locked(VirtRange range, VmaFlags lock) TA_REQ(lock_);
+  Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);
   Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
   /// As if the program had touched every page that is mapped, but for those that are locked when touched.
   Result<void> populate(VirtRange range);

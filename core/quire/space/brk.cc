@@ -16,7 +16,9 @@ VirtAddr AddressSpace::brk(VirtAddr wanted) {
     now = brk_locked(wanted);
     is_locked = future_flags_.has(VmaFlag::kLocked);
   }
-  if (is_locked && before < now) static_cast<void>(populate(VirtRange(before, now)));
+  const VirtAddr old_page = VirtAddr(before.raw() + kPageSize - 1).page_floor();
+  const VirtAddr new_page = VirtAddr(now.raw() + kPageSize - 1).page_floor();
+  if (is_locked && old_page < new_page) static_cast<void>(populate(VirtRange(old_page, new_page)));
   return now;
 }
 

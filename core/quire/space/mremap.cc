@@ -135,7 +135,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
 
   VmaMap without_old = map_;
   if (!keeps_old) {
-    QUIRE_CHECK(without_old.erase_range(from));
+    if (!from.empty()) QUIRE_CHECK(without_old.erase_range(from));
   } else if (vma.flags.has(VmaFlag::kLocked) || vma.range == from) {
     // Linux v6.12 mm/mremap.c:move_vma(): the whole mapping is unlocked, and one whose pages all went is as new.
     Vma left = vma;
