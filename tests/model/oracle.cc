@@ -282,6 +282,7 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
         break;
       case MADV_DONTNEED:
         page.resident = false;
+        page.frame.reset();
         if (attributes.object == 0) page.bytes = {};
         break;
       case MADV_POPULATE_READ:
@@ -335,6 +336,7 @@ OracleSpace OracleSpace::fork() const {
     if (page->second.attributes.wipe_on_fork) {
       page->second.bytes = {};
       page->second.resident = false;
+      page->second.frame.reset();
     }
     ++page;
   }
@@ -344,6 +346,8 @@ OracleSpace OracleSpace::fork() const {
 void OracleSpace::touch(OraclePage& page, bool write) {
   // Reading private memory that was never written maps the zero page, which nobody counts.
   if (page.attributes.object != 0 || write) page.resident = true;
+  if (page.attributes.object == 0 && write && page.frame.use_count() != 1)
+    page.frame = std::make_shared<const int>(0);
 }
 
 Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {

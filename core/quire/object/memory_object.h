@@ -62,6 +62,11 @@ class MemoryObject {
   template <typename Visit>
   void for_each_table(PageIndex index, Visit visit);
 
+  /// Visits the tables that may hold entries of pages `first` … `last`, each once for every displacement at which it does, until
+  /// `visit(table, first_index)` returns false: slot n would hold page first_index + n. Locks as above.
+  template <typename Visit>
+  void for_each_attached(PageIndex first, PageIndex last, Visit visit);
+
   /// For audits: the first attachment at or after a position, or null. The machine stands still.
   [[nodiscard]] const Attachment* find_attachment_for_audit(const Frame& table, std::int64_t first_index);
 
@@ -86,13 +91,13 @@ class MemoryObject {
   void drop(std::uint64_t hold) {
     if (holds_.fetch_sub(hold) == hold) destroy();
   }
-  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence) that covers `index`.
+  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence), not beyond `last`.
   struct Step {
     Frame* table;
     std::int64_t first_index;
     std::uint64_t sequence;
   };
-  bool next_step(PageIndex index, Step& step);
+  bool next_step(PageIndex last, Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
   SpinLock lock_;
@@ -139,8 +144,15 @@ class ShmObject final : public MemoryObject {
 
 template <typename Visit>
 void MemoryObject::for_each_table(PageIndex index, Visit visit) {
-  Step step{nullptr, static_cast<std::int64_t>(index.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
-  while (next_step(index, step)) {
+  for_each_attached(index, index, [&](Frame& table, std::int64_t first_index) {
+    return visit(table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - first_index));
+  });
+}
+
+template <typename Visit>
+void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visit) {
+  Step step{nullptr, static_cast<std::int64_t>(first.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
+  while (next_step(last, step)) {
     SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
     bool valid = false;
     if (step.table->kind == FrameKind::kTable) {
@@ -148,7 +160,7 @@ void MemoryObject::for_each_table(PageIndex index, Visit visit) {
         valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
       }
     }
-    if (valid && !visit(*step.table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - step.first_index))) return;
+    if (valid && !visit(*step.table, step.first_index)) return;
   }
 }
 

@@ -29,6 +29,7 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
       mmap_floor_(config.mmap_floor) {
   set_fork_mode(config.fork_mode);
   tlb_.id = memory.next_id();
+  family_.store(tlb_.id);
 }
 
 Result<AddressSpace*> AddressSpace::create(MemoryManager& memory, const AddressSpaceConfig& config) {
@@ -53,6 +54,14 @@ Result<void> AddressSpace::make_root() {
 }
 
 Frame& AddressSpace::root_frame() const { return memory_.frame(tlb_.root); }
+
+bool AddressSpace::try_acquire() {
+  std::uint32_t users = users_.load();
+  while (users != 0) {
+    if (users_.compare_exchange(users, users + 1)) return true;
+  }
+  return false;
+}
 
 void AddressSpace::release() {
   if (users_.fetch_sub(1) == 1) destroy();

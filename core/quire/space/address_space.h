@@ -107,6 +107,8 @@ class AddressSpace {
 
   /// One more holder of the pointer (a thread of the process, a snapshot, /proc).
   void acquire() { users_.fetch_add(1); }
+  /// The same for who found the space in the list of all, where it may be on its way out: false, then leave it alone.
+  [[nodiscard]] bool try_acquire();
   /// Drops a holder; the last one destroys the space. Never allocates, never fails (S0.55).
   void release();
 
@@ -158,10 +160,14 @@ class AddressSpace {
   [[nodiscard]] MemoryManager& memory() const { return memory_; }
   [[nodiscard]] TlbContext& tlb() { return tlb_; }
   [[nodiscard]] std::uint64_t id() const { return tlb_.id; }
+  /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables.
+  [[nodiscard]] std::uint64_t family() const { return family_.load(); }
 
  private:
   friend class MemoryManager;
   friend class Audit;
+  friend class Census;
+  friend class Observer;
   friend class ExclusivePath;
   friend class FaultResolver;
   friend class Gather;
@@ -214,6 +220,7 @@ class AddressSpace {
   MemoryManager& memory_;
   TlbContext tlb_;
   Atomic<std::uint32_t> users_{1};
+  Atomic<std::uint64_t> family_{0};
   Atomic<std::uint32_t> actors_{0};
   /// Leaves replaced by others of the same contents whose flush is not over: W may be set only after a flush of one's own.
   Atomic<std::uint32_t> replacing_{0};

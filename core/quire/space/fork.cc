@@ -126,6 +126,7 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
 
 // The child's own lock guards these fields, but nobody else can have it: the child is not published (S0.24).
 void AddressSpace::copy_state_from(AddressSpace& parent) {
+  family_.store(parent.family_.load());
   map_ = parent.map_;
   limits_ = parent.limits_;
   layout_ = parent.layout_;
