@@ -71,7 +71,8 @@ void MemoryManager::remove_space(AddressSpace& space) {
 AddressSpace* MemoryManager::hold_next_space(AddressSpace* space, std::uint64_t family) {
   SpinGuard guard(spaces_lock_, LockRank::kSpaces);
   for (AddressSpace* next = space == nullptr ? first_space_ : space->next_space_; next != nullptr; next = next->next_space_) {
-    if ((family == 0 || next->family() == family) && next->try_acquire()) return next;
+    const std::uint64_t its = next->family();
+    if (its != 0 && (family == 0 || its == family) && next->try_acquire()) return next;
   }
   return nullptr;
 }

@@ -117,7 +117,7 @@ class MemoryManager {
     SpinGuard guard(spaces_lock_, LockRank::kSpaces);
     for (AddressSpace* space = first_space_; space != nullptr; space = next_space(*space)) visit(*space);
   }
-  /// The space after `space` in the list (null: the first) of `family` (0: of any), with one more holder: the caller releases it. `space` is
+  /// The space after `space` in the list (null: the first) of `family` (0: of any, if made), with one more holder: the caller releases it. `space` is
   /// held by the caller. Spaces that come or go meanwhile may or may not be met.
   [[nodiscard]] AddressSpace* hold_next_space(AddressSpace* space, std::uint64_t family);
   /// One observer at a time (space/observe.h).

@@ -31,6 +31,15 @@ bool MemoryObject::next_step(PageIndex last, Step& step) {
   return true;
 }
 
+bool MemoryObject::is_attached(const Step& step) {
+  Attachment wanted;
+  wanted.first_index = step.first_index;
+  wanted.sequence = step.sequence;
+  SpinGuard guard(lock_, LockRank::kAttachment);
+  const auto found = index_.find(wanted);
+  return found != index_.end() && found->table == step.table;
+}
+
 const Attachment* MemoryObject::find_attachment_for_audit(const Frame& table, std::int64_t first_index) {
   SpinGuard guard(lock_, LockRank::kAttachment);
   Attachment from;

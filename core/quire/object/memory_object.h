@@ -98,6 +98,9 @@ class MemoryObject {
     std::uint64_t sequence;
   };
   bool next_step(PageIndex last, Step& step);
+  /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker alone
+  /// may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
+  bool is_attached(const Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
   SpinLock lock_;
@@ -154,12 +157,7 @@ void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visi
   Step step{nullptr, static_cast<std::int64_t>(first.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
   while (next_step(last, step)) {
     SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
-    bool valid = false;
-    if (step.table->kind == FrameKind::kTable) {
-      for (const Attachment* a = step.table->table.attachments; a != nullptr && !valid; a = a->next_in_table) {
-        valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
-      }
-    }
+    const bool valid = is_attached(step);
     if (valid && !visit(*step.table, step.first_index)) return;
   }
 }

@@ -29,10 +29,15 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
       mmap_floor_(config.mmap_floor) {
   set_fork_mode(config.fork_mode);
   tlb_.id = memory.next_id();
-  family_.store(tlb_.id);
 }
 
 Result<AddressSpace*> AddressSpace::create(MemoryManager& memory, const AddressSpaceConfig& config) {
+  QUIRE_TRY(AddressSpace * space, make(memory, config));
+  space->family_.store(space->id());
+  return space;
+}
+
+Result<AddressSpace*> AddressSpace::make(MemoryManager& memory, const AddressSpaceConfig& config) {
   AddressSpace* space = memory.spaces().make_or_null(memory, config);
   if (space == nullptr) return fail(Errno::kNoMem);
   if (auto made = space->make_root(); !made) {

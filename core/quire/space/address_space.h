@@ -160,7 +160,8 @@ class AddressSpace {
   [[nodiscard]] MemoryManager& memory() const { return memory_; }
   [[nodiscard]] TlbContext& tlb() { return tlb_; }
   [[nodiscard]] std::uint64_t id() const { return tlb_.id; }
-  /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables.
+  /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables. 0: still being made, by
+  /// whoever alone knows its tables.
   [[nodiscard]] std::uint64_t family() const { return family_.load(); }
 
  private:
@@ -183,6 +184,8 @@ class AddressSpace {
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
   ~AddressSpace() = default;
 
+  /// create(), but of no family yet.
+  static Result<AddressSpace*> make(MemoryManager& memory, const AddressSpaceConfig& config);
   Result<void> make_root();
   void destroy();
 

@@ -89,7 +89,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
   config.fork_mode = fork_mode();
   config.mmap_top = mmap_top_;
   config.mmap_floor = mmap_floor_;
-  QUIRE_TRY(AddressSpace * child, create(memory_, config));
+  QUIRE_TRY(AddressSpace * child, make(memory_, config));
   Result<void> copied{};
   {
     ExclusiveGuard guard(lock_);
@@ -100,6 +100,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
     child->release();
     return fail(Errno::kNoMem);
   }
+  child->family_.store(family_.load());
   memory_.counters().add(Counter::kFork);
   return child;
 }
@@ -126,7 +127,6 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
 
 // The child's own lock guards these fields, but nobody else can have it: the child is not published (S0.24).
 void AddressSpace::copy_state_from(AddressSpace& parent) {
-  family_.store(parent.family_.load());
   map_ = parent.map_;
   limits_ = parent.limits_;
   layout_ = parent.layout_;
