@@ -36,7 +36,8 @@ struct Faults {
 /// moment, but is possible at one.
 class Onlooker {
  public:
-  Onlooker(const Space& space, VirtAddr base) : thread_([this, &space, base] { run(space, base); }) {}
+  Onlooker(const Space& space, VirtAddr base)
+      : thread_([this, &space, base] { run(space, base); }) {}
   ~Onlooker() {
     stop_.store(true);
     thread_.join();
@@ -50,6 +51,7 @@ class Onlooker {
     std::vector<std::uint32_t> counts(1024);
     std::vector<PageState> states(1200);
     while (!stop_.load()) {
+      count_mappings(space->memory(), Pfn(0), counts);
       Observer observer(*space);
       const VirtRange all(base, PageCount(states.size()).bytes());
       const RangeFigures figures = observer.measure(all);
@@ -63,7 +65,6 @@ class Onlooker {
       std::uint64_t tables = 0;
       while (observer.next_table(record)) ++tables;
       if (tables == 0 || observer.tables().tables.raw() == 0) ++wrong_;
-      observer.count_mappings(Pfn(0), counts);
     }
   }
   std::atomic<bool> stop_{false};

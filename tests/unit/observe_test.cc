@@ -146,6 +146,13 @@ TEST_P(Observe, DividesTablesByTheSpacesThatReachThem) {
   add(space());
   for (const Space& each : all) add(each);
   const std::uint64_t in_use = memory().tables_in_use().raw() * kWhole;
+  const std::uint64_t shared = count_shared_tables(memory()).raw();
+  if (GetParam() == ForkMode::kCopy) {
+    EXPECT_EQ(shared, 0U);
+  } else {
+    EXPECT_GE(shared, 8U);
+    EXPECT_LT(shared, memory().tables_in_use().raw());
+  }
   EXPECT_LE(pss, in_use);
   EXPECT_LE(in_use - pss, 6 * met);
 }
@@ -205,6 +212,26 @@ TEST_P(Observe, LeavesOtherFamiliesAlone) {
 }
 
 // Rows: X8
+TEST_P(Observe, DoesNotCountHiddenSpaces) {
+  map("AA");
+  fill(space(), 0, 2);
+  const Space child = fork();
+  const Space other = fork();
+  poke(other, 1, 9);
+  space()->hide();
+  EXPECT_EQ(look(child, 0).mappings, 2U);
+  EXPECT_TRUE(look(child, 1).exclusive);
+  EXPECT_TRUE(look(other, 1).exclusive);
+  EXPECT_EQ(measure(child, 0, 2).pss, kWhole + pss_of_page(2));
+  const TableFigures tables = Observer(*child).tables();
+  EXPECT_GT(tables.pss, 0U);
+  std::vector<std::uint32_t> counts(memory().config().frames.raw());
+  count_mappings(memory(), Pfn(0), counts);
+  EXPECT_EQ(counts[path_to(*child, at(0)).leaf.raw()], 2U);
+  EXPECT_EQ(counts[path_to(*child, at(1)).leaf.raw()], 1U);
+}
+
+// Rows: X8
 TEST_P(Observe, CountsTheMappingsOfFrames) {
   map("AASS");
   map("..SS", kShared);
@@ -214,15 +241,15 @@ TEST_P(Observe, CountsTheMappingsOfFrames) {
   const Pfn own = path_to(*child, at(0)).leaf, both = path_to(*space(), at(1)).leaf,
             shared = path_to(*space(), at(2)).leaf;
   std::vector<std::uint32_t> counts(memory().config().frames.raw());
-  {
-    Observer observer(*child);
-    observer.count_mappings(Pfn(0), counts);
-  }
+  count_mappings(memory(), Pfn(0), counts);
   EXPECT_EQ(counts[own.raw()], 1U);
   EXPECT_EQ(counts[both.raw()], 2U);
   EXPECT_EQ(counts[shared.raw()], 2U);
   std::uint64_t total = 0;
   for (const std::uint32_t count : counts) total += count;
+  const FrameFigures frames = count_frames(memory());
+  EXPECT_EQ(frames.anon.raw(), 3U);
+  EXPECT_EQ(frames.mapped_objects.raw(), 2U);
   EXPECT_EQ(total, space()->usage().rss().raw() + child->usage().rss().raw());
 }
 

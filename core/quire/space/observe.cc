@@ -69,7 +69,8 @@ Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared,
   span = memory_.geometry().entry_range(range.begin(), view.level());
   const Entry entry = view.entry(memory_.geometry().slot_of(range.begin(), view.level()));
   switch (memory_.kind_of(entry, view.level())) {
-    case EntryKind::kZeroTable: return Found::kZeros;
+    case EntryKind::kZeroTable:
+      return Found::kZeros;
     case EntryKind::kTable: {
       Frame& child = memory_.frame(entry.pfn());
       return find_below(child, range, shared || child.table.share.load() > 1, span);
@@ -82,7 +83,8 @@ Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared,
     case EntryKind::kMigration:
     case EntryKind::kPoison:
     case EntryKind::kMarker:
-    case EntryKind::kMalformed: break;
+    case EntryKind::kMalformed:
+      break;
   }
   return Found::kNothing;
 }
@@ -94,7 +96,8 @@ Observer::Found Observer::read_leaves(Frame& table, VirtRange range, bool shared
     return Found::kLeaves;
   }
   if (shared && wants(Census::Scope::kFamily)) return Found::kNeedsCensus;
-  const VirtRange part = range.intersection(memory_.geometry().table_range(range.begin(), kLeafLevel));
+  const VirtRange part =
+      range.intersection(memory_.geometry().table_range(range.begin(), kLeafLevel));
   first_slot_ = memory_.geometry().slot_of(part.begin(), kLeafLevel);
   end_slot_ = memory_.geometry().slot_of(part.last(), kLeafLevel) + 1U;
   open_ = 0;
@@ -111,7 +114,8 @@ Observer::Found Observer::read_leaves(Frame& table, VirtRange range, bool shared
     if (memory_.frame(entry.pfn()).leaf_entries() <= 1) continue;
     states_[slot] = SlotState::kOpen;
     ++open_;
-    lacking = wants(entry.is_private_leaf() ? Census::Scope::kFamily : Census::Scope::kAll) || lacking;
+    lacking =
+        wants(entry.is_private_leaf() ? Census::Scope::kFamily : Census::Scope::kAll) || lacking;
   }
   if (lacking) return Found::kNeedsCensus;
   open_object();
@@ -124,15 +128,16 @@ void Observer::read_again(Frame& table) {
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
     if (states_[slot] != SlotState::kOpen) continue;
     const Entry now = view.entry(static_cast<Slot>(slot));
-    if (memory_.kind_of(now, kLeafLevel) == EntryKind::kFrame && now.pfn() == entries_[slot].pfn()) continue;
+    if (memory_.kind_of(now, kLeafLevel) == EntryKind::kFrame && now.pfn() == entries_[slot].pfn())
+      continue;
     states_[slot] = SlotState::kCounted;
     --open_;
   }
   open_object();
 }
 
-// Chooses the object of the first open slot, and all open slots of its pages. Locks: the table's, whose entries keep the pages, and they
-// the object, until it has one user more.
+// Chooses the object of the first open slot, and all open slots of its pages. Locks: the table's,
+// whose entries keep the pages, and they the object, until it has one user more.
 void Observer::open_object() {
   entries_left_ = 0;
   for (unsigned slot = first_slot_; slot < end_slot_ && open_ != 0; ++slot) {
@@ -164,26 +169,28 @@ void Observer::ask_objects(VirtRange range) {
   }
 }
 
-// Every entry that names one of the pages belongs to one attachment of its object; the table we come from is among them.
+// Every entry that names one of the pages belongs to one attachment of its object; the table we
+// come from is among them.
 void Observer::ask_object() {
   std::uint32_t found[kMaxSlots / 32] = {};
-  object_->for_each_attached(PageIndex(first_index_), PageIndex(last_index_), [&](Frame& table, std::int64_t first_index) {
-    const TableView view(memory_, table);
-    const std::uint32_t reach = census_.reach(table);
-    for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
-      if (states_[slot] != SlotState::kAsked) continue;
-      const std::int64_t there = static_cast<std::int64_t>(indexes_[slot]) - first_index;
-      if (there < 0 || there >= static_cast<std::int64_t>(memory_.geometry().slots())) continue;
-      const Entry entry = view.entry(static_cast<Slot>(there));
-      if (!entry.names_frame() || entry.pfn() != entries_[slot].pfn()) continue;
-      std::uint32_t& met = found[slot / 32];
-      const std::uint32_t bit = 1U << (slot % 32);
-      mappings_[slot] = (met & bit) != 0 ? mappings_[slot] + reach : reach;
-      met |= bit;
-      if (entries_left_ != 0) --entries_left_;
-    }
-    return entries_left_ != 0;
-  });
+  object_->for_each_attached(
+      PageIndex(first_index_), PageIndex(last_index_), [&](Frame& table, std::int64_t first_index) {
+        const TableView view(memory_, table);
+        const std::uint32_t reach = census_.reach(table);
+        for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
+          if (states_[slot] != SlotState::kAsked) continue;
+          const std::int64_t there = static_cast<std::int64_t>(indexes_[slot]) - first_index;
+          if (there < 0 || there >= static_cast<std::int64_t>(memory_.geometry().slots())) continue;
+          const Entry entry = view.entry(static_cast<Slot>(there));
+          if (!entry.names_frame() || entry.pfn() != entries_[slot].pfn()) continue;
+          std::uint32_t& met = found[slot / 32];
+          const std::uint32_t bit = 1U << (slot % 32);
+          mappings_[slot] = (met & bit) != 0 ? mappings_[slot] + reach : reach;
+          met |= bit;
+          if (entries_left_ != 0) --entries_left_;
+        }
+        return entries_left_ != 0;
+      });
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
     if (states_[slot] == SlotState::kAsked) states_[slot] = SlotState::kCounted;
   }
@@ -227,9 +234,13 @@ void add_page(RangeFigures& figures, Entry entry, std::uint32_t mappings) {
       figures.anonymous += one;
       figures.pss_anon += pss;
       return;
-    case LeafClass::kShmem: figures.pss_shmem += pss; return;
+    case LeafClass::kShmem:
+      figures.pss_shmem += pss;
+      return;
     case LeafClass::kFile:
-    case LeafClass::kNone: figures.pss_file += pss; return;
+    case LeafClass::kNone:
+      figures.pss_file += pss;
+      return;
   }
 }
 
@@ -261,10 +272,32 @@ void Observer::look(VirtAddr begin, std::span<PageState> pages) {
   });
 }
 
-void Observer::count_mappings(Pfn first, std::span<std::uint32_t> counts) {
+FrameFigures count_frames(MemoryManager& memory) {
+  FrameFigures figures;
+  const std::uint64_t end = memory.pool().touched_end().raw();
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    const Frame& frame = memory.frame(Pfn(pfn));
+    const FrameKind kind = frame.kind;
+    if (kind == FrameKind::kAnon) figures.anon += PageCount(1);
+    if (kind == FrameKind::kShmem && frame.leaf_entries() != 0)
+      figures.mapped_objects += PageCount(1);
+  }
+  return figures;
+}
+
+void count_mappings(MemoryManager& memory, Pfn first, std::span<std::uint32_t> counts) {
   for (std::uint32_t& count : counts) count = 0;
-  census_.take(Census::Scope::kAll, 0);
-  census_.add_mappings(first, counts);
+  const ExclusiveGuard guard(memory.observers());
+  Census census(memory);
+  census.take(Census::Scope::kAll, 0);
+  census.add_mappings(first, counts);
+}
+
+PageCount count_shared_tables(MemoryManager& memory) {
+  const ExclusiveGuard guard(memory.observers());
+  Census census(memory);
+  census.take(Census::Scope::kAll, 0);
+  return census.shared_tables();
 }
 
 TableFigures Observer::tables() {
@@ -287,7 +320,8 @@ bool Observer::count_tables(Frame& table, bool shared, TableFigures& figures) {
   if (table.level == kLeafLevel) return true;
   const TableView view(memory_, table);
   const bool is_root = view.level() == memory_.geometry().root_level();
-  const unsigned slots = is_root ? memory_.geometry().user_root_slots() : memory_.geometry().slots();
+  const unsigned slots =
+      is_root ? memory_.geometry().user_root_slots() : memory_.geometry().slots();
   SpinGuard guard(view.lock(), LockRank::kTable, view.lock_key());
   unsigned left = table.table.live;
   for (unsigned n = 0; n < slots && left != 0; ++n) {
@@ -329,11 +363,14 @@ bool Observer::next_table(std::optional<TableRecord>& record) {
   }
 }
 
-// `record` is the one before on entry, and the one found afterwards; its `writable` is that of the path to `table`.
-Observer::Search Observer::table_after(Frame& table, VirtAddr base, bool shared, TableRecord& record) {
+// `record` is the one before on entry, and the one found afterwards; its `writable` is that of the
+// path to `table`.
+Observer::Search Observer::table_after(Frame& table, VirtAddr base, bool shared,
+                                       TableRecord& record) {
   const TableView view(memory_, table);
   const Geometry& geometry = memory_.geometry();
-  const unsigned slots = view.level() == geometry.root_level() ? geometry.user_root_slots() : geometry.slots();
+  const unsigned slots =
+      view.level() == geometry.root_level() ? geometry.user_root_slots() : geometry.slots();
   const bool writable_above = record.writable;
   const VirtAddr after = record.range.begin();
   SpinGuard guard(view.lock(), LockRank::kTable, view.lock_key());
@@ -349,7 +386,9 @@ Observer::Search Observer::table_after(Frame& table, VirtAddr base, bool shared,
     record.writable = writable_above && entry.writable();
     if (!comes_after) {
       if (kind == EntryKind::kZeroTable || level == kLeafLevel) continue;
-      if (const Search below = table_after(child, begin, child_shared, record); below != Search::kNothing) return below;
+      if (const Search below = table_after(child, begin, child_shared, record);
+          below != Search::kNothing)
+        return below;
       continue;
     }
     if (child_shared && wants(Census::Scope::kFamily)) return Search::kNeedsCensus;

@@ -1,14 +1,17 @@
-// What programs are told about memory: /proc/PID/smaps, pagemap, pagetable, numa_maps and kpagecount, from the tables as they are.
+// What programs are told about memory: /proc/PID/smaps, pagemap, pagetable, numa_maps and
+// kpagecount, from the tables as they are.
 //
-// Nothing here may show that tables are shared: a page is mapped as often as there are ways from a root to it, so an entry of a table that n
-// spaces reach counts n times (X8, Linux v6.12 fs/proc/task_mmu.c:smaps_account(), pagemap_pmd_range()). A page that is named by one entry
-// costs a look at its descriptor. For one that is named by more, the tables attached to its object there are asked, each with its reach
-// (space/census.h). Exact if nothing changes meanwhile; otherwise each figure is of some moment of the call, as on Linux.
+// Nothing here may show that tables are shared: a page is mapped as often as there are ways from a
+// root to it, so an entry of a table that n spaces reach counts n times (X8, Linux v6.12
+// fs/proc/task_mmu.c:smaps_account(), pagemap_pmd_range()). A page that is named by one entry costs
+// a look at its descriptor. For one that is named by more, the tables attached to its object there
+// are asked, each with its reach (space/census.h). Exact if nothing changes meanwhile; otherwise
+// each figure is of some moment of the call, as on Linux.
 //
-// Life cycle: make one for a space, ask, let go; one exists at a time in a machine, others wait. It is 11 KiB: not for a kernel stack.
-// Changes nothing that a program could see, allocates nothing, never fails.
-// Locks: holds MemoryManager::observers() from birth to death; takes the space's lock shared for a table at a time. None of core's is held by
-// the caller.
+// Life cycle: make one for a space, ask, let go; one exists at a time in a machine, others wait. It
+// is 11 KiB: not for a kernel stack. Changes nothing that a program could see, allocates nothing,
+// never fails. Locks: holds MemoryManager::observers() from birth to death; takes the space's lock
+// shared for a table at a time. None of core's is held by the caller.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +33,8 @@ inline constexpr unsigned kPssShift = 12;
 
 /// Figures of a range, as smaps gives them. Zero pages are not resident.
 struct RangeFigures {
-  PageCount resident, shared_clean, shared_dirty, private_clean, private_dirty, referenced, anonymous;
+  PageCount resident, shared_clean, shared_dirty, private_clean, private_dirty, referenced,
+      anonymous;
   PageCount dirty;
   std::uint64_t pss = 0, pss_dirty = 0, pss_anon = 0, pss_file = 0, pss_shmem = 0;
   std::uint32_t most_mappings = 0;  ///< of one page
@@ -65,6 +69,20 @@ struct TableRecord {
   bool zero = false;      ///< a zero table: no counts
 };
 
+/// Frames that hold pages of programs or of hidden spaces: private ones, and those of objects that
+/// some entry names.
+struct FrameFigures {
+  PageCount anon, mapped_objects;
+};
+/// Counts them. Cost: a look at each descriptor ever used. Locks: none.
+[[nodiscard]] FrameFigures count_frames(MemoryManager& memory);
+/// Sets counts[i] to how often frame `first` + i is mapped, by any space. Cost: all tables of the
+/// machine. Locks: as an Observer.
+void count_mappings(MemoryManager& memory, Pfn first, std::span<std::uint32_t> counts);
+/// Tables that several spaces reach, each once. Cost: all upper tables of the machine. Locks: as an
+/// Observer.
+[[nodiscard]] PageCount count_shared_tables(MemoryManager& memory);
+
 class Observer {
  public:
   explicit Observer(AddressSpace& space);
@@ -76,18 +94,19 @@ class Observer {
   RangeFigures measure(VirtRange range);
   /// The states of the pages from `begin`, page aligned, on: those that lie in user space.
   void look(VirtAddr begin, std::span<PageState> pages);
-  /// Sets counts[i] to how often frame `first` + i is mapped, by any space. Cost: all leaf tables of the machine.
-  void count_mappings(Pfn first, std::span<std::uint32_t> counts);
   TableFigures tables();
-  /// The first table after `previous` in order of address, an upper one before those below it; none: the root. False: there is none.
+  /// The first table after `previous` in order of address, an upper one before those below it;
+  /// none: the root. False: there is none.
   bool next_table(std::optional<TableRecord>& record);
 
  private:
   enum class Found : std::uint8_t { kNothing, kZeros, kLeaves, kNeedsCensus };
-  /// Of a slot: not a page that counts; its mappings are known; its object is to be asked; it is being asked.
+  /// Of a slot: not a page that counts; its mappings are known; its object is to be asked; it is
+  /// being asked.
   enum class SlotState : std::uint8_t { kOther, kCounted, kOpen, kAsked };
 
-  /// Calls visit(found, part) for each span of `range` that is one in the tables; of leaves, the slots are filled.
+  /// Calls visit(found, part) for each span of `range` that is one in the tables; of leaves, the
+  /// slots are filled.
   template <typename Visit>
   void walk(VirtRange range, Visit visit);
   // What lies at range.begin(), and how far that reaches.
@@ -109,10 +128,12 @@ class Observer {
   MemoryManager& memory_;
   Census census_;
   Census::Scope wanted_ = Census::Scope::kNone;
-  // The leaf table looked at: its slots from first_slot_ to end_slot_, of which open_ wait for their objects.
+  // The leaf table looked at: its slots from first_slot_ to end_slot_, of which open_ wait for
+  // their objects.
   unsigned first_slot_ = 0, end_slot_ = 0, open_ = 0;
   bool again_ = false;
-  // The object asked now, about pages first_index_ to last_index_, and how many entries it should still find.
+  // The object asked now, about pages first_index_ to last_index_, and how many entries it should
+  // still find.
   MemoryObject* object_ = nullptr;
   std::uint64_t first_index_ = 0, last_index_ = 0, entries_left_ = 0;
   Entry entries_[kMaxSlots];
