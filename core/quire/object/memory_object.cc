@@ -62,7 +62,7 @@ namespace {
 
 constexpr unsigned kNodeSlots = 512;
 
-Frame** node_slots(const MemoryManager& memory, Frame& node) {
+Frame** node_slots(const MemoryManager& memory, const Frame& node) {
   return reinterpret_cast<Frame**>(memory.contents(node));
 }
 
@@ -120,6 +120,16 @@ Result<Frame*> ShmObject::get_page(PageIndex index) {
       memory_.clear_data(page.first());
     }
   }
+}
+
+bool ShmObject::has_page(PageIndex index) {
+  SpinGuard guard(lock_, LockRank::kObject, reinterpret_cast<std::uint64_t>(this));
+  if ((index.raw() >> (kRadixBits * height_)) != 0) return false;
+  const Frame* at = root_;
+  for (unsigned height = height_; height > 0 && at != nullptr; --height) {
+    at = node_slots(memory_, *at)[(index.raw() >> (kRadixBits * (height - 1))) % kNodeSlots];
+  }
+  return at != nullptr;
 }
 
 void ShmObject::free_node(Frame* node, unsigned height) {

@@ -58,14 +58,19 @@ class MemoryObject {
   void detach(Attachment& attachment);
 
   /// Visits the tables that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's lock is
-  /// taken around each visit and the attachment revalidated under it. Locks: none held.
+  /// taken around each visit and the attachment revalidated under it. If a leaf of the object moves between tables meanwhile, all are
+  /// visited once more. Locks: none held.
   template <typename Visit>
   void for_each_table(PageIndex index, Visit visit);
 
   /// Visits the tables that may hold entries of pages `first` … `last`, each once for every displacement at which it does, until
   /// `visit(table, first_index)` returns false: slot n would hold page first_index + n. Locks as above.
+  /// It does not begin anew: an entry that moves meanwhile may be met twice or not at all.
   template <typename Visit>
   void for_each_attached(PageIndex first, PageIndex last, Visit visit);
+  /// A leaf is about to be in another table: walks that are under way begin anew, as they may have passed that table.
+  /// Locks: both tables'.
+  void note_move() { moves_.fetch_add(1); }
 
   /// For audits: the first attachment at or after a position, or null. The machine stands still.
   [[nodiscard]] const Attachment* find_attachment_for_audit(const Frame& table, std::int64_t first_index);
@@ -74,6 +79,8 @@ class MemoryObject {
   [[nodiscard]] virtual LeafClass leaf_class() const = 0;
   /// The frame of page `index` with one reference for the caller, made if absent. Errors: ENOMEM; EFAULT beyond the object's end.
   virtual Result<Frame*> get_page(PageIndex index) = 0;
+  /// Whether the object itself keeps page `index` in memory now.
+  [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
 
  protected:
   explicit MemoryObject(MemoryManager& memory) : memory_(memory) {}
@@ -103,6 +110,7 @@ class MemoryObject {
   bool is_attached(const Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
+  Atomic<std::uint64_t> moves_{0};
   SpinLock lock_;
   Index index_ TA_GUARDED(lock_);
 };
@@ -113,6 +121,7 @@ class AnonObject final : public MemoryObject {
   explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) {}
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kAnon; }
   Result<Frame*> get_page(PageIndex) override { return fail(Errno::kFault); }
+  [[nodiscard]] bool has_page(PageIndex) override { return false; }
 
  private:
   void destroy() override;
@@ -127,6 +136,7 @@ class ShmObject final : public MemoryObject {
 
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kShmem; }
   Result<Frame*> get_page(PageIndex index) override;
+  [[nodiscard]] bool has_page(PageIndex index) override;
   /// Pages it owns now.
   [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
   [[nodiscard]] PageCount size() const { return pages_; }
@@ -147,9 +157,15 @@ class ShmObject final : public MemoryObject {
 
 template <typename Visit>
 void MemoryObject::for_each_table(PageIndex index, Visit visit) {
-  for_each_attached(index, index, [&](Frame& table, std::int64_t first_index) {
-    return visit(table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - first_index));
-  });
+  std::uint64_t moves;
+  bool stopped = false;
+  do {
+    moves = moves_.load();
+    for_each_attached(index, index, [&](Frame& table, std::int64_t first_index) {
+      stopped = !visit(table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - first_index));
+      return !stopped;
+    });
+  } while (!stopped && moves_.load() != moves);
 }
 
 template <typename Visit>
