@@ -158,12 +158,8 @@ static void has_line(const char* what, const char* path, const char* wanted) {
   fact("%s: %s", what, found ? "yes" : "no");
 }
 
-static void flags(void) {
+static void vm_flags_fact(const char* what, const char* at) {
   char line[512], flags[128] = "";
-  char* at = area(4, MAP_PRIVATE | MAP_NORESERVE);
-  madvise(at, 4 * PAGE, MADV_DONTFORK);
-  madvise(at, 4 * PAGE, MADV_DONTDUMP);
-  madvise(at, 4 * PAGE, MADV_RANDOM);
   FILE* file = fopen("/proc/self/smaps", "r");
   int inside = 0;
   while (fgets(line, sizeof line, file) != NULL) {
@@ -175,9 +171,84 @@ static void flags(void) {
   }
   fclose(file);
   flags[strcspn(flags, "\n")] = '\0';
-  fact("flags: %s", flags);
+  tell_text(what, flags);
+}
+
+static void flags(void) {
+  char* at = area(4, MAP_PRIVATE | MAP_NORESERVE);
+  madvise(at, 4 * PAGE, MADV_DONTFORK);
+  madvise(at, 4 * PAGE, MADV_DONTDUMP);
+  madvise(at, 4 * PAGE, MADV_RANDOM);
+  vm_flags_fact("flags", at);
+  at = area(4, MAP_PRIVATE);
+  madvise(at, 4 * PAGE, MADV_WIPEONFORK);
+  madvise(at, 4 * PAGE, MADV_SEQUENTIAL);
+  vm_flags_fact("flags of wiped memory", at);
+  vm_flags_fact("flags of shared memory", area(4, MAP_SHARED));
   has_line("rollup has a head", "/proc/self/smaps_rollup", " ---p 00000000 00:00 0 ");
   has_line("rollup sums", "/proc/self/smaps_rollup", "Pss_Anon:");
+}
+
+static void locked(void) {
+  char* at = area(6, MAP_PRIVATE);
+  fill(at, 2);
+  mlock(at, 3 * PAGE);
+  smaps_fact("locked, three of six", at, 6);
+  vm_flags_fact("locked, flags", at);
+  mlock2(at + 4 * PAGE, PAGE, MLOCK_ONFAULT);
+  smaps_fact("locked on fault", at, 6);
+  fill(at + 4 * PAGE, 1);
+  smaps_fact("locked on fault, touched", at, 6);
+  vm_flags_fact("locked on fault, flags", at + 4 * PAGE);
+  IN_CHILD("locked, the child", smaps_fact("locked, in the child", at, 6));
+  munlock(at, 6 * PAGE);
+  smaps_fact("unlocked", at, 6);
+}
+
+static long referenced(char* at, size_t pages) {
+  char line[512];
+  FILE* file = fopen("/proc/self/smaps", "r");
+  long kb = 0;
+  int inside = 0;
+  while (fgets(line, sizeof line, file) != NULL) {
+    unsigned long begin, end;
+    char separator;
+    if (sscanf(line, "%lx-%lx%c", &begin, &end, &separator) == 3 && separator == ' ')
+      inside = begin >= (unsigned long)at && end <= (unsigned long)at + pages * PAGE;
+    if (inside && strncmp(line, "Referenced:", 11) == 0) kb += strtol(line + 11, NULL, 10);
+  }
+  fclose(file);
+  return kb;
+}
+
+static void clear(const char* what) {
+  const int fd = open("/proc/self/clear_refs", O_WRONLY);
+  fact("clear_refs \"%s\": %s", what, outcome(write(fd, what, strlen(what))));
+  close(fd);
+}
+
+static void references(void) {
+  char* mine = area(4, MAP_PRIVATE);
+  char* shared = area(4, MAP_SHARED);
+  fill(mine, 4);
+  fill(shared, 4);
+  fact("referenced: %ld and %ld", referenced(mine, 4), referenced(shared, 4));
+  clear("3");
+  fact("referenced after 3: %ld and %ld", referenced(mine, 4), referenced(shared, 4));
+  clear("2");
+  fact("referenced after 2: %ld and %ld", referenced(mine, 4), referenced(shared, 4));
+  fill(mine, 4);
+  fill(shared, 4);
+  clear("1 ");
+  fact("referenced after 1: %ld and %ld", referenced(mine, 4), referenced(shared, 4));
+  fact("still there: %d and %d", sum(mine, 4), sum(shared, 4));
+  clear("5");
+  clear("0");
+  clear("6");
+  clear("-1");
+  clear("x");
+  clear("99999999999");
+  clear("");
 }
 
 static void numa(void) {
@@ -205,6 +276,8 @@ int main(void) {
   shared();
   advice_at_fork();
   flags();
+  locked();
+  references();
   numa();
   return 0;
 }

@@ -211,6 +211,39 @@ TEST_P(Observe, LeavesOtherFamiliesAlone) {
   EXPECT_EQ(look(child, 0).mappings, 2U);
 }
 
+// Rows: S0.62
+TEST_P(Observe, TellsWhatWasTouchedSinceItWasAsked) {
+  using Pages = AddressSpace::Pages;
+  map("AAAASS");
+  map("....SS", kShared);
+  fill(space(), 0, 6);
+  EXPECT_EQ(measure(space(), 0, 6).referenced.raw(), 6U);
+  space()->forget_references(Pages::kOfObjects);
+  EXPECT_EQ(measure(space(), 0, 4).referenced.raw(), 4U);
+  EXPECT_EQ(measure(space(), 4, 2).referenced.raw(), 0U);
+  space()->forget_references(Pages::kPrivate);
+  EXPECT_EQ(measure(space(), 0, 6).referenced.raw(), 0U);
+  EXPECT_EQ(peek(space(), 1), 2U);
+  poke(space(), 5, 1);
+  EXPECT_EQ(measure(space(), 0, 6).referenced.raw(), 2U);
+  EXPECT_EQ(measure(space(), 0, 6).private_dirty.raw(), 6U) << "nothing else is forgotten";
+  const Space child = fork();
+  child->forget_references(Pages::kAll);
+  EXPECT_EQ(measure(child, 0, 6).referenced.raw(), 0U);
+  poke(child, 0, 9);
+  EXPECT_EQ(measure(child, 0, 6).referenced.raw(), 1U);
+  EXPECT_EQ(peek(space(), 0), 1U);
+}
+
+TEST_P(Observe, BeginsThePeakAnew) {
+  map("AAAA");
+  fill(space(), 0, 4);
+  ASSERT_TRUE(advise(space(), 0, 3, uapi::kMadvDontNeed));
+  EXPECT_EQ(space()->usage().rss_peak.raw(), 4U);
+  space()->reset_peak();
+  EXPECT_EQ(space()->usage().rss_peak.raw(), 1U);
+}
+
 // Rows: X8
 TEST_P(Observe, DoesNotCountHiddenSpaces) {
   map("AA");

@@ -173,6 +173,13 @@ class AddressSpace {
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();
   Usage usage();
+  /// Which pages clear_refs is about.
+  enum class Pages : std::uint8_t { kAll, kPrivate, kOfObjects };
+  /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share is
+  /// theirs too. Cost: all leaf tables. Allocates nothing.
+  void forget_references(Pages pages);
+  /// The peak of the resident size begins anew.
+  void reset_peak() { rss_peak_.store(rss_now().raw()); }
   /// Tables reachable that other address spaces reach too: share above 1 on the table or above it. O(tables).
   PageCount shared_tables();
   /// The mapping that covers `address`, if any.

@@ -60,7 +60,7 @@ void format_flags(const Vma& vma, std::string& out) {
     const char* name;
     bool set;
   };
-  const std::array<Flag, 18> all = {{
+  const std::array<Flag, 21> all = {{
       {"rd", vma.prot.read()},
       {"wr", vma.prot.write()},
       {"ex", vma.prot.exec()},
@@ -74,11 +74,14 @@ void format_flags(const Vma& vma, std::string& out) {
       {"sr", flags.has(VmaFlag::kSequential)},
       {"rr", flags.has(VmaFlag::kRandom)},
       {"dc", flags.has(VmaFlag::kDontFork)},
+      {"lf", flags.has(VmaFlag::kLockOnFault)},
       {"ac", accounted},
       {"nr", flags.has(VmaFlag::kNoReserve)},
       {"wf", flags.has(VmaFlag::kWipeOnFork)},
       {"dd", flags.has(VmaFlag::kDontDump)},
-      {"", false},
+      {"hg", flags.has(VmaFlag::kHugePage)},
+      {"nh", flags.has(VmaFlag::kNoHugePage)},
+      {"mg", flags.has(VmaFlag::kMergeable)},
   }};
   TextBuilder text(out);
   text.text("VmFlags: ");

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "fs/dentry.h"
+#include "fs/procfs/clear_refs.h"
 #include "fs/procfs/memory_text.h"
 #include "fs/procfs/memory_words.h"
 #include "fs/procfs/process_text.h"
@@ -127,6 +128,7 @@ Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number,
 
 using Where = ProcessEntry::Where;
 constexpr std::array kEntries = {
+    ProcessEntry{"clear_refs", S_IFREG | 0200, Where::kBoth, make_special<make_clear_refs>},
     ProcessEntry{"cmdline", S_IFREG | 0444, Where::kBoth, make_special<make_command_line_text>},
     ProcessEntry{"comm", S_IFREG | 0444, Where::kBoth, make_text<write_comm>},
     ProcessEntry{"cwd", S_IFLNK | 0777, Where::kBoth, make_place_link<&FsContext::cwd>},
