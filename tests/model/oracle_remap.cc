@@ -130,6 +130,7 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
       if (is_whole) page.tag = {};
       if (n < first || n >= first + what.pages) continue;
       page.resident = false;
+      page.frame.reset();
       page.bytes = {};
     }
   } else {
