@@ -142,6 +142,7 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
     page.index = index + n;
     page.tag = old.tag;
     page.resident = moved[n].resident;
+    page.frame = moved[n].frame;
     page.bytes = moved[n].bytes;
   }
   merge(target, target + what.new_pages);
