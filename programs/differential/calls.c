@@ -110,7 +110,10 @@ struct Call call_of(uint64_t seed, unsigned index, unsigned groups) {
   }
   choose_place(&state, &call.area, &call.page, &call.pages);
   choose_place(&state, &call.other, &call.other_page, &call.other_pages);
-  if (call.what == kMremap && chance(&state, 60)) call.other_pages = call.pages;
+  if (call.what == kMremap && chance(&state, 60)) {
+    call.other_pages = call.pages;
+    if (call.other_page + call.pages > kAreaPages) call.other_page = kAreaPages - call.pages;
+  }
   call.prot = kProts[below(&state, sizeof kProts / sizeof *kProts)];
   if (call.what == kMprotect && chance(&state, 4)) call.prot |= PROT_GROWSDOWN;
   call.flags = call.what == kMmap ? choose_map_flags(&state, groups) : below(&state, 8);
