@@ -110,7 +110,10 @@ struct Call call_of(uint64_t seed, unsigned index, unsigned groups) {
   }
   choose_place(&state, &call.area, &call.page, &call.pages);
   choose_place(&state, &call.other, &call.other_page, &call.other_pages);
-  if (call.what == kMremap && chance(&state, 60)) call.other_pages = call.pages;
+  if (call.what == kMremap && chance(&state, 60)) {
+    call.other_pages = call.pages;
+    if (call.other_page + call.pages > kAreaPages) call.other_page = kAreaPages - call.pages;
+  }
   call.prot = kProts[below(&state, sizeof kProts / sizeof *kProts)];
   if (call.what == kMprotect && chance(&state, 4)) call.prot |= PROT_GROWSDOWN;
   call.flags = call.what == kMmap ? choose_map_flags(&state, groups) : below(&state, 8);
@@ -286,9 +289,9 @@ void make(const struct Call* call) {
       limit(call);
       break;
     case kMremap:
-      // Moving several mappings at once came with Linux 6.17.
-      if (mappings_in(address_of(call), address_of(call) + size_of(call)) > 1)
-        say(" = not made: several mappings\n");
+      // Moving several mappings at once, or holes between them, came with Linux 6.17.
+      if (mappings_in(address_of(call), address_of(call) + size_of(call)) != 1)
+        say(" = not made: not one mapping\n");
       else
         tell_place(syscall(SYS_mremap, at, size, (size_t)call->other_pages * kPage,
                            move_flags(call), other_of(call)));

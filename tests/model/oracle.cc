@@ -335,6 +335,9 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
         return error(ENOMEM);
       }
       change(n, stop, changed);
+      // Linux v6.12 mm/mprotect.c:mprotect_fixup(): what is locked is there before it is written.
+      if (changed.locked && changed.object == 0 && !was_writable && (prot & PROT_WRITE) != 0)
+        static_cast<void>(populate(n, stop));
     }
     n = stop;
   }

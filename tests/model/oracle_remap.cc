@@ -116,22 +116,17 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
   const std::uint64_t first = what.first, target = to / kPage;
   // What was never written is known by its new place.
   const OraclePage old = pages_.at(first);
+  const std::uint64_t begin = begin_of(first);
+  const std::uint64_t old_end = end_of(first);
   const bool is_fresh = old.attributes.object == 0 && old.tag.number == 0;
   const std::uint64_t index = is_fresh ? target : old.index;
   std::vector<OraclePage> moved(what.new_pages);
   for (std::uint64_t n = 0; n < what.pages; ++n) moved[n] = pages_.at(first + n);
   if (keeps_old) {
-    // The whole mapping is unlocked; one whose pages all went is as new.
-    const std::uint64_t begin = begin_of(first), end = end_of(first);
-    const bool is_whole = begin == first && end == first + what.pages;
-    for (std::uint64_t n = begin; n < end; ++n) {
-      OraclePage& page = pages_.at(n);
-      page.attributes.locked = page.attributes.lock_on_fault = false;
-      if (is_whole) page.tag = {};
-      if (n < first || n >= first + what.pages) continue;
-      page.resident = false;
-      page.frame.reset();
-      page.bytes = {};
+    for (std::uint64_t n = first; n < first + what.pages; ++n) {
+      pages_.at(n).resident = false;
+      pages_.at(n).frame.reset();
+      pages_.at(n).bytes = {};
     }
   } else {
     remove(first, first + what.pages);
@@ -146,6 +141,18 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
     page.bytes = moved[n].bytes;
   }
   merge(target, target + what.new_pages);
+  if (keeps_old) {
+    // The whole mapping is unlocked; one whose pages all went, and that is not one with the new
+    // one, is as new.
+    const std::uint64_t end = end_of(first);
+    const bool is_whole =
+        begin == begin_of(first) && begin == first && end == first + what.pages && end == old_end;
+    for (std::uint64_t n = begin_of(first); n < end; ++n) {
+      OraclePage& page = pages_.at(n);
+      page.attributes.locked = page.attributes.lock_on_fault = false;
+      if (is_whole) page.tag = {};
+    }
+  }
   return to;
 }
 

@@ -250,6 +250,7 @@ class AddressSpace {
   [[nodiscard]] bool may_lock(PageCount pages, VmaFlags flags) TA_REQ_SHARED(lock_);
   Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
+  Result<void> mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
   Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);

@@ -122,12 +122,31 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
   if ((prot_bits & ~(uapi::kProtRead | uapi::kProtWrite | uapi::kProtExec | uapi::kProtSem)) != 0) return fail(Errno::kInval);
   const Prot prot(static_cast<std::uint8_t>(prot_bits & 7));
 
-  ExclusiveGuard guard(lock_);
-  VirtAddr begin = address;
+  VmaMap before(memory_);
+  VirtRange changed(address, address);
+  Result<void> result{};
+  {
+    ExclusiveGuard guard(lock_);
+    if (map_.has_any(VmaFlag::kLocked)) before = map_;
+    result = mprotect_locked(VirtRange(address, *end), grows, prot, changed);
+  }
+  if (!prot.write()) return result;
+  // Locked memory that may be written now has pages of its own at once (Linux v6.12 mm/mprotect.c:mprotect_fixup()), as far as they can be had.
+  for (const Vma& vma : before.overlapping(changed)) {
+    const bool is_wanted = vma.flags.has(VmaFlag::kLocked) && !vma.prot.write() && !vma.is_shared();
+    if (is_wanted) static_cast<void>(populate(vma.range.intersection(changed)));
+  }
+  return result;
+}
+
+// `done` becomes the range that has the new rights, also where an error ended it.
+Result<void> AddressSpace::mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) {
+  const VirtAddr end = asked.end();
+  VirtAddr begin = asked.begin();
   const Vma* first = map_.first_ending_above(begin);
   if (first == nullptr) return fail(Errno::kNoMem);
   if ((grows & uapi::kProtGrowsDown) != 0) {
-    if (*end <= first->range.begin()) return fail(Errno::kNoMem);
+    if (end <= first->range.begin()) return fail(Errno::kNoMem);
     begin = first->range.begin();
     if (!first->flags.has(VmaFlag::kGrowsDown)) return fail(Errno::kInval);
   } else {
@@ -140,9 +159,9 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
   VirtAddr stop = begin;
   Errno error{0};
   PageCount new_data;
-  for (const Vma& vma : map_.overlapping(VirtRange(begin, *end))) {
+  for (const Vma& vma : map_.overlapping(VirtRange(begin, end))) {
     if (stop < vma.range.begin()) break;
-    const VirtAddr part_end = vma.range.end() < *end ? vma.range.end() : *end;
+    const VirtAddr part_end = vma.range.end() < end ? vma.range.end() : end;
     if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
       error = Errno::kAcces;
       break;
@@ -157,7 +176,7 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     }
     stop = part_end;
   }
-  if (error == Errno{0} && stop < *end) error = Errno::kNoMem;
+  if (error == Errno{0} && stop < end) error = Errno::kNoMem;
 
   const VirtRange range(begin, stop);
   QUIRE_CHECK(adopt_locked(range));
@@ -176,6 +195,7 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     QUIRE_CHECK(protect_locked(map_, range, prot, gather));
     commit_map(std::move(changed), range);
   }
+  done = range;
   if (error != Errno{0}) return fail(error);
   return {};
 }

@@ -152,8 +152,15 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
     if (vma.range == from) left.anon = AnonTag();
     QUIRE_CHECK(without_old.replace(vma.range.begin(), left));
   }
-  VmaMap changed = without_old;
+  // Merged before the old mapping is unlocked, perhaps with it: then it stays one, unlocked and with its pages.
+  VmaMap changed = keeps_old ? map_ : without_old;
   QUIRE_CHECK(changed.insert_merging(moved));
+  if (keeps_old) {
+    Vma left = *changed.find(vma.range.begin());
+    if (left.range == vma.range && vma.range == from) left.anon = AnonTag();
+    left.flags = left.flags.without(kLockedFlags);
+    QUIRE_CHECK(changed.replace(left.range.begin(), left));
+  }
   // Each place ends at the other, too.
   const VirtRange free_from = keeps_old || from.empty() ? from : gap_around(changed, from);
   const VirtRange free_to = gap_around(map_, moved.range);
