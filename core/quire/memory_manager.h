@@ -142,7 +142,7 @@ class MemoryManager {
   ObjectPool<VmaNode> vma_nodes_;
   Atomic<std::uint64_t> next_id_{1};
   RwLock observers_{LockRank::kObserve};
-  std::uint64_t census_mark_ TA_GUARDED(observers_) = 0;
+  std::uint32_t census_mark_ TA_GUARDED(observers_) = 0;
   SpinLock spaces_lock_;
   AddressSpace* first_space_ TA_GUARDED(spaces_lock_) = nullptr;
 };

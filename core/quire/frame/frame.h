@@ -46,7 +46,10 @@ struct alignas(64) Frame {
     std::uint16_t leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
     Attachment* attachments;      ///< level 1: the objects whose pages it holds
-    std::uint64_t census;         ///< scratch of whoever observes (space/census.h)
+    // Scratch of whoever observes (space/census.h): the pass that met the table last, and the ways that lead to it, 24 bits.
+    std::uint32_t census_mark;
+    std::uint16_t census_reach;
+    std::uint8_t census_reach_high;
   };
   /// … of a frame cut into small objects. Guarded by the pool's lock.
   struct Slab {

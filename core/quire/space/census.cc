@@ -8,18 +8,34 @@ namespace quire {
 
 std::uint32_t Census::reach(const Frame& table) const {
   // A table that no pass met is newer than the census: its maker alone has it.
-  if (scope_ == Scope::kNone || mark_of(table) < first_mark_) return 1;
-  return static_cast<std::uint32_t>(table.table.census & kMostReach);
+  if (scope_ == Scope::kNone || table.table.census_mark < first_mark_) return 1;
+  return reach_of(table);
+}
+
+void Census::set(Frame& table, std::uint32_t mark, std::uint64_t reach) {
+  if (reach > kMostReach) reach = kMostReach;
+  table.table.census_mark = mark;
+  table.table.census_reach = static_cast<std::uint16_t>(reach);
+  table.table.census_reach_high = static_cast<std::uint8_t>(reach >> 16);
 }
 
 void Census::take(Scope scope, std::uint64_t family) TA_ATTRIBUTE(no_thread_safety_analysis) {
   scope_ = scope;
-  shared_ = 0;
+  if (memory_.census_mark_ >= kLastMark) {
+    // Before marks begin anew, every table gets one of the first, so that none looks newer than it
+    // is.
+    memory_.census_mark_ = 0;
+    passes(0);
+  }
   first_mark_ = memory_.census_mark_ + 1;
-  const std::uint64_t wanted = scope == Scope::kFamily ? family : 0;
+  shared_ = 0;
+  passes(scope == Scope::kFamily ? family : 0);
+}
+
+void Census::passes(std::uint64_t family) {
   for (Level target = memory_.geometry().root_level().below(); target >= kLeafLevel;
        target = target.below())
-    pass(target, wanted, Sought{});
+    pass(target, family, Sought{});
 }
 
 void Census::add_mappings(Pfn first, std::span<std::uint32_t> counts) {
@@ -59,12 +75,12 @@ void Census::descend(Frame& table, std::uint32_t reach, Level target, const Soug
 
 void Census::visit(Frame& child, std::uint32_t parent_reach, Level target, const Sought& sought) {
   if (child.level == target) {
-    const std::uint64_t so_far = mark_of(child) == mark_ ? child.table.census & kMostReach : 0;
+    const std::uint64_t so_far = child.table.census_mark == mark_ ? reach_of(child) : 0;
     set(child, mark_, so_far + parent_reach);
     if (so_far <= 1 && so_far + parent_reach > 1) ++shared_;
     return;
   }
-  if (mark_of(child) == mark_) return;
+  if (child.table.census_mark == mark_) return;
   const std::uint32_t own = reach(child);
   set(child, mark_, own);
   if (child.level == kLeafLevel) {

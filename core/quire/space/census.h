@@ -58,19 +58,19 @@ class Census {
   void visit(Frame& child, std::uint32_t parent_reach, Level target, const Sought& sought);
   void add_leaves(Frame& table, std::uint32_t reach, const Sought& sought);
 
-  // The word in a descriptor: the mark of the pass that met the table last, and its reach.
-  static constexpr unsigned kReachBits = 24;
-  static constexpr std::uint64_t kMostReach = (std::uint64_t{1} << kReachBits) - 1;
-  [[nodiscard]] static std::uint64_t mark_of(const Frame& table) {
-    return table.table.census >> kReachBits;
+  // One pass for each level below the root.
+  void passes(std::uint64_t family);
+  static constexpr std::uint64_t kMostReach = (std::uint64_t{1} << 24) - 1;
+  static constexpr std::uint32_t kLastMark = ~std::uint32_t{0} - 2 * kMaxLevels;
+  [[nodiscard]] static std::uint32_t reach_of(const Frame& table) {
+    return table.table.census_reach | std::uint32_t{table.table.census_reach_high} << 16;
   }
-  static void set(Frame& table, std::uint64_t mark, std::uint64_t reach) {
-    table.table.census = mark << kReachBits | (reach < kMostReach ? reach : kMostReach);
-  }
+  static void set(Frame& table, std::uint32_t mark, std::uint64_t reach);
 
   MemoryManager& memory_;
   Scope scope_ = Scope::kNone;
-  std::uint64_t first_mark_ = 0, mark_ = 0, shared_ = 0;
+  std::uint32_t first_mark_ = 0, mark_ = 0;
+  std::uint64_t shared_ = 0;
 };
 
 }  // namespace quire
