@@ -18,7 +18,7 @@ constexpr std::array kLabels{
     Label{"walk", Effect::kRead},           Label{"load_frame", Effect::kRead},    Label{"copy_frame", Effect::kRead},
     Label{"rw_look", Effect::kRead},        Label{"look_frame", Effect::kRead},        Label{"lock", Effect::kTakeSpin},     Label{"unlock", Effect::kRelease},
     Label{"lock_mmu", Effect::kTakeMmu},    Label{"unlock_mmu", Effect::kRelease}, Label{"relax", Effect::kRelax},
-    Label{"rw_change", Effect::kConfirm},
+    Label{"rw_change", Effect::kConfirm},   Label{"moves_look", Effect::kRead},
 };
 
 /// Labels of operations on a frame as a whole: its contents and its kind are one thing to the explorer.

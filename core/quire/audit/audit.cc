@@ -59,7 +59,7 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
     if (entry.is_absent()) continue;
     const VirtAddr address = base + ByteCount(n * geometry.span(table.level).raw());
     if (table.level == kLeafLevel) {
-      if (entry.names_frame()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
+      if (entry.is_counted()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
       if (first_time && memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
         ++memory_.frame(entry.pfn()).audit_leaves;
         ++leaves_seen_;
@@ -106,6 +106,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     if (vma->is_shared()) find("S3.3", "zero frame in a shared mapping; address", address.raw(), entry.encoded(), 0);
     return;
   }
+  if (kind == EntryKind::kMigration) find("S1.6", "a migration entry that was left behind; address", address.raw(), entry.pfn().raw(), 0);
   if (kind != EntryKind::kFrame) return;
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
@@ -113,7 +114,9 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)), static_cast<std::uint64_t>(entry.leaf_class()));
     return;
   }
-  if (anon && entry.writable() && frame.counts.load() != Frame::kOneLeaf) {
+  // Others may hold the page of an exclusive path (the space's own writes are theirs to see), never one whose W is inert: that W comes back
+  // when the path does, for whoever is left then (R20).
+  if (anon && entry.writable() && (frame.leaf_entries() != 1 || (!writable && frame.references() != 1))) {
     find("I3", "W on a private frame that is not exclusive; address", address.raw(), frame.counts.load(), Frame::kOneLeaf);
   }
   if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index)) {
@@ -129,7 +132,7 @@ void Audit::count_table(Frame& table, unsigned slots) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     ++live;
-    if (table.level == kLeafLevel && entry.names_frame()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
+    if (table.level == kLeafLevel && entry.is_counted()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
   }
   const std::uint64_t pfn = memory_.pfn_of(table).raw();
   if (live != table.table.live) find("I10", "live entries of table; frame", pfn, table.table.live, live);
@@ -183,10 +186,12 @@ void Audit::check_frames() {
         break;
       case FrameKind::kAnon:
         if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a private frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
         if (frame.references() < frame.leaf_entries() || frame.references() == 0) find("I4", "references of a private frame; frame", pfn, frame.references(), frame.leaf_entries());
         break;
       case FrameKind::kShmem:
         if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a shared frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
         if (frame.references() < frame.leaf_entries() + 1) find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
         break;
       case FrameKind::kUntouched:

@@ -38,6 +38,7 @@ Frame* FramePool::take_or_null(FrameUse use) {
   if (frame == nullptr) return nullptr;
   frame->kind = FrameKind::kHeld;
   frame->counts.store_relaxed(0);
+  frame->flags = 0;
   counters_->add(Counter::kFrameAlloc);
   return frame;
 }
@@ -148,9 +149,7 @@ Result<void> FrameReservation::take_more(std::uint64_t count, FrameUse use) {
   while (held_ < count) {
     Frame* frame = pool_.take_or_null(use);
     if (frame == nullptr) return fail(Errno::kNoMem);
-    frame->free.next = first_;
-    first_ = frame;
-    ++held_;
+    add(*frame);
   }
   return {};
 }

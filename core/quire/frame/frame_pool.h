@@ -35,6 +35,13 @@ class FramePool {
   /// Frames free now, everywhere; exact at rest.
   [[nodiscard]] PageCount free_frames();
   [[nodiscard]] PageCount total_frames() const { return total_; }
+  /// Collects the free frames of all CPUs and puts them in ascending order, those nobody has touched behind them. O(n log n), for compaction.
+  void sort_free();
+  /// The first of the free frames after sort_free(), for user memory, or null; frames given back meanwhile come in any place.
+  [[nodiscard]] Frame* take_lowest_or_null();
+  /// The longest run of free frames; exact at rest. O(frames).
+  [[nodiscard]] PageCount longest_free_run();
+
   /// Contiguous frames from the untouched ranges, for the platform's big tables; null when there are none. Never given back.
   [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
 
@@ -65,6 +72,7 @@ class FramePool {
   };
 
   bool count_down();
+  static Frame* sorted(Frame* list);
   Frame* refill(Cache& cache, unsigned cpu, FrameUse use) TA_REQ(cache.lock);
   Frame* take_global() TA_REQ(lock_);
   Frame* steal();
@@ -97,6 +105,12 @@ class FrameReservation {
   Result<void> ensure(std::uint64_t count, FrameUse use) {
     if (held_ >= count) return {};
     return take_more(count, use);
+  }
+  /// Holds one more, taken from the pool by the caller or left over from something else, for give() at the end.
+  void add(Frame& frame) {
+    frame.free.next = first_;
+    first_ = &frame;
+    ++held_;
   }
   /// One of the held frames. Pre: there is one.
   [[nodiscard]] Frame* take();

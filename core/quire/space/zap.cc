@@ -128,12 +128,21 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
         case EntryKind::kRaw:
           gather.flush_range(VirtRange(at, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
           break;
+        case EntryKind::kMigration: {
+          Frame& frame = memory_.frame(old.pfn());
+          drop_attached_entry(memory_, table.frame(), frame, slot);
+          space_.add_rss(old.leaf_class(), -1);
+          // No processor has it: there is nothing to wait for.
+          if (frame.drop_moving()) memory_.pool().give(&frame);
+          break;
+        }
+        case EntryKind::kPoison:
+          space_.add_rss(old.leaf_class(), -1);
+          break;
         case EntryKind::kAbsent:
         case EntryKind::kTable:
         case EntryKind::kZeroTable:
         case EntryKind::kSwap:
-        case EntryKind::kMigration:
-        case EntryKind::kPoison:
         case EntryKind::kMalformed:
         case EntryKind::kMarker:
           break;

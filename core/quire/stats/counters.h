@@ -37,8 +37,14 @@ namespace quire {
   X(kFaultSpurious, "pgfault_spurious")                                                                \
   X(kCowCopy, "cow_copy")                             /* pages copied by write faults */               \
   X(kCowReuse, "cow_reuse")                           /* pages found exclusive and reused */           \
+  X(kRmapLookup, "rmap_lookup")                       /* walks from a page to its entries */           \
+  X(kRmapVisit, "rmap_visit")                         /* tables they looked at */                      \
+  X(kMigrateSuccess, "pgmigrate_success")             /* pages moved to other frames */                \
+  X(kMigrateFail, "pgmigrate_fail")                                                                    \
+  X(kCompact, "compact_success")                      /* times memory was compacted */                 \
   X(kMalformed, "pgtable_malformed")                  /* entries that name no table or frame (S0.22) */ \
   X(kFlush, "tlb_flush")                              /* flushes asked of the platform */              \
+  X(kFlushAll, "tlb_flush_all")                       /* of all address spaces on all CPUs */          \
   X(kFlushDeferredDrop, "tlb_deferred_drop")          /* shares and frames dropped after a flush */
 // clang-format on
 

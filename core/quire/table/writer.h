@@ -34,7 +34,8 @@ class TableView {
   [[nodiscard]] std::uint64_t lock_key() const { return table_lock_key(*frame_); }
 
  protected:
-  friend bool clear_write_in_place(const TableView& table, Slot slot);
+  friend bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask);
+  friend bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh);
   Frame* frame_;
   std::uint64_t* entries_;
   Level level_;
@@ -90,7 +91,7 @@ class ExclusiveTable : public TableView {
     if (entry.is_absent()) return;
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
-    if (level_ == kLeafLevel && entry.names_frame()) {
+    if (level_ == kLeafLevel && entry.is_counted()) {
       std::uint16_t& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
       leaves = static_cast<std::uint16_t>(leaves + sign);
     }
@@ -115,12 +116,23 @@ class NewTable : public ExclusiveTable {
   NewTable& operator=(const NewTable&) = delete;
 };
 
-/// Clears W of an entry of any table, shared or not, keeping what hardware sets meanwhile (S0.13). Taking away is always allowed in
-/// place: fork does it at the top, copying in both copies (R9). Returns whether it was set. Locks: the table's.
-inline bool clear_write_in_place(const TableView& table, Slot slot) {
+/// Clears bits of an entry of any table, shared or not, keeping what hardware sets meanwhile. Returns whether any was set.
+inline bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask) {
   std::uint64_t* raw = &table.entries_[slot];
-  hooks::yield_point("clear_write", raw);
-  return (__atomic_fetch_and(raw, ~Entry::write_mask(), __ATOMIC_SEQ_CST) & Entry::write_mask()) != 0;
+  hooks::yield_point("clear_bits", raw);
+  return (__atomic_fetch_and(raw, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+/// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
+inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }
+
+/// Replaces a leaf of any table, shared or not, by what stands for it, or back: frame ↔ migration entry, frame → poison. False: hardware or
+/// somebody else has changed it. What the table counts stays as it is; flushing all sharers is the caller's. Locks: the table's.
+inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh) {
+  QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted() && fresh.is_counted() && seen.leaf_class() == fresh.leaf_class(),
+               "S1.6: not an edit that is allowed in place");
+  hooks::yield_point("exchange_in_place", &table.entries_[slot]);
+  std::uint64_t raw = seen.encoded();
+  return __atomic_compare_exchange_n(&table.entries_[slot], &raw, fresh.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
 }
 
 /// Fills a zero table at start-up (ZeroObjects).
