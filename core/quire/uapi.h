@@ -14,10 +14,16 @@ inline constexpr std::uint32_t kMapShared = 0x01, kMapPrivate = 0x02, kMapShared
 inline constexpr std::uint32_t kProtRead = 1, kProtWrite = 2, kProtExec = 4, kProtSem = 8, kProtGrowsDown = 0x01000000,
                                kProtGrowsUp = 0x02000000;
 
+inline constexpr std::uint32_t kMremapMayMove = 1, kMremapFixed = 2, kMremapDontUnmap = 4;
+
+inline constexpr std::uint32_t kMclCurrent = 1, kMclFuture = 2, kMclOnFault = 4;
+
+inline constexpr std::uint32_t kMsAsync = 1, kMsInvalidate = 2, kMsSync = 4;
+
 inline constexpr int kMadvNormal = 0, kMadvRandom = 1, kMadvSequential = 2, kMadvWillNeed = 3, kMadvDontNeed = 4,
                      kMadvFree = 8, kMadvRemove = 9, kMadvDontFork = 10, kMadvDoFork = 11, kMadvMergeable = 12,
                      kMadvUnmergeable = 13, kMadvHugePage = 14, kMadvNoHugePage = 15, kMadvDontDump = 16, kMadvDoDump = 17,
                      kMadvWipeOnFork = 18, kMadvKeepOnFork = 19, kMadvCold = 20, kMadvPageOut = 21, kMadvPopulateRead = 22,
-                     kMadvPopulateWrite = 23;
+                     kMadvPopulateWrite = 23, kMadvDontNeedLocked = 24;
 
 }  // namespace quire::uapi

@@ -157,6 +157,16 @@ void World::munmap(Process& process, unsigned first, unsigned pages) {
   act("munmap", [&] { return text_of(process.space->munmap(at(first), bytes(pages))); });
 }
 
+void World::mremap(Process& process, unsigned first, unsigned pages, unsigned to) {
+  act("mremap", [&] {
+    return text_of(process.space->mremap({.old_address = at(first),
+                                          .old_length = bytes(pages),
+                                          .new_length = bytes(pages),
+                                          .flags = uapi::kMremapMayMove | uapi::kMremapFixed,
+                                          .new_address = at(to)}));
+  });
+}
+
 void World::mprotect(Process& process, unsigned first, unsigned pages, std::uint32_t prot) {
   act("mprotect", [&] { return text_of(process.space->mprotect(at(first), bytes(pages), prot)); });
 }

@@ -75,6 +75,8 @@ class World {
   void mmap(Process& process, unsigned first, unsigned pages, std::uint32_t prot = uapi::kProtRead | uapi::kProtWrite,
             std::uint32_t flags = uapi::kMapPrivate);
   void munmap(Process& process, unsigned first, unsigned pages);
+  /// Moves pages to page `to`, with MREMAP_FIXED.
+  void mremap(Process& process, unsigned first, unsigned pages, unsigned to);
   void mprotect(Process& process, unsigned first, unsigned pages, std::uint32_t prot);
   void dont_need(Process& process, unsigned first, unsigned pages);
   void fork_to(Process& parent, Process& child);

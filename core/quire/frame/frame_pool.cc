@@ -126,8 +126,8 @@ Frame* FramePool::take_contiguous_or_null(PageCount count) {
   return nullptr;
 }
 
-Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
-  // Read by audits, which run with the machine stopped.
+Pfn FramePool::touched_end() {
+  SpinGuard guard(lock_, LockRank::kPool);
   Pfn end(0);
   for (unsigned i = 0; i < range_count_; ++i) {
     if (end < ranges_[i].next) end = ranges_[i].next;
@@ -136,6 +136,7 @@ Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
 }
 
 PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  // Read by audits, which run with the machine stopped.
   PageCount count(0);
   for (unsigned i = 0; i < range_count_; ++i) count += ranges_[i].end - ranges_[i].next;
   return count;

@@ -58,7 +58,7 @@ class FramePool {
   /// Frames in ranges that nobody ever took; for audits.
   [[nodiscard]] PageCount untouched_frames() const;
   /// First frame number that no frame of this pool was ever taken from at or above; bounds audits.
-  [[nodiscard]] Pfn touched_end() const;
+  [[nodiscard]] Pfn touched_end();
 
  private:
   static constexpr unsigned kMaxRanges = 64, kCacheSize = 64, kBatch = 32;

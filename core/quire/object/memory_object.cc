@@ -61,7 +61,7 @@ namespace {
 
 constexpr unsigned kNodeSlots = 512;
 
-Frame** node_slots(const MemoryManager& memory, Frame& node) {
+Frame** node_slots(const MemoryManager& memory, const Frame& node) {
   return reinterpret_cast<Frame**>(memory.contents(node));
 }
 
@@ -128,6 +128,16 @@ void ShmObject::replace_page(PageIndex index, Frame& from, Frame& to) {
   Frame** const slot = slot_locked(index, none);
   QUIRE_ASSERT(slot != nullptr && *slot == &from, "I8: a page that is not where its frame says");
   *slot = &to;
+}
+
+bool ShmObject::has_page(PageIndex index) {
+  SpinGuard guard(lock_, LockRank::kObject, reinterpret_cast<std::uint64_t>(this));
+  if ((index.raw() >> (kRadixBits * height_)) != 0) return false;
+  const Frame* at = root_;
+  for (unsigned height = height_; height > 0 && at != nullptr; --height) {
+    at = node_slots(memory_, *at)[(index.raw() >> (kRadixBits * (height - 1))) % kNodeSlots];
+  }
+  return at != nullptr;
 }
 
 void ShmObject::free_node(Frame* node, unsigned height) {

@@ -63,14 +63,15 @@ class MemoryObject {
   /// Takes it out. The object may be gone afterwards. Locks: its table's.
   void detach(Attachment& attachment);
 
-  /// An entry of a page has moved, or may have, to where a walk has been already. Locks: both tables'.
-  void note_move() { moves_.fetch_add(1); }
-  [[nodiscard]] std::uint32_t moves() const { return moves_.load(); }
-
   /// Visits the tables that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's lock is
-  /// taken around each visit and the attachment revalidated under it. Locks: none held.
+  /// taken around each visit and the attachment revalidated under it. If a leaf of the object moves between tables meanwhile, all are
+  /// visited once more. Locks: none held.
   template <typename Visit>
   void for_each_table(PageIndex index, Visit visit);
+
+  /// A leaf is about to be in another table: walks that are under way begin anew, as they may have passed that table.
+  /// Locks: both tables'.
+  void note_move() { moves_.fetch_add(1); }
 
   /// For audits: the first attachment at or after a position, or null. The machine stands still.
   [[nodiscard]] const Attachment* find_attachment_for_audit(const Frame& table, std::int64_t first_index);
@@ -85,6 +86,8 @@ class MemoryObject {
   /// Puts `to` in the place of its page `from`, if the object keeps one. `to` has the object's reference already, that on `from` is the
   /// caller's now.
   virtual void replace_page(PageIndex, Frame&, Frame&) {}
+  /// Whether the object itself keeps page `index` in memory now.
+  [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
 
  protected:
   explicit MemoryObject(MemoryManager& memory);
@@ -113,9 +116,9 @@ class MemoryObject {
   bool next_step(PageIndex index, Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
-  Atomic<std::uint32_t> moves_{0};
   MemoryObject* next_living_ = nullptr;   ///< guarded by the registry
   MemoryObject** link_living_ = nullptr;  ///< what points to this; guarded by the registry
+  Atomic<std::uint64_t> moves_{0};
   SpinLock lock_;
   Index index_ TA_GUARDED(lock_);
 };
@@ -126,6 +129,7 @@ class AnonObject final : public MemoryObject {
   explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) {}
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kAnon; }
   Result<Frame*> get_page(PageIndex) override { return fail(Errno::kFault); }
+  [[nodiscard]] bool has_page(PageIndex) override { return false; }
 
  private:
   void destroy() override;
@@ -142,6 +146,7 @@ class ShmObject final : public MemoryObject {
   Result<Frame*> get_page(PageIndex index) override;
   [[nodiscard]] std::uint32_t own_references() const override { return 1; }
   void replace_page(PageIndex index, Frame& from, Frame& to) override;
+  [[nodiscard]] bool has_page(PageIndex index) override;
   /// Pages it owns now.
   [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
   [[nodiscard]] PageCount size() const { return pages_; }
@@ -162,17 +167,21 @@ class ShmObject final : public MemoryObject {
 
 template <typename Visit>
 void MemoryObject::for_each_table(PageIndex index, Visit visit) {
-  Step step{nullptr, static_cast<std::int64_t>(index.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
-  while (next_step(index, step)) {
-    SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
-    bool valid = false;
-    if (step.table->kind == FrameKind::kTable) {
-      for (const Attachment* a = step.table->table.attachments; a != nullptr && !valid; a = a->next_in_table) {
-        valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
+  std::uint64_t moves;
+  do {
+    moves = moves_.load();
+    Step step{nullptr, static_cast<std::int64_t>(index.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
+    while (next_step(index, step)) {
+      SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
+      bool valid = false;
+      if (step.table->kind == FrameKind::kTable) {
+        for (const Attachment* a = step.table->table.attachments; a != nullptr && !valid; a = a->next_in_table) {
+          valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
+        }
       }
+      if (valid && !visit(*step.table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - step.first_index))) return;
     }
-    if (valid && !visit(*step.table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - step.first_index))) return;
-  }
+  } while (moves_.load() != moves);
 }
 
 }  // namespace quire

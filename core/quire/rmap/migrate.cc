@@ -18,7 +18,7 @@ class Migration {
     return Frame::references_in(counts) == expected(Frame::leaf_entries_in(counts)) && !from_.has_flag(Frame::kPoisoned);
   }
 
-  // Entries that mremap moved while we walked are met by another walk; what is still in the way then is left alone.
+  // What was mapped anew while we walked is met by another walk; what is still in the way then is left alone.
   bool isolate() {
     constexpr unsigned kWalks = 3;
     for (unsigned n = 0; n < kWalks; ++n) {
@@ -47,24 +47,18 @@ class Migration {
   // Every migration entry becomes an entry of `to`, which may be the page itself.
   void restore_entries(Frame& to) {
     const Pfn pfn = memory_.pfn_of(to);
-    for (;;) {
-      const std::uint32_t moves = object_.moves();
-      unsigned restored = 0;
-      for_each_entry(memory_, object_, from_, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
-        if (kind != EntryKind::kMigration) return;
-        if (&to == &from_) {
-          from_.end_moving();
-        } else {
-          to.add_leaf();
-        }
-        const bool done = exchange_in_place(table, slot, entry, entry.migrated_to(pfn));
-        QUIRE_ASSERT(done, "S1.6: a migration entry changed under its table's lock");
-        if (&to != &from_) static_cast<void>(from_.drop_moving());
-        ++restored;
-      });
-      // Those of a table that is just being released are met by nobody and go with it.
-      if (from_.moving == 0 || (restored == 0 && moves == object_.moves())) return;
-    }
+    // The walk meets all, in whatever order they are moved and copied, but those of a table that is just being released, which go with it.
+    for_each_entry(memory_, object_, from_, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
+      if (kind != EntryKind::kMigration) return;
+      if (&to == &from_) {
+        from_.end_moving();
+      } else {
+        to.add_leaf();
+      }
+      const bool done = exchange_in_place(table, slot, entry, entry.migrated_to(pfn));
+      QUIRE_ASSERT(done, "S1.6: a migration entry changed under its table's lock");
+      if (&to != &from_) static_cast<void>(from_.drop_moving());
+    });
   }
 
   void unfreeze() { from_.counts.fetch_sub(Frame::kFrozen); }

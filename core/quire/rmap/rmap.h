@@ -2,8 +2,7 @@
 //
 // page → its object (ObjectRegistry) → the level-1 tables attached around the page's index → slot → compare with the page. Each table is met
 // once however many processes share it (S2.21), with its lock held. An entry that is copied meanwhile is met in the copy, which is attached
-// behind its original (R13); an entry that mremap moves to where the walk has been is not: who must have them all asks MemoryObject::moves()
-// or counts (R15).
+// behind its original (R13); if mremap moves one to where the walk may have been, all are visited once more (R15): visits bear repeating.
 //
 // Here, too: the accessed and dirty flags of a page, collected from all its entries. Moving a page is migrate.h, failing memory poison.h.
 // It does not know who reaches a table; whoever takes something away flushes all processors (platform::flush_all).

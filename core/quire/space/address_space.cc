@@ -114,6 +114,7 @@ Usage AddressSpace::usage() {
   usage.data = data_;
   usage.stack = stack_;
   usage.exec = exec_;
+  usage.locked = locked_;
   usage.tables = PageCount(tables_.load());
   usage.mappings = map_.size();
   return usage;
@@ -172,6 +173,7 @@ void AddressSpace::account(const Vma& vma, int sign) {
   const std::uint64_t pages = vma.range.pages().raw();
   auto move = [&](PageCount& total) { total = PageCount(sign > 0 ? total.raw() + pages : total.raw() - pages); };
   move(mapped_);
+  if (vma.flags.has(VmaFlag::kLocked)) move(locked_);
   const bool stack = vma.flags.has(VmaFlag::kGrowsDown);
   if (vma.prot.exec() && !vma.prot.write() && !stack) {
     move(exec_);

@@ -45,6 +45,7 @@ struct Limits {
   ByteCount address_space{kInfinity};  ///< RLIMIT_AS
   ByteCount data{kInfinity};           ///< RLIMIT_DATA
   ByteCount stack{8U << 20};           ///< RLIMIT_STACK
+  ByteCount locked{kInfinity};         ///< RLIMIT_MEMLOCK; infinite for whoever has CAP_IPC_LOCK
   std::uint64_t max_map_count = 65530; ///< /proc/sys/vm/max_map_count
 };
 
@@ -74,6 +75,17 @@ struct MmapRequest {
   PageIndex offset;
 };
 
+/// Raw Linux arguments of mremap(2).
+struct MremapRequest {
+  VirtAddr old_address;
+  ByteCount old_length, new_length;
+  std::uint32_t flags = 0;  ///< MREMAP_*
+  VirtAddr new_address{};   ///< with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
+};
+
+/// When the pages of a locked mapping come to stay.
+enum class LockWhen : std::uint8_t { kNow, kOnFault };
+
 /// What became of a fault. The caller turns the bad ones into signals.
 enum class FaultOutcome : std::uint8_t {
   kMinor,       ///< resolved
@@ -91,6 +103,7 @@ struct Usage {
   PageCount mapped;         ///< VmSize: pages in mappings
   PageCount mapped_peak;    ///< VmPeak
   PageCount data, stack, exec;  ///< VmData, VmStk, VmExe+VmLib
+  PageCount locked;             ///< VmLck
   PageCount tables;         ///< tables reachable from the root, the root included, zero tables not (VmPTE = tables × 4 KiB)
   std::uint64_t mappings = 0;
   [[nodiscard]] PageCount rss() const { return rss_anon + rss_file + rss_shmem; }
@@ -121,8 +134,24 @@ class AddressSpace {
   Result<void> munmap(VirtAddr address, ByteCount length);
   /// Linux mprotect(2); `prot` raw. Errors: EINVAL, ENOMEM (hole, or no memory; the part before a hole is changed, as on Linux), EACCES.
   Result<void> mprotect(VirtAddr address, ByteCount length, std::uint32_t prot);
+  /// Linux mremap(2). Returns the address. Whole tables move by pointer where old and new address lie the same way in their spans.
+  /// Errors: EINVAL, EFAULT (not one mapping), ENOMEM, EAGAIN (RLIMIT_MEMLOCK); what MREMAP_FIXED names may be gone then, as on Linux.
+  Result<VirtAddr> mremap(const MremapRequest& request);
   /// Linux brk(2) as the raw system call: returns the new break, or the old one if it could not move.
   VirtAddr brk(VirtAddr wanted);
+  /// Linux mlock2(2): locks and faults in, or locks what is faulted in from now on. Errors: EINVAL, EPERM (RLIMIT_MEMLOCK is 0),
+  /// ENOMEM (beyond RLIMIT_MEMLOCK, a hole, or a page that cannot be had), EAGAIN (no frame).
+  Result<void> mlock(VirtAddr address, ByteCount length, LockWhen when);
+  Result<void> munlock(VirtAddr address, ByteCount length);
+  /// Linux mlockall(2), `flags` raw. Errors: EINVAL, EPERM, ENOMEM.
+  Result<void> mlockall(std::uint32_t flags);
+  Result<void> munlockall();
+  /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Errors: EINVAL, ENOMEM (a hole; the bytes before it
+  /// are valid, and how many is not said).
+  Result<void> mincore(VirtAddr address, std::span<std::uint8_t> resident);
+  /// Linux msync(2), `flags` raw, of memory that nothing need be written back of. Errors: EINVAL, ENOMEM (a hole), EBUSY (locked memory is
+  /// to be invalidated).
+  Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);
   /// Linux madvise(2). Errors: EINVAL, ENOMEM (hole: the mapped parts are done, as on Linux), EAGAIN.
   Result<void> madvise(VirtAddr address, ByteCount length, int advice);
 
@@ -165,6 +194,7 @@ class AddressSpace {
   friend class ExclusivePath;
   friend class FaultResolver;
   friend class Gather;
+  friend class Move;
   friend class Zap;
   friend class ForkCopy;
   template <typename T>
@@ -185,11 +215,27 @@ class AddressSpace {
   Result<AnonObject*> anon_object();
 
   Result<VirtAddr> mmap_locked(const MmapRequest& request, MemoryObject* object) TA_REQ(lock_);
+  Result<void> munmap_locked(VirtAddr address, ByteCount length) TA_REQ(lock_);
+  Result<VirtAddr> mremap_locked(const MremapRequest& request) TA_REQ(lock_);
+  Result<VirtAddr> remap_to_locked(const MremapRequest& request) TA_REQ(lock_);
+  Result<Vma> resizable_locked(const MremapRequest& request) TA_REQ(lock_);
+  [[nodiscard]] bool can_expand_locked(const Vma& vma, ByteCount more) TA_REQ(lock_);
+  Result<VirtAddr> move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) TA_REQ(lock_);
+  /// `range`, unmapped in `map`, and what is free around it.
+  [[nodiscard]] VirtRange gap_around(const VmaMap& map, VirtRange range) const;
+  /// Whether a private page of its own was ever seen in `range`, so that its pages are known by their place.
+  [[nodiscard]] bool has_private_pages(VirtRange range) TA_REQ(lock_);
+  /// Whether `pages` more may be locked under RLIMIT_MEMLOCK, if the mapping is to be locked (Linux v6.12 mm/mmap.c:mlock_future_ok()).
+  [[nodiscard]] bool may_lock(PageCount pages, VmaFlags flags) TA_REQ_SHARED(lock_);
   Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
-  void populate(VirtRange range, Access access);
+  Result<void> set_lock_locked(VirtRange range, VmaFlags lock) TA_REQ(lock_);
+  Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
+  /// As if the program had touched every page that is mapped, but for those that are locked when touched.
+  Result<void> populate(VirtRange range);
+  VirtAddr brk_locked(VirtAddr wanted) TA_REQ(lock_);
   Result<void> take_over_from(AddressSpace& parent, ForkMode mode) TA_REQ(parent.lock_);
   void copy_state_from(AddressSpace& parent) TA_REQ(parent.lock_) TA_ATTRIBUTE(no_thread_safety_analysis);
   Result<void> drop_fork_special();
@@ -227,10 +273,11 @@ class AddressSpace {
   Limits limits_ TA_GUARDED(lock_);
   Layout layout_ TA_GUARDED(lock_);
   VirtAddr brk_ TA_GUARDED(lock_);
+  VmaFlags future_flags_ TA_GUARDED(lock_);  ///< of mappings to come: mlockall(MCL_FUTURE); not inherited
   VirtAddr mmap_top_, mmap_floor_;
   Atomic<std::uint8_t> fork_mode_{0};  ///< a ForkMode
   PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
-      exec_ TA_GUARDED(lock_);
+      exec_ TA_GUARDED(lock_), locked_ TA_GUARDED(lock_);
 
   AddressSpace* next_space_ = nullptr;  ///< guarded by the manager's list lock
   AddressSpace* previous_space_ = nullptr;

@@ -8,7 +8,19 @@
 namespace quire {
 
 VirtAddr AddressSpace::brk(VirtAddr wanted) {
-  ExclusiveGuard guard(lock_);
+  VirtAddr before, now;
+  bool is_locked = false;
+  {
+    ExclusiveGuard guard(lock_);
+    before = brk_;
+    now = brk_locked(wanted);
+    is_locked = future_flags_.has(VmaFlag::kLocked);
+  }
+  if (is_locked && before < now) static_cast<void>(populate(VirtRange(before, now)));
+  return now;
+}
+
+VirtAddr AddressSpace::brk_locked(VirtAddr wanted) {
   if (wanted < layout_.brk_begin || memory_.geometry().user_top() < wanted) return brk_;
   const ByteCount data = layout_.data_end - layout_.data_begin;
   if (limits_.data.raw() != Limits::kInfinity && (wanted - layout_.brk_begin) + data > limits_.data) return brk_;
@@ -33,9 +45,9 @@ VirtAddr AddressSpace::brk(VirtAddr wanted) {
   Vma heap;
   heap.range = range;
   heap.prot = kProtReadWrite;
-  heap.flags = VmaFlag::kMayWrite | VmaFlag::kHeap;
+  heap.flags = future_flags_.with(VmaFlag::kMayWrite | VmaFlag::kHeap);
   heap.offset = page_index(old_page);
-  if (!may_expand(range.pages(), heap.prot, heap.flags) || map_.size() > limits_.max_map_count) return brk_;
+  if (!may_lock(range.pages(), heap.flags) || !may_expand(range.pages(), heap.prot, heap.flags) || map_.size() > limits_.max_map_count) return brk_;
   if (!changed.insert_merging(heap)) return brk_;
   commit_map(std::move(changed), range);
   return brk_ = wanted;

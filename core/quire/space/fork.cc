@@ -135,6 +135,7 @@ void AddressSpace::copy_state_from(AddressSpace& parent) {
   data_ = parent.data_;
   stack_ = parent.stack_;
   exec_ = parent.exec_;
+  locked_ = parent.locked_;
 }
 
 // DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)).
@@ -149,10 +150,19 @@ Result<void> AddressSpace::drop_fork_special() {
       QUIRE_CHECK(changed.erase_range(vma->range));
       QUIRE_CHECK(unmap_locked(vma->range, changed, gather, Counter::kUnshareFork));
       commit_map(std::move(changed), vma->range);
-    } else {
+      continue;
+    }
+    if (vma->flags.has(VmaFlag::kWipeOnFork)) {
       Zap zap(*this, vma->range, vma->range, Counter::kUnshareFork);
       QUIRE_CHECK(zap.reserve());
       zap.run(gather);
+    }
+    if (vma->flags.has(VmaFlag::kLocked)) {
+      Vma unlocked = *vma;
+      unlocked.flags = vma->flags.without(kLockedFlags);
+      VmaMap changed = map_;
+      QUIRE_CHECK(changed.replace(vma->range.begin(), unlocked));  // not merged, as on Linux
+      commit_map(std::move(changed), vma->range);
     }
   }
   return {};

@@ -11,7 +11,18 @@ namespace quire {
 namespace {
 
 /// How a known advice is carried out.
-enum class Advice : std::uint8_t { kInvalid, kNothing, kDontNeed, kFlags, kPopulateRead, kPopulateWrite };
+enum class Advice : std::uint8_t {
+  kInvalid,
+  kNothing,
+  kNothingIfUnlocked,
+  kNothingIfPrivate,
+  kDontNeed,
+  kDontNeedLocked,
+  kFlags,
+  kPrivateFlags,  ///< of private mappings; others stay as they are
+  kPopulateRead,
+  kPopulateWrite
+};
 
 struct AdviceRule {
   Advice what = Advice::kInvalid;
@@ -30,11 +41,16 @@ AdviceRule rule_of(int advice) {
     case uapi::kMadvDontDump: return {Advice::kFlags, VmaFlag::kDontDump, {}};
     case uapi::kMadvDoDump: return {Advice::kFlags, {}, VmaFlag::kDontDump};
     case uapi::kMadvDontNeed: return {Advice::kDontNeed, {}, {}};
-    case uapi::kMadvWillNeed:   // nothing to read ahead in memory that is not a file
-    case uapi::kMadvHugePage:   // hints that Linux, too, may ignore
-    case uapi::kMadvNoHugePage:
+    case uapi::kMadvDontNeedLocked: return {Advice::kDontNeedLocked, {}, {}};
+    // Kept, and shown by /proc, but without huge pages and merging of equal pages they change nothing, as Linux may choose, too.
+    case uapi::kMadvHugePage: return {Advice::kFlags, VmaFlag::kHugePage, VmaFlag::kNoHugePage};
+    case uapi::kMadvNoHugePage: return {Advice::kFlags, VmaFlag::kNoHugePage, VmaFlag::kHugePage};
+    case uapi::kMadvMergeable: return {Advice::kPrivateFlags, VmaFlag::kMergeable, {}};
+    case uapi::kMadvUnmergeable: return {Advice::kPrivateFlags, {}, VmaFlag::kMergeable};
+    case uapi::kMadvWillNeed: return {Advice::kNothing, {}, {}};  // nothing to read ahead in memory that is not a file
+    case uapi::kMadvFree: return {Advice::kNothingIfPrivate, {}, {}};  // pages go when memory runs short: it need not
     case uapi::kMadvCold:
-    case uapi::kMadvPageOut: return {Advice::kNothing, {}, {}};
+    case uapi::kMadvPageOut: return {Advice::kNothingIfUnlocked, {}, {}};  // nowhere to page out to
     case uapi::kMadvPopulateRead: return {Advice::kPopulateRead, {}, {}};
     case uapi::kMadvPopulateWrite: return {Advice::kPopulateWrite, {}, {}};
     default: return {};
@@ -80,7 +96,8 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   for (const Vma& vma : map_.overlapping(range)) {
     // Only private anonymous memory can be wiped; what is locked is needed.
     const bool refused = (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) ||
-                         (rule.what == Advice::kDontNeed && vma.flags.has(VmaFlag::kLocked));
+                         (rule.what == Advice::kNothingIfPrivate && (vma.object != nullptr || vma.is_shared())) ||
+                         ((rule.what == Advice::kDontNeed || rule.what == Advice::kNothingIfUnlocked) && vma.flags.has(VmaFlag::kLocked));
     if (refused) {
       error = Errno::kInval;
       break;
@@ -89,16 +106,16 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
     if (done < part.range.begin()) hole = true;
     done = part.range.end();
     part.flags = part.flags.with(rule.set).without(rule.cleared);
-    if (part.flags == vma.flags) continue;
+    if (part.flags == vma.flags || (rule.what == Advice::kPrivateFlags && vma.is_shared())) continue;
     QUIRE_CHECK(changed.erase_range(part.range));
     QUIRE_CHECK(changed.insert_merging(part));
   }
   if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
   const VirtRange advised(range.begin(), done);
-  if (rule.what == Advice::kDontNeed) {
+  if (rule.what == Advice::kDontNeed || rule.what == Advice::kDontNeedLocked) {
     Gather gather(*this);
     QUIRE_CHECK(dont_need_locked(advised, gather));
-  } else if (rule.what == Advice::kFlags) {
+  } else if (rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags) {
     commit_map(std::move(changed), advised);
   }
   if (error != Errno{0}) return fail(error);

@@ -46,14 +46,16 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
     checked.offset = PageIndex(0);
   }
   Result<VirtAddr> result = fail(Errno::kInval);
+  bool is_locked = false;
   {
     ExclusiveGuard guard(lock_);
+    is_locked = (checked.flags & uapi::kMapLocked) != 0 || future_flags_.has(VmaFlag::kLocked);
     result = mmap_locked(checked, object);
   }
   if (own != nullptr) own->drop_user();
-  if (result && (checked.flags & (uapi::kMapPopulate | uapi::kMapLocked)) != 0 && (checked.flags & uapi::kMapNonBlock) == 0) {
-    populate(VirtRange(*result, checked.length), (checked.prot & uapi::kProtWrite) != 0 ? Access::kWrite : Access::kRead);
-  }
+  const bool is_wanted = (checked.flags & (uapi::kMapPopulate | uapi::kMapNonBlock)) == uapi::kMapPopulate;
+  // Linux ignores what cannot be faulted in here.
+  if (result && (is_locked || is_wanted)) static_cast<void>(populate(VirtRange(*result, checked.length)));
   return result;
 }
 
@@ -65,6 +67,9 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
     const Vma* there = map_.first_ending_above(address);
     if (there != nullptr && there->range.overlaps(range)) return fail(Errno::kExist);
   }
+  const VmaFlags lock = (request.flags & uapi::kMapLocked) != 0 ? future_flags_.with(VmaFlag::kLocked) : future_flags_;
+  if ((request.flags & uapi::kMapLocked) != 0 && limits_.locked.raw() == 0) return fail(Errno::kPerm);
+  if (!may_lock(range.pages(), lock)) return fail(Errno::kAgain);
   Vma vma;
   vma.range = range;
   vma.prot = prot_of(request.prot);
@@ -86,6 +91,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
       break;
     default: return fail(Errno::kInval);
   }
+  vma.flags = vma.flags.with(lock);
 
   // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
   PageCount replaced(0);
@@ -138,12 +144,6 @@ Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std
   const VirtAddr third = VirtAddr(top.raw() / 3 + kPageSize - 1).page_floor();
   if (const auto found = map_.lowest_gap(length, third, top)) return *found;
   return fail(Errno::kNoMem);
-}
-
-void AddressSpace::populate(VirtRange range, Access access) {
-  for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
-    if (resolve_fault(at, access, Requester::kOther) != FaultOutcome::kMinor) return;
-  }
 }
 
 }  // namespace quire

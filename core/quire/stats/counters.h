@@ -24,10 +24,12 @@ namespace quire {
   X(kUnshareMunmap, "pgtable_unshare_munmap")                                                          \
   X(kUnshareMprotect, "pgtable_unshare_mprotect")                                                      \
   X(kUnshareMadvise, "pgtable_unshare_madvise")                                                        \
+  X(kUnshareMremap, "pgtable_unshare_mremap")                                                          \
   X(kUnshareFork, "pgtable_unshare_fork")             /* special spans of a child (S0.16) */           \
   X(kCopyFork, "pgtable_copy_fork")                   /* tables copied by fork in modes leaf and copy */ \
   X(kDetach, "pgtable_detach")                        /* whole tables detached */                      \
   X(kFreeEmpty, "pgtable_free_empty")                                                                  \
+  X(kMoveTable, "pgtable_move")                       /* whole tables moved by mremap */                \
   X(kTableAlloc, "pgtable_alloc")                                                                      \
   X(kTableFree, "pgtable_free")                                                                        \
   X(kFrameAlloc, "pgalloc_normal")                                                                     \

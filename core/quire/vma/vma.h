@@ -12,7 +12,7 @@ namespace quire {
 class MemoryObject;
 
 /// Properties of a mapping beyond its protection. Values are private to Quire.
-enum class VmaFlag : std::uint16_t {
+enum class VmaFlag : std::uint32_t {
   kShared = 1 << 0,      ///< MAP_SHARED: never copied on write
   kMayWrite = 1 << 1,    ///< mprotect may add PROT_WRITE (immutable; S3.4)
   kGrowsDown = 1 << 2,   ///< a stack: faults below extend it
@@ -25,14 +25,18 @@ enum class VmaFlag : std::uint16_t {
   kStack = 1 << 9,       ///< main stack: /proc/PID/maps prints [stack]
   kRandom = 1 << 10,
   kSequential = 1 << 11,
+  kLockOnFault = 1 << 12,  ///< mlock2(MLOCK_ONFAULT); only with kLocked
+  kHugePage = 1 << 13,     ///< MADV_HUGEPAGE
+  kNoHugePage = 1 << 14,   ///< MADV_NOHUGEPAGE
+  kMergeable = 1 << 15,    ///< MADV_MERGEABLE
 };
 
 /// A set of VmaFlag.
 class VmaFlags {
  public:
   constexpr VmaFlags() = default;
-  constexpr VmaFlags(VmaFlag flag) : bits_(static_cast<std::uint16_t>(flag)) {}  // NOLINT: a flag is a set of one
-  [[nodiscard]] constexpr bool has(VmaFlag flag) const { return (bits_ & static_cast<std::uint16_t>(flag)) != 0; }
+  constexpr VmaFlags(VmaFlag flag) : bits_(static_cast<std::uint32_t>(flag)) {}  // NOLINT: a flag is a set of one
+  [[nodiscard]] constexpr bool has(VmaFlag flag) const { return (bits_ & static_cast<std::uint32_t>(flag)) != 0; }
   [[nodiscard]] constexpr bool has_any(VmaFlags flags) const { return (bits_ & flags.bits_) != 0; }
   [[nodiscard]] constexpr VmaFlags with(VmaFlags flags) const { return VmaFlags(bits_ | flags.bits_); }
   [[nodiscard]] constexpr VmaFlags without(VmaFlags flags) const { return VmaFlags(bits_ & ~flags.bits_); }
@@ -40,13 +44,15 @@ class VmaFlags {
   friend constexpr bool operator==(VmaFlags, VmaFlags) = default;
 
  private:
-  constexpr explicit VmaFlags(int bits) : bits_(static_cast<std::uint16_t>(bits)) {}
-  std::uint16_t bits_ = 0;
+  constexpr explicit VmaFlags(std::uint32_t bits) : bits_(bits) {}
+  std::uint32_t bits_ = 0;
 };
 constexpr VmaFlags operator|(VmaFlag a, VmaFlag b) { return VmaFlags(a) | VmaFlags(b); }
 
-/// Spans with these flags are not shared with a forked child (S0.16).
-inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork;
+inline constexpr VmaFlags kLockedFlags = VmaFlag::kLocked | VmaFlag::kLockOnFault;
+
+/// Mappings with these flags are not the same in a forked child (S0.16).
+inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked;
 
 /// One mapping.
 struct Vma {

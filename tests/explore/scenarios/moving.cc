@@ -1,199 +1,99 @@
-// Pages that move to other frames while their processes use them, copy their tables, and go.
-//
-// Whether a move succeeds may depend on who was where; what memory holds may not. So the mover says nothing of its success.
+// mremap, while others use the memory that moves or the tables it moves from.
 #include "explore/scenario.h"
-#include "quire/rmap/migrate.h"
-#include "support/picture.h"
 
 namespace quire::explore {
 namespace {
 
-/// Lets an actor move whatever is in the frame that is now behind a page of `process`.
-void mover(World& w, const std::string& name, Process& process, unsigned page) {
-  const Pfn pfn = test::path_to(*process.space, World::at(page)).leaf;
-  w.actor(name, [&w, pfn] {
-    w.act("move", [&w, pfn] {
-      static_cast<void>(migrate_frame(w.memory(), pfn));
-      return "done";
-    });
-  });
-}
-
-void move_and_store(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 4);
-  w.fill(a, 0, 1);  // through a writable translation that stays
-  w.watch(0, 1);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&] {
-    w.store(a, 0, 0, 70);
-    w.load(a, 0, 0);
-  });
-}
-
-void move_shared_and_store(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 1, uapi::kProtRead | uapi::kProtWrite, uapi::kMapShared);
-  w.fill(a, 0, 1);
-  Process& b = w.fork(a, "B");
-  w.fill(b, 0, 1);
-  w.touch(a, 0, 0, 1);
-  w.watch_shared(0, 1);
-  mover(w, "M", a, 0);
-  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 70); });
-  w.actor("A1", [&w, &a] { w.load(a, 0, 0); });
-}
-
-void move_and_first_fault(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 1, uapi::kProtRead | uapi::kProtWrite, uapi::kMapShared);
-  Process& b = w.fork(a, "B");
-  w.fill(a, 0, 1);  // B has not seen the page yet
-  w.watch_shared(0, 1);
-  mover(w, "M", a, 0);
-  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 70); });
-}
-
-void move_and_unshare(World& w) {
-  Process& a = w.create("A");
+// Single leaves: source and target lie differently in their tables.
+void move_and_load(World& w) {
+  Process& a = w.create("A", 2);
   w.map(a, 0, 4);
   w.fill(a, 0, 2);
-  Process& b = w.fork(a, "B");
-  w.watch(0, 2);
-  mover(w, "M", a, 0);
-  w.actor("B1", [&w, &b] { w.store(b, 0, 1, 71); });
+  w.touch(a, 1, 0, 1);
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] {
+    w.mremap(a, 0, 1, 9);
+    w.store(a, 0, 9, 61);
+  });
+  w.actor("A2", [&w, &a] { w.load(a, 1, 0); });
 }
 
-void move_and_copy(World& w) {
+// A whole table, by its pointer.
+void move_table_and_store(World& w) {
+  Process& a = w.create("A", 2);
+  w.map(a, 0, 4);
+  w.fill(a, 0, 2);
+  w.touch(a, 1, 0, 1);
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] {
+    w.mremap(a, 0, 4, 8);
+    w.load(a, 0, 8);
+  });
+  w.actor("A2", [&w, &a] {
+    w.store(a, 1, 0, 62);
+    w.load(a, 1, 0);
+  });
+}
+
+void move_and_fault(World& w) {
   Process& a = w.create("A", 2);
   w.map(a, 0, 4);
   w.fill(a, 0, 1);
-  w.fork(a, "B");
-  w.touch(a, 1, 0, 1);
-  w.watch(0, 1);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&] { w.store(a, 0, 0, 70); });
-  w.actor("A2", [&] { w.load(a, 1, 0); });
-}
-
-void move_and_fork(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 4);
-  w.fill(a, 0, 2);
-  Process& c = w.unborn("C");
-  w.watch(0, 2);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&] {
-    w.fork_to(a, c);
-    w.store(a, 0, 0, 70);
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] { w.mremap(a, 0, 2, 9); });
+  w.actor("A2", [&w, &a] {
+    w.store(a, 1, 1, 62);
+    w.store(a, 1, 10, 63);
   });
 }
 
-void move_and_exits(World& w) {
+// The tables are shared: what moves in one process stays in the other.
+void move_and_sharer(World& w) {
   Process& a = w.create("A");
   w.map(a, 0, 4);
   w.fill(a, 0, 2);
   Process& b = w.fork(a, "B");
-  w.fill(b, 1, 1);  // B has a copy of the table
-  Process& c = w.create("C");  // its object keeps the memory of those that go from being given back
-  w.map(c, 0, 1);
-  w.fill(c, 0, 1);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&w, &a] { w.exit(a); });
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] {
+    w.mremap(a, 0, 1, 9);
+    w.store(a, 0, 9, 61);
+  });
+  w.actor("B1", [&w, &b] {
+    w.store(b, 0, 0, 71);
+    w.load(b, 0, 0);
+  });
+}
+
+void move_table_and_sharer(World& w) {
+  Process& a = w.create("A");
+  w.map(a, 0, 4);
+  w.fill(a, 0, 2);
+  Process& b = w.fork(a, "B");
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] {
+    w.mremap(a, 0, 4, 8);
+    w.store(a, 0, 8, 61);
+  });
+  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 71); });
+}
+
+void move_and_exit(World& w) {
+  Process& a = w.create("A");
+  w.map(a, 0, 4);
+  w.fill(a, 0, 2);
+  Process& b = w.fork(a, "B");
+  w.watch(0, 10);
+  w.actor("A1", [&w, &a] { w.mremap(a, 0, 2, 9); });
   w.actor("B1", [&w, &b] { w.exit(b); });
 }
 
-void move_and_unmap(World& w) {
-  Process& a = w.create("A", 2);
-  w.map(a, 0, 4);
-  w.fill(a, 0, 2);
-  w.touch(a, 1, 0, 2);
-  w.watch(0, 2);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&] { w.dont_need(a, 0, 1); });
-  w.actor("A2", [&] { w.store(a, 1, 0, 70); });
-}
-
-void move_and_protect(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 4);
-  w.fill(a, 0, 2);
-  w.watch(0, 2);
-  mover(w, "M", a, 0);
-  w.actor("A1", [&] {
-    w.mprotect(a, 0, 1, uapi::kProtRead);
-    w.store(a, 0, 0, 70);
-  });
-}
-
-void two_moves(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 4);
-  w.fill(a, 0, 1);
-  w.fork(a, "B");
-  w.watch(0, 1);
-  mover(w, "M", a, 0);
-  mover(w, "N", a, 0);
-}
-
-// A page somebody has got through the object stays where it is, and is written there.
-void move_and_hold(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 1, uapi::kProtRead | uapi::kProtWrite, uapi::kMapShared);
-  w.fill(a, 0, 1);
-  w.watch_shared(0, 1);
-  MemoryObject* const object = w.memory().frame(test::path_to(*a.space, World::at(0)).leaf).page.object;
-  mover(w, "M", a, 0);
-  w.actor("H", [&w, object] {
-    w.act("write", [&w, object] {
-      auto page = object->get_page(PageIndex(0));
-      if (!page) {  // it is on its way
-        const std::uint32_t moves = w.memory().moves_of_pages();
-        page = object->get_page(PageIndex(0));
-        if (!page) w.memory().wait_for_moves(moves);
-        if (!page) page = object->get_page(PageIndex(0));
-      }
-      const std::uint64_t value = 70;
-      std::byte* const memory = w.memory().contents(**page);
-      hooks::yield_point("store_frame", memory);
-      __builtin_memcpy(memory, &value, sizeof value);
-      if ((*page)->put()) w.memory().pool().give(*page);
-      return "done";
-    });
-  });
-}
-
-void move_and_write_from_outside(World& w) {
-  Process& a = w.create("A");
-  w.map(a, 0, 4);
-  w.fill(a, 0, 1);
-  w.watch(0, 1);
-  mover(w, "M", a, 0);
-  w.actor("X", [&w, &a] {
-    w.act("write", [&a] {
-      const std::uint64_t value = 70;
-      return a.space->write(World::at(0), std::as_bytes(std::span(&value, 1))) ? "done" : "failed";
-    });
-  });
-}
-
-constexpr WorldConfig kCopyMode{.fork_mode = ForkMode::kCopy};
-
 constexpr Scenario kScenarios[] = {
-    {"move_and_store", "R14 S0.63", "a page moves while its process stores through a translation it has cached", move_and_store},
-    {"move_and_wait", "S1.6", "the same, with an eye on how the store waits for the move", move_and_store, {}, Attention::kBasics},
-    {"move_shared_and_store", "R14 S0.63 S2.24", "a shared page moves while one sharer of its table stores and another loads", move_shared_and_store},
-    {"move_and_first_fault", "R13 R14 S4.29", "a shared page moves while a process maps it for the first time", move_and_first_fault},
-    {"move_and_unshare", "R13 R14 S0.38 S2.20", "a page moves while a sharer copies the table it is in", move_and_unshare},
-    {"move_and_copy", "R13 S4.25", "a page moves while a sharer breaks copy-on-write and its sibling reads", move_and_copy},
-    {"move_and_fork", "R13 S2.20", "a page moves while its process forks, then stores", move_and_fork},
-    {"move_and_fork_copy", "R13 S2.20", "the same where fork copies all tables", move_and_fork, kCopyMode},
-    {"move_and_exits", "R24 R25", "a page moves while both processes that have it exit", move_and_exits},
-    {"move_and_unmap", "R14 S4.28", "a page moves while it is dropped and a sibling stores", move_and_unmap},
-    {"move_and_protect", "S1.6", "a page moves while it becomes read-only, then a store", move_and_protect},
-    {"two_moves", "S1.6", "two move one page", two_moves},
-    {"move_and_hold", "R13 S4.32", "a shared page moves while somebody gets it from its object and writes", move_and_hold},
-    {"move_and_write_from_outside", "R14", "a page moves while it is written from outside its process", move_and_write_from_outside},
+    {"move_and_load", "S0.61 I7", "a leaf moves while a sibling remembers its old place", move_and_load},
+    {"move_table_and_store", "S0.61 I7", "a whole table moves while a sibling stores through its old place", move_table_and_store},
+    {"move_and_fault", "S0.61 S0.37", "pages move while a sibling faults in others of them", move_and_fault},
+    {"move_and_sharer", "S0.61 I2", "a leaf leaves a table that another process shares", move_and_sharer},
+    {"move_table_and_sharer", "S0.61 I2", "a table moves that another process shares", move_table_and_sharer},
+    {"move_and_exit", "S0.61 R1", "leaves move while the other sharer of their table exits", move_and_exit},
 };
 
 }  // namespace

@@ -131,12 +131,28 @@ void walk_and_exit(World& w) {
   w.actor("B1", [&w, &b] { w.exit(b); });
 }
 
+// The leaf goes to a table that the walk would have met before the old one.
+void walk_and_move(World& w) {
+  Process& a = w.create("A");
+  w.map(a, 0, 4);
+  w.fill(a, 0, 2);
+  const Target page = target(w, a, 0);
+  w.watch(0, 2);
+  w.actor("walk", [&w, page] { w.act("walk", [&w, page] { mark_all(w, page); return "ok"; }); });
+  w.actor("A1", [&w, &a] { w.mremap(a, 0, 1, 9); });
+  w.finally([&w, &a, page] {
+    expect_marked(w, a, page, 0);
+    expect_marked(w, a, page, 9);
+  });
+}
+
 constexpr WorldConfig kCopyMode{.fork_mode = ForkMode::kCopy};
 
 constexpr Scenario kScenarios[] = {
     {"walk_and_unshare", "R13 S0.38", "a walk from an object while a table on it is copied", walk_and_unshare},
     {"walk_and_two_unshare", "R13 S0.38 S2.21", "a walk from an object while two of three sharers copy the table", walk_and_two_unshare},
     {"walk_and_fork_copy", "R13 S4.12", "a walk from an object while fork copies the table", walk_and_fork_copy, kCopyMode},
+    {"walk_and_move", "R13 S0.61", "a walk from an object while a leaf goes to another table", walk_and_move},
     {"walk_and_unmap", "R24 R25", "a walk from an object while its table is freed and made another", walk_and_unmap},
     {"walk_and_exit", "R24 R25 S4.28", "a walk from an object while both processes with its tables exit", walk_and_exit},
 };

@@ -1,0 +1,132 @@
+// mlock and its relatives (Linux v6.12 mm/mlock.c, man7 mlock(2), mlockall(2)). Nothing is ever paged out yet, so what a lock promises is that
+// its pages are there: faulted in when the call returns, or kept once touched. Figures and limits are Linux's.
+
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/uapi.h"
+
+namespace quire {
+
+namespace {
+
+VmaFlags lock_flags(LockWhen when) {
+  return when == LockWhen::kNow ? VmaFlags(VmaFlag::kLocked) : kLockedFlags;
+}
+
+}  // namespace
+
+bool AddressSpace::may_lock(PageCount pages, VmaFlags flags) {
+  return !flags.has(VmaFlag::kLocked) || (locked_ + pages).raw() <= limits_.locked.raw() >> kPageShift;
+}
+
+Result<void> AddressSpace::mlock(VirtAddr address, ByteCount length, LockWhen when) {
+  return lock_range(address, length, lock_flags(when));
+}
+
+Result<void> AddressSpace::munlock(VirtAddr address, ByteCount length) { return lock_range(address, length, VmaFlags()); }
+
+Result<void> AddressSpace::lock_range(VirtAddr address, ByteCount raw_length, VmaFlags lock) {
+  const VirtAddr begin = address.page_floor();
+  const ByteCount offset = address - begin;
+  // As Linux's PAGE_ALIGN(), which wraps.
+  const ByteCount length((raw_length.raw() + offset.raw() + kPageSize - 1) & ~(kPageSize - 1));
+  const auto end = checked_add(begin, length);
+  {
+    ExclusiveGuard guard(lock_);
+    if (lock.has(VmaFlag::kLocked)) {
+      if (limits_.locked.raw() == 0) return fail(Errno::kPerm);
+      const std::uint64_t limit = limits_.locked.raw() >> kPageShift;
+      std::uint64_t wanted = locked_.raw() + pages_of(length).raw();
+      if (wanted > limit && end) {
+        // What is locked already is not asked for again.
+        for (const Vma& vma : map_.overlapping(VirtRange(begin, *end))) {
+          if (vma.flags.has(VmaFlag::kLocked)) wanted -= vma.clipped(VirtRange(begin, *end)).range.pages().raw();
+        }
+      }
+      if (wanted > limit) return fail(Errno::kNoMem);
+    }
+    if (!end) return fail(Errno::kInval);
+    QUIRE_CHECK(set_lock_locked(VirtRange(begin, *end), lock));
+  }
+  if (lock.has(VmaFlag::kLocked)) return populate(VirtRange(begin, *end));
+  return {};
+}
+
+// Errors: ENOMEM at a hole, what lies before it changed; or nothing changed.
+Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock) {
+  VmaMap changed = map_;
+  VirtAddr done = range.begin();
+  for (const Vma& vma : map_.overlapping(range)) {
+    if (done < vma.range.begin()) break;
+    Vma part = vma.clipped(range);
+    done = part.range.end();
+    part.flags = part.flags.without(kLockedFlags).with(lock);
+    if (part.flags == vma.flags) continue;
+    QUIRE_CHECK(changed.erase_range(part.range));
+    QUIRE_CHECK(changed.insert_merging(part));
+  }
+  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
+  commit_map(std::move(changed), VirtRange(range.begin(), done));
+  if (done < range.end()) return fail(Errno::kNoMem);
+  return {};
+}
+
+// Linux v6.12 mm/gup.c:__mm_populate(), populate_vma_page_range(). Holes are passed over. Errors: ENOMEM (a page that may not be had), EAGAIN
+// (no frame).
+Result<void> AddressSpace::populate(VirtRange range) {
+  const VmaMap now = map();
+  for (const Vma& vma : now.overlapping(range)) {
+    if (vma.flags.has(VmaFlag::kLockOnFault)) continue;
+    const Access access = vma.prot.write() && !vma.is_shared() ? Access::kWrite : Access::kRead;
+    const VirtRange part = vma.range.intersection(range);
+    for (VirtAddr at = part.begin(); at < part.end(); at = at + ByteCount(kPageSize)) {
+      switch (resolve_fault(at, access, Requester::kOther)) {
+        case FaultOutcome::kMinor:
+        case FaultOutcome::kMajor: break;
+        case FaultOutcome::kMapError:
+        case FaultOutcome::kAccessError:
+        case FaultOutcome::kBusError: return fail(Errno::kNoMem);
+        case FaultOutcome::kOutOfMemory: return fail(Errno::kAgain);
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> AddressSpace::mlockall(std::uint32_t flags) {
+  if (flags == 0 || (flags & ~(uapi::kMclCurrent | uapi::kMclFuture | uapi::kMclOnFault)) != 0 || flags == uapi::kMclOnFault) {
+    return fail(Errno::kInval);
+  }
+  const VmaFlags lock = lock_flags((flags & uapi::kMclOnFault) != 0 ? LockWhen::kOnFault : LockWhen::kNow);
+  const VirtRange all(VirtAddr(0), memory_.geometry().user_top());
+  {
+    ExclusiveGuard guard(lock_);
+    if (limits_.locked.raw() == 0) return fail(Errno::kPerm);
+    const bool now = (flags & uapi::kMclCurrent) != 0;
+    if (now && mapped_.raw() > limits_.locked.raw() >> kPageShift) return fail(Errno::kNoMem);
+    if (now) {
+      const VmaMap before = map_;
+      for (const Vma& vma : before.overlapping(all)) {
+        // One by one, as nothing else is: a mapping that cannot be split off keeps the rest from nothing.
+        static_cast<void>(set_lock_locked(vma.range, lock));
+      }
+    }
+    future_flags_ = (flags & uapi::kMclFuture) != 0 ? lock : VmaFlags();
+    if (!now) return {};
+  }
+  static_cast<void>(populate(all));  // Linux ignores errors here
+  return {};
+}
+
+Result<void> AddressSpace::munlockall() {
+  ExclusiveGuard guard(lock_);
+  future_flags_ = VmaFlags();
+  const VmaMap before = map_;
+  for (const Vma* vma = before.first_with(VmaFlag::kLocked, VirtAddr(0)); vma != nullptr;
+       vma = before.first_with(VmaFlag::kLocked, vma->range.end())) {
+    QUIRE_CHECK(set_lock_locked(vma->range, VmaFlags()));
+  }
+  return {};
+}
+
+}  // namespace quire

@@ -1,0 +1,183 @@
+// mremap (Linux v6.12 mm/mremap.c:SYSCALL_DEFINE5(mremap), mremap_to(), vma_to_resize(), move_vma(); man7 mremap(2)).
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/space/move.h"
+#include "quire/space/zap.h"
+#include "quire/tlb/gather.h"
+#include "quire/uapi.h"
+
+namespace quire {
+
+namespace {
+
+/// Linux's PAGE_ALIGN(): a length close to the end of the address space becomes 0.
+ByteCount page_ceil_wrapping(ByteCount length) { return ByteCount((length.raw() + kPageSize - 1) & ~(kPageSize - 1)); }
+
+/// Whether any leaf of `range` below `table` is a private page.
+bool has_private_leaf(const MemoryManager& memory, const TableView& table, VirtRange range) {
+  const Geometry& geometry = memory.geometry();
+  for (VirtAddr at = range.begin(); at < range.end();) {
+    const VirtRange span = geometry.entry_range(at, table.level());
+    const Entry entry = table.entry(geometry.slot_of(at, table.level()));
+    if (table.level() == kLeafLevel) {
+      if (memory.kind_of(entry, kLeafLevel) == EntryKind::kFrame && entry.is_private_leaf()) return true;
+    } else if (memory.kind_of(entry, table.level()) == EntryKind::kTable) {
+      const TableView child(memory, memory.frame(entry.pfn()));
+      if (has_private_leaf(memory, child, range.intersection(span))) return true;
+    }
+    at = span.end();
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
+  MremapRequest request = raw;
+  const bool may_move = (request.flags & uapi::kMremapMayMove) != 0;
+  const bool keeps_old = (request.flags & uapi::kMremapDontUnmap) != 0;
+  if ((request.flags & ~(uapi::kMremapFixed | uapi::kMremapMayMove | uapi::kMremapDontUnmap)) != 0) return fail(Errno::kInval);
+  if ((request.flags & uapi::kMremapFixed) != 0 && !may_move) return fail(Errno::kInval);
+  if (keeps_old && (!may_move || request.old_length != request.new_length)) return fail(Errno::kInval);
+  if (!request.old_address.is_page_aligned()) return fail(Errno::kInval);
+  request.old_length = page_ceil_wrapping(request.old_length);
+  request.new_length = page_ceil_wrapping(request.new_length);
+  if (request.new_length.raw() == 0) return fail(Errno::kInval);
+
+  Result<VirtAddr> result = fail(Errno::kInval);
+  bool is_locked = false;
+  {
+    ExclusiveGuard guard(lock_);
+    result = mremap_locked(request);
+    if (result) {
+      const Vma* vma = map_.find(*result);
+      is_locked = vma != nullptr && vma->flags.has(VmaFlag::kLocked);
+    }
+  }
+  if (result && is_locked && request.old_length < request.new_length) {
+    // Linux ignores what cannot be faulted in here.
+    static_cast<void>(populate(VirtRange(*result + request.old_length, *result + request.new_length)));
+  }
+  return result;
+}
+
+Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
+  const VirtAddr old = request.old_address;
+  if (map_.find(old) == nullptr) return fail(Errno::kFault);
+  if ((request.flags & (uapi::kMremapFixed | uapi::kMremapDontUnmap)) != 0) return remap_to_locked(request);
+  if (request.new_length <= request.old_length) {
+    if (request.new_length < request.old_length) {
+      QUIRE_CHECK(munmap_locked(old + request.new_length, request.old_length - request.new_length));
+    }
+    return old;
+  }
+  QUIRE_TRY(const Vma vma, resizable_locked(request));
+  const ByteCount more = request.new_length - request.old_length;
+  if (request.old_length == vma.range.end() - old && can_expand_locked(vma, more)) {
+    Vma extension = vma;
+    extension.range = VirtRange(vma.range.end(), more);
+    extension.offset = vma.offset + vma.range.pages();
+    VmaMap changed = map_;
+    QUIRE_CHECK(changed.insert_merging(extension));
+    commit_map(std::move(changed), extension.range);
+    return old;
+  }
+  if ((request.flags & uapi::kMremapMayMove) == 0) return fail(Errno::kNoMem);
+  QUIRE_TRY(const VirtAddr to, place_locked(VirtAddr(0), request.new_length, 0));
+  return move_locked(vma, request, to);
+}
+
+// With an address, or away from pages that stay mapped. What Linux does before it finds an error, this has done, too.
+Result<VirtAddr> AddressSpace::remap_to_locked(const MremapRequest& request) {
+  const VirtAddr top = memory_.geometry().user_top();
+  const bool fixed = (request.flags & uapi::kMremapFixed) != 0;
+  MremapRequest rest = request;
+  if (!request.new_address.is_page_aligned()) return fail(Errno::kInval);
+  if (request.new_length.raw() > top.raw() || request.new_address.raw() > top.raw() - request.new_length.raw()) {
+    return fail(Errno::kInval);
+  }
+  if (request.old_address.raw() + request.old_length.raw() > request.new_address.raw() &&
+      request.new_address + request.new_length > request.old_address) {
+    return fail(Errno::kInval);
+  }
+  if (map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
+  if (fixed) QUIRE_CHECK(munmap_locked(request.new_address, request.new_length));
+  if (request.new_length < request.old_length) {
+    QUIRE_CHECK(munmap_locked(request.old_address + request.new_length, request.old_length - request.new_length));
+    rest.old_length = request.new_length;
+  }
+  QUIRE_TRY(const Vma vma, resizable_locked(rest));
+  if (!fixed && !may_expand(pages_of(rest.old_length), vma.prot, vma.flags)) return fail(Errno::kNoMem);
+  QUIRE_TRY(const VirtAddr to, place_locked(request.new_address, request.new_length, fixed ? uapi::kMapFixed : 0));
+  return move_locked(vma, rest, to);
+}
+
+// The mapping that is to be resized, after all that Linux's vma_to_resize() asks.
+Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
+  const Vma* vma = map_.find(request.old_address);
+  if (vma == nullptr) return fail(Errno::kFault);
+  // No old length: the program wants a second mapping of the same shared memory.
+  if (request.old_length.raw() == 0 && !vma->is_shared()) return fail(Errno::kInval);
+  if (request.old_length > vma->range.end() - request.old_address) return fail(Errno::kFault);
+  if (request.new_length == request.old_length) return *vma;
+  const PageIndex offset = vma->index_of(request.old_address);
+  if (offset.raw() + pages_of(request.new_length).raw() < offset.raw()) return fail(Errno::kInval);
+  const PageCount more = pages_of(request.new_length - request.old_length);
+  if (!may_lock(more, vma->flags)) return fail(Errno::kAgain);
+  if (!may_expand(more, vma->prot, vma->flags)) return fail(Errno::kNoMem);
+  return *vma;
+}
+
+bool AddressSpace::can_expand_locked(const Vma& vma, ByteCount more) {
+  const auto end = checked_add(vma.range.end(), more);
+  if (!end || memory_.geometry().user_top() < *end) return false;
+  const Vma* next = map_.first_ending_above(vma.range.end());
+  return next == nullptr || *end <= next->range.begin();
+}
+
+bool AddressSpace::has_private_pages(VirtRange range) { return has_private_leaf(memory_, TableView(memory_, root_frame()), range); }
+
+// Errors: ENOMEM, nothing changed.
+Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) {
+  if (map_.size() + 3 >= limits_.max_map_count) return fail(Errno::kNoMem);
+  const bool keeps_old = (request.flags & uapi::kMremapDontUnmap) != 0;
+  const VirtRange from(request.old_address, request.old_length);
+  Vma moved = vma;
+  moved.range = VirtRange(to, request.new_length);
+  moved.flags = vma.flags.without(VmaFlag::kHeap | VmaFlag::kStack);
+  // Pages that nobody has seen yet are known by their new place, so that the mapping merges there (Linux v6.12 mm/vma.c:copy_vma()).
+  const bool is_fresh = vma.object == nullptr && !has_private_pages(vma.range);
+  moved.offset = is_fresh ? page_index(to) : vma.index_of(request.old_address);
+
+  VmaMap without_old = map_;
+  if (!keeps_old) {
+    QUIRE_CHECK(without_old.erase_range(from));
+  } else if (vma.flags.has(VmaFlag::kLocked)) {
+    Vma unlocked = vma.clipped(from);
+    unlocked.flags = vma.flags.without(kLockedFlags);
+    QUIRE_CHECK(without_old.erase_range(from));
+    QUIRE_CHECK(without_old.insert_merging(unlocked));
+  }
+  VmaMap changed = without_old;
+  QUIRE_CHECK(changed.insert_merging(moved));
+  // Each place ends at the other, too.
+  const VirtRange free_from = keeps_old || from.empty() ? from : gap_around(changed, from);
+  const VirtRange free_to = gap_around(map_, moved.range);
+
+  Move move(*this, from, to, free_from, free_to);
+  Zap zap(*this, from, free_from, Counter::kUnshareMremap);
+  QUIRE_CHECK(move.reserve());
+  QUIRE_CHECK(zap.reserve());
+  Gather gather(*this);
+  move.run(gather);
+  zap.run(gather);  // tables that are empty now
+  // Flushed before anything new can be mapped, or a page faulted in, at the old place.
+  gather.finish();
+  commit_map(std::move(without_old), from);
+  commit_map(std::move(changed), moved.range);
+  return to;
+}
+
+}  // namespace quire
