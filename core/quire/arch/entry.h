@@ -52,6 +52,8 @@ class Entry {
   static constexpr Entry special(EntryKind kind, std::uint64_t payload) {
     return Entry((special_type(kind) << kTypeShift) | (payload << kPageShift));
   }
+  /// The same leaf of another frame.
+  [[nodiscard]] constexpr Entry with_frame(Pfn to) const { return Entry((bits_ & ~kAddressMask) | address_bits(to)); }
   /// What stands in a leaf's place while its frame is moved: not present, and nothing of the leaf is lost.
   [[nodiscard]] constexpr Entry as_migration() const {
     return Entry((bits_ & ~(kPresent | kTypeMask)) | (kTypeMigration << kTypeShift) | (present() ? kWasPresent : 0));

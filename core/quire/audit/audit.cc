@@ -29,7 +29,7 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   Frame& root = space.root_frame();
   if (root.audit_shares != 0) find("I1", "root named by two spaces; space id", space.id(), 1, root.audit_shares);
   ++root.audit_shares;
-  visit_table(space, root, VirtAddr(0), true, sums);
+  visit_table(space, root, VirtAddr(0), Above{}, sums);
 
   if (!space.map_.is_well_formed()) find("map", "map is not well formed; space id", space.id(), 0, 0);
   std::uint64_t mapped = 0;
@@ -42,13 +42,14 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   if (space.replacing_.load() != 0) find("I7", "a replacement never ended; space id", space.id(), space.replacing_.load(), 0);
 }
 
-void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool writable, SpaceSums& sums) {
+void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above above, SpaceSums& sums) {
   const Geometry& geometry = memory_.geometry();
   const bool is_root = table.level == geometry.root_level();
   const unsigned slots = is_root ? geometry.user_root_slots() : geometry.slots();
   const bool first_time = table.audit_leaves == 0;
   table.audit_leaves = 1;  // of a table: visited
   ++sums.tables;
+  above.noted = above.noted && table.table.holds_below != 0;
   if (first_time) {
     ++tables_seen_;
     count_table(table, slots);
@@ -64,7 +65,8 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
         ++memory_.frame(entry.pfn()).audit_leaves;
         ++leaves_seen_;
       }
-      check_leaf(space, entry, address, writable && entry.writable());
+      check_leaf(space, entry, address, above.writable && entry.writable());
+      check_pin(entry, address, above);
       continue;
     }
     const Pfn pfn = entry.pfn();
@@ -86,8 +88,16 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
       find("I3", "W above a table with share > 1; address", address.raw(), child.table.share.load(), 1);
     }
     if (first_time) ++child.audit_shares;
-    visit_table(space, child, address, writable && entry.writable(), sums);
+    visit_table(space, child, address, Above{above.writable && entry.writable(), above.noted}, sums);
   }
+}
+
+void Audit::check_pin(Entry entry, VirtAddr address, Above above) {
+  if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame || !entry.is_private_leaf()) return;
+  const Frame& frame = memory_.frame(entry.pfn());
+  if (frame.pins() == 0) return;
+  if (!above.writable || frame.leaf_entries() != 1) find("I9", "a pinned page that others may reach; address", address.raw(), frame.leaf_entries(), 1);
+  if (!above.noted) find("I9", "a pinned page that no table above notes; address", address.raw(), 0, 1);
 }
 
 // `writable`: hardware may store here.

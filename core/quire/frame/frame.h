@@ -48,7 +48,9 @@ struct alignas(64) Frame {
     std::uint16_t leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
     Attachment* attachments;      ///< level 1: the objects whose pages it holds
-    std::uint64_t reserved;
+    /// A page below may be held or pinned through this table: set before it is, with the space's lock held shared; cleared by a fork, with
+    /// it held exclusively, after a look at all that is below (R19).
+    Relaxed<std::uint8_t> holds_below;
   };
   /// … of a frame cut into small objects. Guarded by the pool's lock.
   struct Slab {
@@ -105,8 +107,15 @@ struct alignas(64) Frame {
   }
   /// True: that was the last hold; the caller frees the frame.
   [[nodiscard]] bool put() { return counts.fetch_sub(kOneReference) == kOneReference; }
-  /// Whether one leaf entry and nobody else holds it: with an exclusive path, I5.
-  [[nodiscard]] bool has_one_holder() const { return counts.load() == kOneLeaf; }
+  /// Whether one leaf entry and nobody else holds it, or nobody whom its owner's stores may surprise: with an exclusive path, I5. A pinned
+  /// private page is reached by one space only (I9), which wants whoever has pinned it to see its stores.
+  [[nodiscard]] bool has_one_holder() const {
+    const std::uint64_t c = counts.load();
+    return c == kOneLeaf || (pins_in(c) != 0 && leaf_entries_in(c) == 1);
+  }
+  void pin() { counts.fetch_add(kOnePin); }
+  /// True: that was the last hold; the caller frees the frame.
+  [[nodiscard]] bool unpin() { return counts.fetch_sub(kOnePin) == kOnePin; }
   [[nodiscard]] std::uint32_t references() const { return references_in(counts.load_relaxed()); }
   [[nodiscard]] std::uint32_t pins() const { return pins_in(counts.load_relaxed()); }
   [[nodiscard]] std::uint32_t leaf_entries() const { return leaf_entries_in(counts.load_relaxed()); }

@@ -39,7 +39,7 @@ class Migration {
       const SpinGuard guard(from_.lock, LockRank::kFrame, from_.key());
       to.flags = static_cast<std::uint16_t>(from_.flags & Frame::kDirty);
     }
-    to.kind = from_.kind;
+    to.kind = FrameKind(from_.kind);
     to.counts.store(ours_alone());
     object_.replace_page(PageIndex(from_.page.index), from_, to);
   }

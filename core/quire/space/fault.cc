@@ -383,7 +383,7 @@ class FaultResolver {
       const Slot slot = geometry_.slot_of(page_, kLeafLevel);
       SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
       const Entry entry = table_.entry(slot);
-      if (entry.present() && entry.pfn() == leaf_entry_.pfn()) table_.allow_write(slot, zero_);
+      if (entry.present() && entry.pfn() == leaf_entry_.pfn() && vma_.prot.write()) table_.allow_write(slot, zero_);
     }
     end_replacement();
   }
@@ -417,13 +417,15 @@ class FaultResolver {
 
 FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resolve_fault(address, access, Requester::kActor); }
 
-FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester) {
+FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   for (;;) {
     {
       SharedGuard guard(lock_);
       if (const Vma* vma = map_.find(address); vma != nullptr) {
-        if (!vma->prot.allows(access)) return FaultOutcome::kAccessError;
-        FaultResolver resolver(*this, *vma, address, access, is_only_actor(requester));
+        const bool own_page = purpose == Purpose::kOwnPage;
+        if (!own_page && !vma->prot.allows(access)) return FaultOutcome::kAccessError;
+        // A page of one's own comes about as for a write; that the entry allows one is up to the mapping.
+        FaultResolver resolver(*this, *vma, address, own_page ? Access::kWrite : access, is_only_actor(requester));
         const FaultOutcome outcome = resolver.run();
         if (outcome == FaultOutcome::kMinor) memory_.counters().add(Counter::kFaultMinor);
         return outcome;

@@ -27,6 +27,7 @@ namespace quire {
   X(kUnshareMremap, "pgtable_unshare_mremap")                                                          \
   X(kUnshareFork, "pgtable_unshare_fork")             /* special spans of a child (S0.16) */           \
   X(kCopyFork, "pgtable_copy_fork")                   /* tables copied by fork in modes leaf and copy */ \
+  X(kForkCopyPinned, "cow_copy_pinned")               /* pinned pages copied for a child by fork */    \
   X(kDetach, "pgtable_detach")                        /* whole tables detached */                      \
   X(kFreeEmpty, "pgtable_free_empty")                                                                  \
   X(kMoveTable, "pgtable_move")                       /* whole tables moved by mremap */                \
