@@ -20,6 +20,8 @@ Attributes attributes_of(const Vma& vma, std::uint64_t object) {
           .random = vma.flags.has(VmaFlag::kRandom),
           .sequential = vma.flags.has(VmaFlag::kSequential),
           .heap = vma.flags.has(VmaFlag::kHeap),
+          .locked = vma.flags.has(VmaFlag::kLocked),
+          .lock_on_fault = vma.flags.has(VmaFlag::kLockOnFault),
           .object = object};
 }
 
@@ -57,8 +59,8 @@ void Runner::compare_usage(Place& place) {
            std::to_string(expected));
   };
   check("mapped", usage.mapped.raw(), place.oracle->pages().size());
-  if (config_.zero_page)
-    check("anonymous RSS", usage.rss_anon.raw(), place.oracle->resident_anon());
+  check("locked", usage.locked.raw(), place.oracle->locked());
+  check("anonymous RSS", usage.rss_anon.raw(), place.oracle->resident_anon());
   check("shared RSS", usage.rss_shmem.raw(), place.oracle->resident_shared());
 }
 
@@ -71,6 +73,10 @@ void Runner::compare_contents(Place& place) {
   }
   for (const std::uint64_t number : pages) {
     const auto done = place.space->read(VirtAddr(number * kPage), actual);
+    if (place.oracle->probe(number * kPage, PROT_READ) == Outcome::kBusError) {
+      if (done) fail("a page beyond the end of its object could be read");
+      continue;
+    }
     if (!done || done->raw() != kPage) {
       fail("a readable page could not be read");
       return;

@@ -24,8 +24,11 @@ enum class Kind : std::uint8_t {
   kFork,
   kExit,
   kSetLimits,
+  kMremap,
+  kLock,  ///< mlock and its relatives
+  kAsk,   ///< mincore, msync
 };
-inline constexpr unsigned kKinds = 13;
+inline constexpr unsigned kKinds = 16;
 
 struct Operation {
   std::uint8_t kind = 0;   ///< weighed, not an index: see Runner

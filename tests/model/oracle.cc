@@ -77,6 +77,13 @@ std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length,
   return std::nullopt;
 }
 
+// Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): if there is nothing
+// below the base, from a third of user space upward.
+std::optional<std::uint64_t> OracleSpace::free_place(std::uint64_t length) const {
+  const auto found = highest_gap(length);
+  return found ? found : lowest_gap(length, page_ceil(shape_.user_top / 3));
+}
+
 // Linux v6.12 mm/vma.h:is_data_mapping()
 bool OracleSpace::is_data(const Attributes& attributes) {
   return (attributes.prot & PROT_WRITE) != 0 && attributes.object == 0 && !attributes.grows_down;
@@ -139,10 +146,7 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     if (fits) {
       at = hint;
     } else {
-      auto found = highest_gap(size);
-      // Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): then from a
-      // third of user space upward.
-      if (!found) found = lowest_gap(size, page_ceil(shape_.user_top / 3));
+      const auto found = free_place(size);
       if (!found) return error(ENOMEM);
       at = *found;
     }
@@ -151,6 +155,10 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
   const std::uint64_t count = size / kPage;
   if (no_replace && overlaps(first, first + count)) return error(EEXIST);
   Attributes attributes;
+  attributes.locked = future_locked_ || (flags & MAP_LOCKED) != 0;
+  attributes.lock_on_fault = future_on_fault_;
+  if ((flags & MAP_LOCKED) != 0 && limits.locked == 0) return error(EPERM);
+  if (!may_lock(attributes, count)) return error(EAGAIN);
   attributes.prot = static_cast<std::uint8_t>(prot & 7U);
   attributes.grows_down = (flags & MAP_GROWSDOWN) != 0;
   attributes.no_reserve = (flags & MAP_NORESERVE) != 0;
@@ -170,15 +178,10 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     ++replaced;
   if (!may_expand(attributes, count, replaced)) return error(ENOMEM);
   place(first, count, attributes);
-  if ((flags & MAP_POPULATE) != 0) {
-    for (auto page = pages_.find(first); page != pages_.end() && page->first < first + count;
-         ++page) {
-      // Linux v6.12 mm/gup.c:populate_vma_page_range(): with write intent where the mapping is
-      // private and writable.
-      if (attributes.prot == 0) continue;
-      touch(page->second, attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0);
-    }
-  }
+  if (attributes.object != 0) (*objects_)[attributes.object].size = count;
+  // Linux ignores what cannot be had.
+  if (attributes.locked || (flags & MAP_POPULATE) != 0)
+    static_cast<void>(populate(first, first + count));
   return at;
 }
 
@@ -281,16 +284,17 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
         attributes.wipe_on_fork = false;
         break;
       case MADV_DONTNEED:
+        if (attributes.locked) return error(EINVAL);
         page.resident = false;
         if (attributes.object == 0) page.bytes = {};
         break;
       case MADV_POPULATE_READ:
         if (attributes.prot == 0) return error(EINVAL);
-        touch(page, false);
+        if (!touch(page, false)) return error(EFAULT);
         break;
       case MADV_POPULATE_WRITE:
         if ((attributes.prot & PROT_WRITE) == 0) return error(EINVAL);
-        touch(page, true);
+        if (!touch(page, true)) return error(EFAULT);
         break;
       default:
         return error(EINVAL);
@@ -319,14 +323,19 @@ std::uint64_t OracleSpace::brk(std::uint64_t wanted) {
     Attributes attributes;
     attributes.prot = PROT_READ | PROT_WRITE;
     attributes.heap = true;
+    attributes.locked = future_locked_;
+    attributes.lock_on_fault = future_on_fault_;
+    if (!may_lock(attributes, (new_end - old_end) / kPage)) return brk_;
     if (!may_expand(attributes, (new_end - old_end) / kPage, 0)) return brk_;
     place(old_end / kPage, (new_end - old_end) / kPage, attributes);
+    if (future_locked_) static_cast<void>(populate(brk_ / kPage, new_end / kPage));
   }
   return brk_ = wanted;
 }
 
 OracleSpace OracleSpace::fork() const {
   OracleSpace child = *this;
+  child.future_locked_ = child.future_on_fault_ = false;
   for (auto page = child.pages_.begin(); page != child.pages_.end();) {
     if (page->second.attributes.dont_fork) {
       page = child.pages_.erase(page);
@@ -336,14 +345,18 @@ OracleSpace OracleSpace::fork() const {
       page->second.bytes = {};
       page->second.resident = false;
     }
+    page->second.attributes.locked = page->second.attributes.lock_on_fault = false;
     ++page;
   }
   return child;
 }
 
-void OracleSpace::touch(OraclePage& page, bool write) {
+bool OracleSpace::touch(OraclePage& page, bool write) {
+  const std::uint64_t object = page.attributes.object;
+  if (object != 0 && page.index >= objects_->at(object).size) return false;
   // Reading private memory that was never written maps the zero page, which nobody counts.
-  if (page.attributes.object != 0 || write) page.resident = true;
+  if (object != 0 || write || !shape_.zero_page) page.resident = true;
+  return true;
 }
 
 Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {
@@ -357,15 +370,15 @@ Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {
   const bool allowed =
       need == PROT_READ ? page.attributes.prot != 0 : (page.attributes.prot & need) != 0;
   if (!allowed) return Outcome::kAccessError;
-  touch(page, need == PROT_WRITE);
-  return Outcome::kDone;
+  return touch(page, need == PROT_WRITE) ? Outcome::kDone : Outcome::kBusError;
 }
 
 Outcome OracleSpace::access(std::uint64_t address, std::uint8_t need, std::byte& value) {
   if (const Outcome outcome = probe(address, need); outcome != Outcome::kDone) return outcome;
   OraclePage& page = pages_.at(address / kPage);
   PageBytes& bytes =
-      page.attributes.object != 0 ? (*objects_)[page.attributes.object][page.index] : page.bytes;
+      page.attributes.object != 0 ? (*objects_)[page.attributes.object].pages[page.index]
+                                  : page.bytes;
   if (need == PROT_WRITE) {
     bytes.set(address % kPage, value);
   } else {
@@ -390,6 +403,7 @@ bool OracleSpace::grow_stack(std::uint64_t address) {
   std::uint64_t top = next->first;
   while (pages_.contains(top) && (top == next->first || !begins_mapping(top))) ++top;
   if ((top - to) * kPage > limits.stack) return false;
+  if (!may_lock(attributes, next->first - to)) return false;
   if (!may_expand(attributes, next->first - to, 0)) return false;
   place(to, next->first - to, attributes);
   return true;
@@ -418,6 +432,11 @@ std::uint64_t OracleSpace::resident_anon() const {
       [](const auto& page) { return page.second.resident && page.second.attributes.object == 0; }));
 }
 
+std::uint64_t OracleSpace::locked() const {
+  return static_cast<std::uint64_t>(std::count_if(
+      pages_.begin(), pages_.end(), [](const auto& page) { return page.second.attributes.locked; }));
+}
+
 std::uint64_t OracleSpace::resident_shared() const {
   return static_cast<std::uint64_t>(std::count_if(
       pages_.begin(), pages_.end(),
@@ -430,7 +449,7 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
     const Attributes& a = mapping.attributes;
     char line[160];
     std::snprintf(
-        line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s\n",
+        line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s%s%s\n",
         static_cast<unsigned long long>(mapping.begin),
         static_cast<unsigned long long>(mapping.end), (a.prot & PROT_READ) != 0 ? 'r' : '-',
         (a.prot & PROT_WRITE) != 0 ? 'w' : '-', (a.prot & PROT_EXEC) != 0 ? 'x' : '-',
@@ -438,7 +457,8 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
         static_cast<unsigned long long>(mapping.index), a.grows_down ? " grows" : "",
         a.no_reserve ? " noreserve" : "", a.dont_fork ? " dontfork" : "",
         a.wipe_on_fork ? " wipe" : "", a.dont_dump ? " dontdump" : "", a.random ? " random" : "",
-        a.sequential ? " sequential" : "", a.heap ? " heap" : "");
+        a.sequential ? " sequential" : "", a.heap ? " heap" : "", a.locked ? " locked" : "",
+        a.lock_on_fault ? " onfault" : "");
     text += line;
   }
   return text;

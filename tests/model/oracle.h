@@ -25,7 +25,8 @@ inline constexpr std::uint64_t kPage = 4096;
 struct Attributes {
   std::uint8_t prot = 0;  ///< PROT_*
   bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false,
-       dont_dump = false, random = false, sequential = false, heap = false;
+       dont_dump = false, random = false, sequential = false, heap = false, locked = false,
+       lock_on_fault = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
@@ -51,7 +52,7 @@ struct OraclePage {
 };
 
 /// What became of an access.
-enum class Outcome : std::uint8_t { kDone, kMapError, kAccessError };
+enum class Outcome : std::uint8_t { kDone, kMapError, kAccessError, kBusError };
 
 /// A mapping as /proc/PID/maps would show it.
 struct OracleMapping {
@@ -64,15 +65,22 @@ struct OracleLimits {
   std::uint64_t address_space = ~std::uint64_t{0};
   std::uint64_t data = ~std::uint64_t{0};
   std::uint64_t stack = 8U << 20;
+  std::uint64_t locked = ~std::uint64_t{0};
 };
 
 /// Addresses of the machine under test.
 struct OracleShape {
   std::uint64_t user_top = 0, mmap_top = 0, mmap_floor = 0, stack_gap = 256 * kPage;
+  bool zero_page = true;
+};
+
+struct OracleObject {
+  std::uint64_t size = 0;  ///< pages
+  std::map<std::uint64_t, PageBytes> pages;
 };
 
 /// Shared objects of all spaces.
-using Objects = std::map<std::uint64_t, std::map<std::uint64_t, PageBytes>>;
+using Objects = std::map<std::uint64_t, OracleObject>;
 
 /// Linux errno value, or success.
 template <typename T>
@@ -88,6 +96,13 @@ class OracleSpace {
   Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
   Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
   Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);
+  Outcomes<std::uint64_t> mremap(std::uint64_t old, std::uint64_t old_length,
+                                 std::uint64_t new_length, std::uint32_t flags, std::uint64_t to);
+  /// mlock2 and munlock.
+  Outcomes<void> lock(std::uint64_t address, std::uint64_t length, bool locked, bool on_fault);
+  Outcomes<void> lock_all(std::uint32_t flags);
+  void unlock_all();
+  Outcomes<void> msync(std::uint64_t address, std::uint64_t length, std::uint32_t flags) const;
   std::uint64_t brk(std::uint64_t wanted);
   void set_break(std::uint64_t begin) { brk_begin_ = brk_ = begin; }
   [[nodiscard]] OracleSpace fork() const;
@@ -101,6 +116,7 @@ class OracleSpace {
   [[nodiscard]] const std::map<std::uint64_t, OraclePage>& pages() const { return pages_; }
   [[nodiscard]] std::uint64_t resident_anon() const;
   [[nodiscard]] std::uint64_t resident_shared() const;
+  [[nodiscard]] std::uint64_t locked() const;
   [[nodiscard]] std::uint64_t brk_end() const { return brk_; }
   OracleLimits limits;
 
@@ -115,13 +131,25 @@ class OracleSpace {
   [[nodiscard]] static bool is_data(const Attributes& attributes);
   [[nodiscard]] bool begins_mapping(std::uint64_t page) const;
   void place(std::uint64_t first, std::uint64_t count, const Attributes& attributes);
-  void touch(OraclePage& page, bool write);
+  /// False: beyond the end of the object.
+  bool touch(OraclePage& page, bool write);
+  [[nodiscard]] std::uint64_t mapping_begin(std::uint64_t page) const;
+  [[nodiscard]] std::uint64_t mapping_end(std::uint64_t page) const;
+  [[nodiscard]] std::optional<std::uint64_t> free_place(std::uint64_t length) const;
+  [[nodiscard]] bool may_lock(const Attributes& attributes, std::uint64_t pages) const;
+  Outcomes<void> populate(std::uint64_t first, std::uint64_t end);
+  struct Resizing {
+    std::uint64_t first, pages, new_pages;
+  };
+  [[nodiscard]] Outcomes<Attributes> resizable(const Resizing& what) const;
+  Outcomes<std::uint64_t> move(const Resizing& what, std::uint64_t to, bool keeps_old);
   bool grow_stack(std::uint64_t address);
 
   OracleShape shape_;
   Objects* objects_;
   Pages pages_;
   std::uint64_t brk_begin_ = 0, brk_ = 0;
+  bool future_locked_ = false, future_on_fault_ = false;
 };
 
 /// One line per mapping, for failure messages.

@@ -20,11 +20,11 @@ namespace {
 
 constexpr const char* kNames[kKinds] = {"mmap", "munmap", "mprotect", "madvise", "brk",
                                         "load", "store",  "fetch",    "read",    "write",
-                                        "fork", "exit",   "limits"};
+                                        "fork", "exit",   "limits",   "mremap",  "lock",  "ask"};
 
 /// How many of 256 operations are of each kind, in the order of Kind.
-constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 20, 24, 22, 8, 50, 60,
-                                                       6,  6,  8,  12, 8, 4};
+constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 46, 54, 6,
+                                                       6,  8,  12, 8, 4, 14, 6,  4};
 
 Kind kind_of(std::uint8_t raw) {
   unsigned sum = 0;
@@ -38,6 +38,7 @@ Kind kind_of(std::uint8_t raw) {
 int number(Errno error) { return static_cast<int>(error); }
 
 Outcome outcome_of(FaultOutcome outcome) {
+  if (outcome == FaultOutcome::kBusError) return Outcome::kBusError;
   return outcome == FaultOutcome::kAccessError ? Outcome::kAccessError : Outcome::kMapError;
 }
 
@@ -56,6 +57,7 @@ Runner::Runner(const RunnerConfig& config) : config_(config) {
   const Geometry& geometry = config_.geometry;
   shape_.user_top = geometry.user_top().raw();
   shape_.mmap_floor = 2 * kPage;
+  shape_.zero_page = config_.zero_page;
   const std::uint64_t leaf_span = geometry.table_span(kLeafLevel).raw();
   if (shape_.user_top <= 8192 * kPage) {
     // Narrow tables: all addresses are near every edge.
@@ -258,6 +260,15 @@ void Runner::step(const Operation& operation) {
     case Kind::kSetLimits:
       set_limits(place, operation);
       break;
+    case Kind::kMremap:
+      mremap(place, operation);
+      break;
+    case Kind::kLock:
+      lock(place, operation);
+      break;
+    case Kind::kAsk:
+      ask(place, operation);
+      break;
   }
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);
   if (config_.move_pages && !injecting_) move_pages();
@@ -292,6 +303,7 @@ void Runner::mmap(Place& place, const Operation& operation) {
   if ((detail & 0x60U) == 0x40) flags |= MAP_FIXED_NOREPLACE;
   if ((detail & 0x380U) == 0x80) flags |= MAP_NORESERVE;
   if ((detail & 0x380U) == 0x100) flags |= MAP_POPULATE;
+  if ((detail & 0x380U) == 0x200) flags |= (detail & 0x400U) != 0 ? MAP_LOCKED : 0;
   if ((detail & 0x1F80U) == 0x180) flags |= MAP_GROWSDOWN;
   if ((detail & 0xF000U) == 0xF000)
     flags &= ~static_cast<std::uint32_t>(MAP_TYPE);  // no type at all
@@ -317,15 +329,9 @@ void Runner::mmap(Place& place, const Operation& operation) {
     fail(text + ("\n" + describe(place.oracle->mappings())));
     return;
   }
-  if (injecting_ && (flags & MAP_POPULATE) != 0 && prot != PROT_NONE) {
-    // Populating gives up silently; the mapping stands (man7 mmap(2)). What it left out is made
-    // good.
+  if (injecting_ && (flags & (MAP_POPULATE | MAP_LOCKED)) != 0) {
     injected_ = machine_->memory().pool().failure_injected();
-    machine_->memory().pool().fail_after(0);
-    const bool writes = (flags & MAP_TYPE) == MAP_PRIVATE && (prot & PROT_WRITE) != 0;
-    const auto populated = place.space->madvise(*actual, ByteCount(bytes),
-                                                writes ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
-    if (!populated) fail("populating failed");
+    make_good(place, actual->raw(), bytes);
   }
   if ((flags & MAP_TYPE) == MAP_SHARED) {
     const auto vma = place.space->find(*actual);
@@ -334,6 +340,18 @@ void Runner::mmap(Place& place, const Operation& operation) {
       return;
     }
     object_numbers_[vma->object] = next_object_++;
+  }
+}
+
+// Populating gives up silently; the mapping stands (man7 mmap(2)). What it left out is made good.
+void Runner::make_good(Place& place, std::uint64_t begin, std::uint64_t bytes) {
+  machine_->memory().pool().fail_after(0);
+  for (auto page = place.oracle->pages().lower_bound(begin / kPage);
+       page != place.oracle->pages().end() && page->first * kPage < begin + bytes; ++page) {
+    if (!page->second.resident) continue;
+    const Attributes& attributes = page->second.attributes;
+    const bool writes = attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0;
+    static_cast<void>(place.space->fault(VirtAddr(page->first * kPage), writes ? Access::kWrite : Access::kRead));
   }
 }
 
@@ -475,6 +493,14 @@ void Runner::fork(Place& place, const Operation& operation) {
   Place& child = places_[operation.where % kSpaces];
   if (&child == &place) return;
   exit(child, operation);
+  // What was split by locks stays split in a child (Linux v6.12 kernel/fork.c:dup_mmap()), which
+  // single pages do not show.
+  if (place.oracle->locked() != 0) {
+    const auto unlocked = place.space->munlockall();
+    if (failed_as_asked(unlocked)) return;
+    if (!unlocked) return fail("munlockall failed");
+    place.oracle->unlock_all();
+  }
   Result<Space> made = config_.any_mode
                            ? place.space.fork(static_cast<ForkMode>(operation.detail / 8 % 3))
                            : place.space.fork();
@@ -506,10 +532,13 @@ void Runner::set_limits(Place& place, const Operation& operation) {
       bounded && (operation.detail & 4U) != 0 ? pages * kPage : ~std::uint64_t{0};
   limits.data = bounded && (operation.detail & 8U) != 0 ? pages * kPage : ~std::uint64_t{0};
   limits.stack = bounded ? (operation.length % 64U) * kPage : 8U << 20;
+  limits.locked = bounded && (operation.detail & 16U) != 0 ? (operation.length % 128U) * kPage
+                                                          : ~std::uint64_t{0};
   Limits core = place.space->limits();
   core.address_space = ByteCount(limits.address_space);
   core.data = ByteCount(limits.data);
   core.stack = ByteCount(limits.stack);
+  core.locked = ByteCount(limits.locked);
   place.space->set_limits(core);
 }
 
@@ -523,6 +552,109 @@ void Runner::move_pages() {
     static_cast<void>(migrate_frame(memory, Pfn(chosen)));
   }
   if (counts_.steps % kBetweenCompactions == 0) compact(memory);
+}
+
+void Runner::mremap(Place& place, const Operation& operation) {
+  constexpr std::uint32_t kMayMove = MREMAP_MAYMOVE, kFixed = MREMAP_FIXED, kDontUnmap = 4;
+  constexpr std::uint32_t kFlags[] = {kMayMove, kMayMove | kFixed, kMayMove | kFixed, kMayMove | kDontUnmap,
+                                      0,        kMayMove | kFixed, kMayMove | kFixed | kDontUnmap, 8};
+  const std::uint16_t detail = operation.detail;
+  const std::uint64_t old = address(place, operation);
+  const std::uint64_t bytes = length(operation);
+  // Elsewhere; often at the same place in its tables.
+  Operation there = operation;
+  there.where = static_cast<std::uint16_t>(operation.where * 7U + detail / 8U);
+  const std::uint64_t span = config_.geometry.table_span(kLeafLevel).raw();
+  std::uint64_t to = address(place, there);
+  if ((detail & 8U) != 0 && to < shape_.user_top) to = (to & ~(span - 1)) + (old & (span - 1));
+  const std::uint64_t new_bytes = (detail & 0x30U) == 0    ? bytes + kPage * (detail / 64 % 16U)
+                                  : (detail & 0x30U) == 16 ? bytes / 2
+                                                           : bytes;
+  if (place.oracle->pages().size() > 3000 && new_bytes > bytes) return;
+  // A stack that grew up to another one is not merged with it, which single pages do not show.
+  const auto page = place.oracle->pages().find(old / kPage);
+  if (page != place.oracle->pages().end() && page->second.attributes.grows_down) return;
+  const std::uint32_t flags = kFlags[detail & 7U];
+  const MremapRequest request{.old_address = VirtAddr(old),
+                              .old_length = ByteCount(bytes),
+                              .new_length = ByteCount(new_bytes),
+                              .flags = flags,
+                              .new_address = VirtAddr(to)};
+  const auto actual = place.space->mremap(request);
+  // What was in the way is gone before memory runs out, as on Linux.
+  partial_ = true;
+  if (failed_as_asked(actual)) return;
+  injected_ = injecting_ && machine_->memory().pool().failure_injected();
+  const auto expected = place.oracle->mremap(old, bytes, new_bytes, flags, to);
+  if (!same_result("mremap", expected, actual)) return;
+  if (*expected != actual->raw()) fail("mremap chose another address");
+  if (injected_) make_good(place, actual->raw(), new_bytes);
+}
+
+void Runner::lock(Place& place, const Operation& operation) {
+  const std::uint64_t at = address(place, operation), bytes = length(operation);
+  const std::uint16_t detail = operation.detail;
+  partial_ = true;
+  Result<void> actual;
+  Outcomes<void> expected;
+  switch (detail & 7U) {
+    case 0: {
+      const std::uint32_t flags = detail / 8U % 9U;
+      if (place.oracle->pages().size() > 500 || injecting_) return;
+      actual = place.space->mlockall(flags);
+      expected = place.oracle->lock_all(flags);
+      break;
+    }
+    case 1:
+      if (injecting_) return;
+      actual = place.space->munlockall();
+      place.oracle->unlock_all();
+      break;
+    case 2:
+    case 3:
+    case 4:
+      actual = place.space->munlock(VirtAddr(at), ByteCount(bytes));
+      if (failed_as_asked(actual)) return;
+      expected = place.oracle->lock(at, bytes, false, false);
+      break;
+    default: {
+      const bool on_fault = (detail & 8U) != 0;
+      const LockWhen when = on_fault ? LockWhen::kOnFault : LockWhen::kNow;
+      actual = place.space->mlock(VirtAddr(at), ByteCount(bytes), when);
+      if (failed_as_asked(actual)) {
+        // The lock stands although a page could not be had, as on Linux.
+        failed_ = false;
+        injected_ = true;
+        machine_->memory().pool().fail_after(0);
+        actual = place.space->mlock(VirtAddr(at), ByteCount(bytes), when);
+      }
+      expected = place.oracle->lock(at, bytes, true, on_fault);
+      break;
+    }
+  }
+  same_result("lock", expected, actual);
+}
+
+void Runner::ask(Place& place, const Operation& operation) {
+  const std::uint64_t at = address(place, operation), bytes = length(operation);
+  if ((operation.detail & 1U) != 0) {
+    constexpr std::uint32_t kFlags[] = {MS_SYNC, MS_ASYNC, MS_INVALIDATE, MS_SYNC | MS_INVALIDATE, MS_SYNC | MS_ASYNC, 0, 8, MS_SYNC};
+    const std::uint32_t flags = kFlags[operation.detail / 2U % 8U];
+    const auto actual = place.space->msync(VirtAddr(at), ByteCount(bytes), flags);
+    same_result("msync", place.oracle->msync(at, bytes, flags), actual);
+    return;
+  }
+  std::vector<std::uint8_t> resident(1 + operation.length % 64U);
+  const auto actual = place.space->mincore(VirtAddr(at), resident);
+  const auto page_of = [&](std::size_t n) { return place.oracle->pages().find(at / kPage + n); };
+  const auto end = place.oracle->pages().end();
+  bool whole = at % kPage == 0;
+  for (std::size_t n = 0; n < resident.size() && whole; ++n) whole = page_of(n) != end;
+  if (whole != actual.has_value()) return fail("mincore knows another hole");
+  // What was read, or lies near what was read, may be mapped as zeros.
+  for (std::size_t n = 0; n < resident.size() && whole; ++n) {
+    if (page_of(n)->second.resident && resident[n] != 1) fail("a resident page is said to be none");
+  }
 }
 
 bool Runner::step_with_failure(const Operation& operation, std::uint64_t nth) {

@@ -77,6 +77,10 @@ class Runner {
   void fork(Place& place, const Operation& operation);
   void exit(Place& place, const Operation& operation);
   void set_limits(Place& place, const Operation& operation);
+  void mremap(Place& place, const Operation& operation);
+  void lock(Place& place, const Operation& operation);
+  void ask(Place& place, const Operation& operation);
+  void make_good(Place& place, std::uint64_t begin, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t window_offset(const Operation& operation) const;
   void compare_maps(Place& place);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <utility>
 
@@ -11,13 +12,18 @@
 namespace quire::model {
 namespace {
 
+/// What has been found by then must do.
+constexpr std::chrono::seconds kPatience{120};
+
 /// The shortest sequence found for which `fails` holds; removes chunks, as RapidCheck does for
 /// containers.
 template <typename Fails>
 Words shrink(Words words, Fails fails) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (bool progress = true; std::exchange(progress, false);) {
     auto candidates = rc::shrink::removeChunks(words);
     while (auto candidate = candidates.next()) {
+      if (std::chrono::steady_clock::now() > deadline) return words;
       if (!fails(*candidate)) continue;
       words = *candidate;
       progress = true;

@@ -214,6 +214,8 @@ class AddressSpace {
   enum class Requester : std::uint8_t { kActor, kOther };
   /// What a fault is for: an access, or a page that is the space's own whatever the mapping allows (a pin, a forced write; S1.13).
   enum class Purpose : std::uint8_t { kAccess, kOwnPage };
+  /// What a hole in a range does to an operation on its mappings.
+  enum class Holes : std::uint8_t { kStop, kPass };
   enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused, kOutOfMemory };
 
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
@@ -243,7 +245,7 @@ class AddressSpace {
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
-  Result<void> set_lock_locked(VirtRange range, VmaFlags lock) TA_REQ(lock_);
+  Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);
   Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
   /// As if the program had touched every page that is mapped, but for those that are locked when touched.
   Result<void> populate(VirtRange range);

@@ -46,18 +46,18 @@ Result<void> AddressSpace::lock_range(VirtAddr address, ByteCount raw_length, Vm
       if (wanted > limit) return fail(Errno::kNoMem);
     }
     if (!end) return fail(Errno::kInval);
-    QUIRE_CHECK(set_lock_locked(VirtRange(begin, *end), lock));
+    QUIRE_CHECK(set_lock_locked(VirtRange(begin, *end), lock, Holes::kStop));
   }
   if (lock.has(VmaFlag::kLocked)) return populate(VirtRange(begin, *end));
   return {};
 }
 
-// Errors: ENOMEM at a hole, what lies before it changed; or nothing changed.
-Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock) {
+// Errors: ENOMEM at a hole that stops it, what lies before it changed; or nothing changed.
+Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) {
   VmaMap changed = map_;
   VirtAddr done = range.begin();
   for (const Vma& vma : map_.overlapping(range)) {
-    if (done < vma.range.begin()) break;
+    if (done < vma.range.begin() && holes == Holes::kStop) break;
     Vma part = vma.clipped(range);
     done = part.range.end();
     part.flags = part.flags.without(kLockedFlags).with(lock);
@@ -67,7 +67,7 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock) {
   }
   if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
   commit_map(std::move(changed), VirtRange(range.begin(), done));
-  if (done < range.end()) return fail(Errno::kNoMem);
+  if (done < range.end() && holes == Holes::kStop) return fail(Errno::kNoMem);
   return {};
 }
 
@@ -104,13 +104,7 @@ Result<void> AddressSpace::mlockall(std::uint32_t flags) {
     if (limits_.locked.raw() == 0) return fail(Errno::kPerm);
     const bool now = (flags & uapi::kMclCurrent) != 0;
     if (now && mapped_.raw() > limits_.locked.raw() >> kPageShift) return fail(Errno::kNoMem);
-    if (now) {
-      const VmaMap before = map_;
-      for (const Vma& vma : before.overlapping(all)) {
-        // One by one, as nothing else is: a mapping that cannot be split off keeps the rest from nothing.
-        static_cast<void>(set_lock_locked(vma.range, lock));
-      }
-    }
+    if (now) QUIRE_CHECK(set_lock_locked(all, lock, Holes::kPass));
     future_flags_ = (flags & uapi::kMclFuture) != 0 ? lock : VmaFlags();
     if (!now) return {};
   }
@@ -120,12 +114,8 @@ Result<void> AddressSpace::mlockall(std::uint32_t flags) {
 
 Result<void> AddressSpace::munlockall() {
   ExclusiveGuard guard(lock_);
+  QUIRE_CHECK(set_lock_locked(VirtRange(VirtAddr(0), memory_.geometry().user_top()), VmaFlags(), Holes::kPass));
   future_flags_ = VmaFlags();
-  const VmaMap before = map_;
-  for (const Vma* vma = before.first_with(VmaFlag::kLocked, VirtAddr(0)); vma != nullptr;
-       vma = before.first_with(VmaFlag::kLocked, vma->range.end())) {
-    QUIRE_CHECK(set_lock_locked(vma->range, VmaFlags()));
-  }
   return {};
 }
 

@@ -153,7 +153,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
 
   VmaMap without_old = map_;
   if (!keeps_old) {
-    QUIRE_CHECK(without_old.erase_range(from));
+    if (!from.empty()) QUIRE_CHECK(without_old.erase_range(from));
   } else if (vma.flags.has(VmaFlag::kLocked)) {
     Vma unlocked = vma.clipped(from);
     unlocked.flags = vma.flags.without(kLockedFlags);

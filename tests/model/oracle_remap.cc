@@ -1,0 +1,241 @@
+// mremap, mlock and msync in the flat oracle.
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "model/oracle.h"
+
+namespace quire::model {
+namespace {
+
+constexpr std::unexpected<int> error(int number) { return std::unexpected(number); }
+constexpr std::uint64_t page_ceil(std::uint64_t bytes) {
+  return (bytes + kPage - 1) & ~(kPage - 1);
+}
+
+}  // namespace
+
+std::uint64_t OracleSpace::mapping_begin(std::uint64_t page) const {
+  while (!begins_mapping(page)) --page;
+  return page;
+}
+
+std::uint64_t OracleSpace::mapping_end(std::uint64_t page) const {
+  do ++page;
+  while (pages_.contains(page) && !begins_mapping(page));
+  return page;
+}
+
+bool OracleSpace::may_lock(const Attributes& attributes, std::uint64_t pages) const {
+  return !attributes.locked || locked() + pages <= limits.locked / kPage;
+}
+
+// Linux v6.12 mm/mremap.c:SYSCALL_DEFINE5(mremap)
+Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old_length,
+                                            std::uint64_t new_length, std::uint32_t flags,
+                                            std::uint64_t to) {
+  constexpr std::uint32_t kMayMove = MREMAP_MAYMOVE, kFixed = MREMAP_FIXED, kDontUnmap = 4;
+  const bool fixed = (flags & kFixed) != 0, keeps_old = (flags & kDontUnmap) != 0;
+  if ((flags & ~(kMayMove | kFixed | kDontUnmap)) != 0) return error(EINVAL);
+  if (fixed && (flags & kMayMove) == 0) return error(EINVAL);
+  if (keeps_old && ((flags & kMayMove) == 0 || old_length != new_length)) return error(EINVAL);
+  if (old % kPage != 0) return error(EINVAL);
+  Resizing what{old / kPage, page_ceil(old_length) / kPage, page_ceil(new_length) / kPage};
+  if (what.new_pages == 0) return error(EINVAL);
+  if (!pages_.contains(what.first)) return error(EFAULT);
+  const std::uint64_t grown_from = what.pages;
+  Outcomes<std::uint64_t> result = old;
+  if (fixed || keeps_old) {
+    if (to % kPage != 0) return error(EINVAL);
+    if (what.new_pages * kPage > shape_.user_top || to > shape_.user_top - what.new_pages * kPage)
+      return error(EINVAL);
+    if (old + what.pages * kPage > to && to + what.new_pages * kPage > old) return error(EINVAL);
+    if (fixed) {
+      if (const auto cleared = munmap(to, what.new_pages * kPage); !cleared)
+        return error(cleared.error());
+    }
+    if (what.new_pages < what.pages) {
+      const auto cut =
+          munmap(old + what.new_pages * kPage, (what.pages - what.new_pages) * kPage);
+      if (!cut) return error(cut.error());
+      what.pages = what.new_pages;
+    }
+    const auto attributes = resizable(what);
+    if (!attributes) return error(attributes.error());
+    if (!fixed && !may_expand(*attributes, what.pages, 0)) return error(ENOMEM);
+    if (fixed && to < shape_.mmap_floor) return error(EPERM);
+    if (!fixed) {
+      const auto next = pages_.lower_bound(to / kPage);
+      const std::uint64_t gap =
+          next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
+      const std::uint64_t size = what.new_pages * kPage;
+      const std::uint64_t hint = to != 0 && to < shape_.mmap_floor ? shape_.mmap_floor : to;
+      const bool fits =
+          hint != 0 && shape_.user_top - size >= hint &&
+          (pages_.lower_bound(hint / kPage) == pages_.end() ||
+           hint + size + gap <= pages_.lower_bound(hint / kPage)->first * kPage);
+      const auto found = fits ? std::optional(hint) : free_place(size);
+      if (!found) return error(ENOMEM);
+      to = *found;
+    }
+    result = move(what, to, keeps_old);
+  } else if (what.new_pages <= what.pages) {
+    if (what.new_pages == what.pages) return old;
+    const auto cut = munmap(old + what.new_pages * kPage, (what.pages - what.new_pages) * kPage);
+    if (!cut) return error(cut.error());
+    return old;
+  } else {
+    const auto attributes = resizable(what);
+    if (!attributes) return error(attributes.error());
+    const std::uint64_t end = what.first + what.pages, new_end = what.first + what.new_pages;
+    const bool is_free = end == mapping_end(what.first) && new_end <= shape_.user_top / kPage &&
+                         !overlaps(end, new_end);
+    if (what.pages != 0 && is_free) {
+      const std::uint64_t index = pages_.at(end - 1).index + 1;
+      for (std::uint64_t n = end; n < new_end; ++n) {
+        OraclePage page;
+        page.attributes = *attributes;
+        page.index = index + (n - end);
+        pages_.insert_or_assign(n, page);
+      }
+    } else {
+      if ((flags & kMayMove) == 0) return error(ENOMEM);
+      const auto found = free_place(what.new_pages * kPage);
+      if (!found) return error(ENOMEM);
+      result = move(what, *found, false);
+    }
+  }
+  if (result && grown_from < what.new_pages && pages_.at(*result / kPage).attributes.locked)
+    static_cast<void>(populate(*result / kPage + grown_from, *result / kPage + what.new_pages));
+  return result;
+}
+
+// Linux v6.12 mm/mremap.c:vma_to_resize()
+Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
+  const auto found = pages_.find(what.first);
+  if (found == pages_.end()) return error(EFAULT);
+  const Attributes& attributes = found->second.attributes;
+  if (what.pages == 0 && attributes.object == 0) return error(EINVAL);
+  if (what.pages > mapping_end(what.first) - what.first) return error(EFAULT);
+  if (what.new_pages == what.pages) return attributes;
+  if (found->second.index + what.new_pages < found->second.index) return error(EINVAL);
+  if (!may_lock(attributes, what.new_pages - what.pages)) return error(EAGAIN);
+  if (!may_expand(attributes, what.new_pages - what.pages, 0)) return error(ENOMEM);
+  return attributes;
+}
+
+// Linux v6.12 mm/mremap.c:move_vma()
+Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to, bool keeps_old) {
+  const std::uint64_t first = what.first, target = to / kPage;
+  // What was never written is known by its new place.
+  bool is_fresh = pages_.at(first).attributes.object == 0;
+  const std::uint64_t end = mapping_end(first);
+  for (std::uint64_t n = mapping_begin(first); n < end && is_fresh; ++n)
+    is_fresh = is_fresh && !pages_.at(n).resident;
+  const std::uint64_t index = is_fresh ? target : pages_.at(first).index;
+  Attributes attributes = pages_.at(first).attributes;
+  attributes.heap = false;
+  std::vector<OraclePage> moved(what.new_pages);
+  for (std::uint64_t n = 0; n < what.pages; ++n) {
+    OraclePage& page = pages_.at(first + n);
+    moved[n] = page;
+    if (keeps_old) {
+      page.resident = false;
+      page.bytes = {};
+      page.attributes.locked = page.attributes.lock_on_fault = false;
+    } else {
+      pages_.erase(first + n);
+    }
+  }
+  for (std::uint64_t n = 0; n < what.new_pages; ++n) {
+    moved[n].attributes = attributes;
+    moved[n].index = index + n;
+    pages_.insert_or_assign(target + n, moved[n]);
+  }
+  return to;
+}
+
+// Linux v6.12 mm/mlock.c:do_mlock(), apply_vma_lock_flags()
+Outcomes<void> OracleSpace::lock(std::uint64_t address, std::uint64_t length, bool locked,
+                                 bool on_fault) {
+  if (locked && limits.locked == 0) return error(EPERM);
+  const std::uint64_t begin = address & ~(kPage - 1);
+  const std::uint64_t size = page_ceil(length + address % kPage);
+  const std::uint64_t first = begin / kPage, end = first + size / kPage;
+  if (locked) {
+    std::uint64_t already = 0;
+    if (begin + size >= begin) {
+      for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < end; ++page)
+        already += page->second.attributes.locked ? 1 : 0;
+    }
+    if (this->locked() + size / kPage > limits.locked / kPage + already) return error(ENOMEM);
+  }
+  if (begin + size < begin) return error(EINVAL);
+  for (std::uint64_t n = first; n < end; ++n) {
+    const auto page = pages_.find(n);
+    if (page == pages_.end()) return error(ENOMEM);
+    page->second.attributes.locked = locked;
+    page->second.attributes.lock_on_fault = on_fault;
+  }
+  return locked ? populate(first, end) : Outcomes<void>{};
+}
+
+// Linux v6.12 mm/gup.c:populate_vma_page_range(): with write intent where the mapping is private
+// and writable.
+Outcomes<void> OracleSpace::populate(std::uint64_t first, std::uint64_t end) {
+  for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < end; ++page) {
+    const Attributes& attributes = page->second.attributes;
+    if (attributes.lock_on_fault) continue;
+    if (attributes.prot == 0) return error(ENOMEM);
+    const bool writes = attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0;
+    if (!touch(page->second, writes)) return error(ENOMEM);
+  }
+  return {};
+}
+
+// Linux v6.12 mm/mlock.c:SYSCALL_DEFINE1(mlockall)
+Outcomes<void> OracleSpace::lock_all(std::uint32_t flags) {
+  constexpr std::uint32_t kCurrent = 1, kFuture = 2, kOnFault = 4;
+  if (flags == 0 || (flags & ~(kCurrent | kFuture | kOnFault)) != 0 || flags == kOnFault)
+    return error(EINVAL);
+  if (limits.locked == 0) return error(EPERM);
+  if ((flags & kCurrent) != 0 && pages_.size() > limits.locked / kPage) return error(ENOMEM);
+  future_locked_ = (flags & kFuture) != 0;
+  future_on_fault_ = future_locked_ && (flags & kOnFault) != 0;
+  if ((flags & kCurrent) == 0) return {};
+  for (auto& [number, page] : pages_) {
+    page.attributes.locked = true;
+    page.attributes.lock_on_fault = (flags & kOnFault) != 0;
+  }
+  static_cast<void>(populate(0, ~std::uint64_t{0}));
+  return {};
+}
+
+void OracleSpace::unlock_all() {
+  future_locked_ = future_on_fault_ = false;
+  for (auto& [number, page] : pages_)
+    page.attributes.locked = page.attributes.lock_on_fault = false;
+}
+
+// Linux v6.12 mm/msync.c
+Outcomes<void> OracleSpace::msync(std::uint64_t address, std::uint64_t length,
+                                  std::uint32_t flags) const {
+  if ((flags & ~std::uint32_t{MS_ASYNC | MS_INVALIDATE | MS_SYNC}) != 0) return error(EINVAL);
+  if (address % kPage != 0) return error(EINVAL);
+  if ((flags & MS_ASYNC) != 0 && (flags & MS_SYNC) != 0) return error(EINVAL);
+  const std::uint64_t size = page_ceil(length);
+  if (address + size < address) return error(ENOMEM);
+  bool hole = false;
+  std::uint64_t next = address / kPage;
+  const std::uint64_t end = next + size / kPage;
+  for (auto page = pages_.lower_bound(next); page != pages_.end() && page->first < end; ++page) {
+    hole = hole || page->first != next;
+    next = page->first + 1;
+    if ((flags & MS_INVALIDATE) != 0 && page->second.attributes.locked) return error(EBUSY);
+  }
+  if (hole || next < end) return error(ENOMEM);
+  return {};
+}
+
+}  // namespace quire::model
