@@ -35,6 +35,7 @@ const char* kind_name(FrameKind kind) {
     case FrameKind::kZero: return "zero";
     case FrameKind::kSlab: return "small objects";
     case FrameKind::kRadix: return "index node";
+    case FrameKind::kFailed: return "failed memory";
     case FrameKind::kKernel: return "kernel";
   }
   return "unknown";

@@ -208,6 +208,7 @@ void Audit::check_frames() {
       case FrameKind::kZero:
       case FrameKind::kSlab:
       case FrameKind::kRadix:
+      case FrameKind::kFailed:
       case FrameKind::kKernel: break;
     }
   }

@@ -33,6 +33,7 @@ enum class FrameKind : std::uint8_t {
   kSlab,       ///< cut into small objects of core
   kRadix,      ///< a node of an object's page index
   kKernel,     ///< the platform's own
+  kFailed,     ///< memory that failed: out of use for good
 };
 
 struct alignas(64) Frame {

@@ -87,6 +87,7 @@ void FramePool::give(Frame* frame) {
     __builtin_memset(contents, 0x6b, kPageSize);
   }
   counters_->add(Counter::kFrameFree);
+  if (frame->has_flag(Frame::kPoisoned)) [[unlikely]] return retire(*frame);
   const unsigned cpu = platform::current_cpu();
   Cache& cache = caches_[cpu];
   SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
@@ -100,6 +101,37 @@ void FramePool::give(Frame* frame) {
     free_count_ += kBatch;
   }
   cache.frames[cache.count++] = frame;
+}
+
+void FramePool::retire(Frame& frame) {
+  frame.kind = FrameKind::kFailed;
+  failed_.fetch_add(1);
+}
+
+bool FramePool::retire_free(Frame& failed) {
+  const auto take_from = [&](Frame** frames, std::uint32_t& count) {
+    for (std::uint32_t n = 0; n < count; ++n) {
+      if (frames[n] != &failed) continue;
+      frames[n] = frames[--count];
+      return true;
+    }
+    return false;
+  };
+  for (unsigned cpu = 0; cpu < platform::kMaxCpus; ++cpu) {
+    SpinGuard guard(caches_[cpu].lock, LockRank::kCpuCache, cpu);
+    if (!take_from(caches_[cpu].frames, caches_[cpu].count)) continue;
+    retire(failed);
+    return true;
+  }
+  SpinGuard guard(lock_, LockRank::kPool);
+  for (Frame** link = &free_; *link != nullptr; link = &(*link)->free.next) {
+    if (*link != &failed) continue;
+    *link = failed.free.next;
+    --free_count_;
+    retire(failed);
+    return true;
+  }
+  return false;
 }
 
 PageCount FramePool::free_frames() {

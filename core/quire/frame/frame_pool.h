@@ -34,7 +34,13 @@ class FramePool {
 
   /// Frames free now, everywhere; exact at rest.
   [[nodiscard]] PageCount free_frames();
-  [[nodiscard]] PageCount total_frames() const { return total_; }
+  /// All frames that can be used: those that failed count no more.
+  [[nodiscard]] PageCount total_frames() const { return PageCount(total_.raw() - failed_.load_relaxed()); }
+  /// Takes a free frame whose memory has failed out of use; false: it is not free. One in use that is marked Frame::kPoisoned goes when it is
+  /// given back.
+  [[nodiscard]] bool retire_free(Frame& frame);
+  /// Frames out of use (/proc/meminfo HardwareCorrupted).
+  [[nodiscard]] PageCount failed_frames() const { return PageCount(failed_.load_relaxed()); }
   /// Collects the free frames of all CPUs and puts them in ascending order, those nobody has touched behind them. O(n log n), for compaction.
   void sort_free();
   /// The first of the free frames after sort_free(), for user memory, or null; frames given back meanwhile come in any place.
@@ -73,6 +79,7 @@ class FramePool {
 
   bool count_down();
   static Frame* sorted(Frame* list);
+  void retire(Frame& frame);
   Frame* refill(Cache& cache, unsigned cpu, FrameUse use) TA_REQ(cache.lock);
   Frame* take_global() TA_REQ(lock_);
   Frame* steal();
@@ -80,6 +87,7 @@ class FramePool {
   const MemoryConfig* config_ = nullptr;
   Counters* counters_ = nullptr;
   PageCount total_{0};
+  Atomic<std::uint64_t> failed_{0};
   Atomic<std::uint64_t> countdown_{0};
   Atomic<std::uint32_t> injected_{0};
   SpinLock lock_;

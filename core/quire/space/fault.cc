@@ -361,6 +361,12 @@ class FaultResolver {
     const LeafClass leaf_class = vma_.object->leaf_class();
     object_page_->add_leaf();
     add_attached_entry(table.frame(), *vma_.object, static_cast<std::int64_t>(vma_.index_of(page_).raw()) - slot, attachments_);
+    if (object_page_->has_flag(Frame::kPoisoned)) {
+      // It failed since we got it. Who takes its entries away has set the flag first, and finds this table from now on (rmap/poison.h).
+      drop_attached_entry(memory_, table.frame(), *object_page_, slot);
+      static_cast<void>(object_page_->drop_leaf());
+      return Attempt::kBusError;
+    }
     table.install(slot, Entry::leaf(memory_.pfn_of(*object_page_), leaf_class, vma_.prot, vma_.is_shared() ? Writable::kYes : Writable::kNo));
     space_.add_rss(leaf_class, 1);
     return Attempt::kDone;

@@ -44,6 +44,7 @@ namespace quire {
   X(kRmapVisit, "rmap_visit")                         /* tables they looked at */                      \
   X(kMigrateSuccess, "pgmigrate_success")             /* pages moved to other frames */                \
   X(kMigrateFail, "pgmigrate_fail")                                                                    \
+  X(kPoisoned, "hwpoison_pages")                      /* pages whose memory failed */                  \
   X(kCompact, "compact_success")                      /* times memory was compacted */                 \
   X(kMalformed, "pgtable_malformed")                  /* entries that name no table or frame (S0.22) */ \
   X(kFlush, "tlb_flush")                              /* flushes asked of the platform */              \

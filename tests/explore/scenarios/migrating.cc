@@ -110,7 +110,10 @@ void migrate_and_unmap(World& w) {
   w.touch(a, 1, 0, 2);
   w.watch(0, 2);
   mover(w, "M", a, 0);
-  w.actor("A1", [&] { w.dont_need(a, 0, 1); });
+  w.actor("A1", [&] {
+    w.dont_need(a, 0, 1);
+    w.load(a, 0, 0);
+  });
   w.actor("A2", [&] { w.store(a, 1, 0, 70); });
 }
 
