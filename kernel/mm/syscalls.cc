@@ -2,9 +2,12 @@
 #include <asm/unistd.h>
 #include <linux/mman.h>
 
+#include <algorithm>
 #include <array>
 
 #include "fs/vfs.h"
+#include "mm/memory.h"
+#include "mm/uaccess.h"
 #include "sched/thread.h"
 #include "syscall/syscall.h"
 #include "task/task.h"
@@ -58,21 +61,57 @@ SyscallResult sys_madvise(const SyscallArgs& args) {
   return zero_or_error(space().madvise(VirtAddr(args.a[0]), ByteCount(args.a[1]), static_cast<int>(args.a[2])));
 }
 
-// Linux v6.12 mm/msync.c. No mapping has a file behind it yet, so there is nothing to write.
-SyscallResult sys_msync(const SyscallArgs& args) {
-  const VirtAddr begin(args.a[0]);
-  const auto flags = static_cast<int>(args.a[2]);
-  if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) != 0 || !begin.is_page_aligned()) return fail(Errno::kInval);
-  if ((flags & MS_ASYNC) != 0 && (flags & MS_SYNC) != 0) return fail(Errno::kInval);
-  const auto length = checked_page_ceil(ByteCount(args.a[1]));
-  const auto end = length ? checked_add(begin, *length) : std::nullopt;
-  if (!end) return fail(Errno::kNoMem);
-  VirtAddr mapped_to = begin;
-  space().map().for_each_in(VirtRange(begin, *end), [&](const Vma& vma) {
-    if (vma.range.begin() <= mapped_to) mapped_to = vma.range.end();
-  });
-  if (mapped_to < *end) return fail(Errno::kNoMem);
+SyscallResult sys_mremap(const SyscallArgs& args) {
+  const MremapRequest request{.old_address = VirtAddr(args.a[0]),
+                              .old_length = ByteCount(args.a[1]),
+                              .new_length = ByteCount(args.a[2]),
+                              .flags = static_cast<std::uint32_t>(args.a[3]),
+                              .new_address = VirtAddr(args.a[4])};
+  if (args.a[3] != request.flags) return fail(Errno::kInval);  // an unsigned long, with bits nobody knows
+  return address_or_error(space().mremap(request));
+}
+
+SyscallResult sys_mlock(const SyscallArgs& args) {
+  return zero_or_error(space().mlock(VirtAddr(args.a[0]), ByteCount(args.a[1]), LockWhen::kNow));
+}
+
+SyscallResult sys_mlock2(const SyscallArgs& args) {
+  const auto flags = static_cast<unsigned>(args.a[2]);
+  if ((flags & ~unsigned{MLOCK_ONFAULT}) != 0) return fail(Errno::kInval);
+  const LockWhen when = flags != 0 ? LockWhen::kOnFault : LockWhen::kNow;
+  return zero_or_error(space().mlock(VirtAddr(args.a[0]), ByteCount(args.a[1]), when));
+}
+
+SyscallResult sys_munlock(const SyscallArgs& args) {
+  return zero_or_error(space().munlock(VirtAddr(args.a[0]), ByteCount(args.a[1])));
+}
+
+SyscallResult sys_mlockall(const SyscallArgs& args) {
+  return zero_or_error(space().mlockall(static_cast<std::uint32_t>(args.a[0])));
+}
+
+SyscallResult sys_munlockall(const SyscallArgs&) { return zero_or_error(space().munlockall()); }
+
+// Linux v6.12 mm/mincore.c:SYSCALL_DEFINE3(mincore).
+SyscallResult sys_mincore(const SyscallArgs& args) {
+  const auto [address, length, vector, _3, _4, _5] = args.a;
+  const std::uint64_t top = memory().geometry().user_top().raw();
+  if (address % kPageSize != 0) return fail(Errno::kInval);
+  if (address > top || length > top - address) return fail(Errno::kNoMem);
+  std::array<std::uint8_t, 512> told;
+  for (std::uint64_t done = 0, pages = pages_of(*checked_page_ceil(ByteCount(length))).raw(); done < pages;) {
+    const std::uint64_t part = std::min<std::uint64_t>(pages - done, told.size());
+    QUIRE_TRY(const PageCount mapped, space().mincore(VirtAddr(address + done * kPageSize), std::span(told).first(part)));
+    QUIRE_CHECK(copy_to_user(vector + done, told.data(), mapped.raw()));
+    if (mapped.raw() < part) return fail(Errno::kNoMem);
+    done += part;
+  }
   return 0;
+}
+
+SyscallResult sys_msync(const SyscallArgs& args) {
+  return zero_or_error(
+      space().msync(VirtAddr(args.a[0]), ByteCount(args.a[1]), static_cast<std::uint32_t>(args.a[2])));
 }
 
 constexpr std::array kEntries{
@@ -81,6 +120,13 @@ constexpr std::array kEntries{
     SyscallEntry{__NR_mprotect, "mprotect", &sys_mprotect},
     SyscallEntry{__NR_brk, "brk", &sys_brk},
     SyscallEntry{__NR_madvise, "madvise", &sys_madvise},
+    SyscallEntry{__NR_mremap, "mremap", &sys_mremap},
+    SyscallEntry{__NR_mlock, "mlock", &sys_mlock},
+    SyscallEntry{__NR_mlock2, "mlock2", &sys_mlock2},
+    SyscallEntry{__NR_munlock, "munlock", &sys_munlock},
+    SyscallEntry{__NR_mlockall, "mlockall", &sys_mlockall},
+    SyscallEntry{__NR_munlockall, "munlockall", &sys_munlockall},
+    SyscallEntry{__NR_mincore, "mincore", &sys_mincore},
     SyscallEntry{__NR_msync, "msync", &sys_msync},
 };
 

@@ -38,7 +38,7 @@ Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAdd
   if (strings.arguments.count() == 0) strings.arguments.append("");
   QUIRE_CHECK(copy_vector_from_user(strings.environment, envp, 0, budget));
   return load_program(file, strings, task.credentials->value,
-                      space_config(task.space->fork_mode(), *limits));
+                      space_config(task.space->fork_mode(), *limits, task.credentials->value));
 }
 
 /// Ends all other tasks of the process and makes this one its leader. Errors: kRestartNoInterrupt

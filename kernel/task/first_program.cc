@@ -119,7 +119,7 @@ Result<Program> load_first_program(const SharedLimits& limits) {
     return fail(Errno::kTooBig);
   }
   return load_program(file, strings, current_credentials(),
-                      space_config(launch_fork_mode(), limits));
+                      space_config(launch_fork_mode(), limits, current_credentials()));
 }
 
 Result<void> start(Task& task, Program& program) {

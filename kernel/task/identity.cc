@@ -38,8 +38,15 @@ void put_ids(Credentials& c, Sort sort, const Ids& ids) {
 
 void replace_credentials(Credentials wanted) {
   RefPtr<SharedCredentials> fresh = make_ref<SharedCredentials>(std::move(wanted));
-  const TaskGuard guard(task_lock);
-  std::swap(current().credentials, fresh);
+  RefPtr<SharedLimits> limits;
+  {
+    const TaskGuard guard(task_lock);
+    std::swap(current().credentials, fresh);
+    limits = current_process().limits;
+  }
+  // How much memory may be locked depends on who asks.
+  const Credentials& now = current_credentials();
+  if (now.is_root() != fresh->value.is_root()) current().space->set_limits(memory_limits(*limits, now));
 }
 
 SyscallResult change_ids(Sort sort, const Ids& wanted) {

@@ -26,7 +26,8 @@ std::uint64_t most_tasks() {
 }
 
 bool binds_memory(unsigned resource) {
-  return resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK;
+  return resource == RLIMIT_AS || resource == RLIMIT_DATA || resource == RLIMIT_STACK ||
+         resource == RLIMIT_MEMLOCK;
 }
 
 /// Errors: ESRCH, EPERM. Locks: task_lock held.
@@ -58,6 +59,7 @@ Result<Limit> exchange_limit(Pid pid, unsigned resource, const Limit* wanted) {
   const RefPtr<SharedLimits> fresh = wanted != nullptr ? make_ref<SharedLimits>() : nullptr;
   RefPtr<SharedLimits> left;
   AddressSpace* space = nullptr;
+  RefPtr<SharedCredentials> who;
   Limit old{};
   {
     const TaskGuard guard(task_lock);
@@ -75,10 +77,13 @@ Result<Limit> exchange_limit(Pid pid, unsigned resource, const Limit* wanted) {
       }
     }
     if (binds_memory(resource)) space = process->space;
-    if (space != nullptr) space->acquire();
+    if (space != nullptr) {
+      space->acquire();
+      who = process->first_task().credentials;
+    }
   }
   if (space != nullptr) {
-    space->set_limits(memory_limits(*fresh));
+    space->set_limits(memory_limits(*fresh, who->value));
     space->release();
   }
   return old;
@@ -102,8 +107,10 @@ RefPtr<SharedLimits> initial_limits() {
   return limits;
 }
 
-Limits memory_limits(const SharedLimits& limits) {
+Limits memory_limits(const SharedLimits& limits, const Credentials& who) {
   Limits result;
+  // CAP_IPC_LOCK is root's.
+  if (!who.is_root()) result.locked = ByteCount(limits.limit[RLIMIT_MEMLOCK].soft);
   result.address_space = ByteCount(limits.limit[RLIMIT_AS].soft);
   result.data = ByteCount(limits.limit[RLIMIT_DATA].soft);
   result.stack = ByteCount(limits.limit[RLIMIT_STACK].soft);

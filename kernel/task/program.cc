@@ -134,10 +134,10 @@ void Program::set_command(char (&command)[16]) const {
   std::memcpy(command, base.data(), std::min(base.size(), sizeof command - 1));
 }
 
-AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits) {
+AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits, const Credentials& who) {
   AddressSpaceConfig config;
   config.fork_mode = mode;
-  config.limits = memory_limits(limits);
+  config.limits = memory_limits(limits, who);
   const Geometry& geometry = memory().geometry();
   const std::uint64_t top = geometry.user_top().raw();
   const std::uint64_t stack = std::clamp(config.limits.stack.raw(), kLeastStackGap, top / 6 * 5);

@@ -49,7 +49,8 @@ class Program {
 };
 
 /// How a new program's address space is set up.
-[[nodiscard]] AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits);
+[[nodiscard]] AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits,
+                                              const Credentials& who);
 
 /// Errors: ENOEXEC, ENOMEM, E2BIG, EIO, and those of open_executable() for the ELF interpreter.
 Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings,

@@ -9,7 +9,7 @@ namespace quire::kernel {
 RefPtr<SharedLimits> initial_limits();
 /// Whether one more task may start. Locks: task_lock held. Errors: EAGAIN.
 Result<void> check_task_limit_locked(const Process& parent);
-/// The limits that bind memory, in core's form.
-[[nodiscard]] Limits memory_limits(const SharedLimits& limits);
+/// The limits that bind memory of `who`, in core's form.
+[[nodiscard]] Limits memory_limits(const SharedLimits& limits, const Credentials& who);
 
 }  // namespace quire::kernel

@@ -648,11 +648,14 @@ void Runner::ask(Place& place, const Operation& operation) {
   const auto actual = place.space->mincore(VirtAddr(at), resident);
   const auto page_of = [&](std::size_t n) { return place.oracle->pages().find(at / kPage + n); };
   const auto end = place.oracle->pages().end();
-  bool whole = at % kPage == 0;
-  for (std::size_t n = 0; n < resident.size() && whole; ++n) whole = page_of(n) != end;
-  if (whole != actual.has_value()) return fail("mincore knows another hole");
+  std::size_t mapped = 0;
+  while (mapped < resident.size() && page_of(mapped) != end) ++mapped;
+  const bool fits = at % kPage == 0 && at <= shape_.user_top && resident.size() * kPage <= shape_.user_top - at;
+  if (fits != actual.has_value()) return fail("mincore has another opinion of its arguments");
+  if (!fits) return;
+  if (mapped != actual->raw()) return fail("mincore knows another hole");
   // What was read, or lies near what was read, may be mapped as zeros.
-  for (std::size_t n = 0; n < resident.size() && whole; ++n) {
+  for (std::size_t n = 0; n < mapped; ++n) {
     if (page_of(n)->second.resident && resident[n] != 1) fail("a resident page is said to be none");
   }
 }

@@ -243,10 +243,10 @@ class Residency : public EveryMode {
  protected:
   std::string resident(std::uint64_t pages) {
     std::vector<std::uint8_t> bytes(pages);
-    const Result<void> result = space()->mincore(base(), bytes);
-    if (!result) return "error " + std::to_string(static_cast<int>(result.error()));
+    const Result<PageCount> told = space()->mincore(base(), bytes);
+    if (!told) return "error " + std::to_string(static_cast<int>(told.error()));
     std::string text;
-    for (const std::uint8_t byte : bytes) text += static_cast<char>('0' + byte);
+    for (std::uint64_t n = 0; n < told->raw(); ++n) text += static_cast<char>('0' + bytes[n]);
     return text;
   }
 };
@@ -261,7 +261,7 @@ TEST_P(Residency, IsToldPageByPage) {
   EXPECT_EQ(resident(4), "0101");
   ASSERT_TRUE(advise(space(), 1, 1, uapi::kMadvDontNeed));
   EXPECT_EQ(resident(4), "0001");
-  EXPECT_EQ(resident(5), "error " + std::to_string(static_cast<int>(Errno::kNoMem)));
+  EXPECT_EQ(resident(5), "0001");
 }
 
 TEST_P(Residency, OfSharedMemoryIsTheObjects) {

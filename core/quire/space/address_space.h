@@ -148,9 +148,9 @@ class AddressSpace {
   /// Linux mlockall(2), `flags` raw. Errors: EINVAL, EPERM, ENOMEM.
   Result<void> mlockall(std::uint32_t flags);
   Result<void> munlockall();
-  /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Errors: EINVAL, ENOMEM (a hole; the bytes before it
-  /// are valid, and how many is not said).
-  Result<void> mincore(VirtAddr address, std::span<std::uint8_t> resident);
+  /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Returns of how many pages, up to the first hole.
+  /// Errors: EINVAL, ENOMEM (not user space).
+  Result<PageCount> mincore(VirtAddr address, std::span<std::uint8_t> resident);
   /// Linux msync(2), `flags` raw, of memory that nothing need be written back of. Errors: EINVAL, ENOMEM (a hole), EBUSY (locked memory is
   /// to be invalidated).
   Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);

@@ -40,7 +40,7 @@ void mark_resident(const MemoryManager& memory, const TableView& table, VirtRang
 }  // namespace
 
 // Holds the space's lock exclusively: then no table on the way goes meanwhile, shared or not.
-Result<void> AddressSpace::mincore(VirtAddr address, std::span<std::uint8_t> resident) {
+Result<PageCount> AddressSpace::mincore(VirtAddr address, std::span<std::uint8_t> resident) {
   if (!address.is_page_aligned()) return fail(Errno::kInval);
   const auto end = checked_add(address, ByteCount(resident.size() << kPageShift));
   if (!end || memory_.geometry().user_top() < *end) return fail(Errno::kNoMem);
@@ -62,8 +62,7 @@ Result<void> AddressSpace::mincore(VirtAddr address, std::span<std::uint8_t> res
     }
     done = part.end();
   }
-  if (done < *end) return fail(Errno::kNoMem);
-  return {};
+  return pages_of(done - address);
 }
 
 Result<void> AddressSpace::msync(VirtAddr address, ByteCount length, std::uint32_t flags) {

@@ -20,8 +20,7 @@ MemoryView view_memory(AddressSpace* space) {
   view.present = true;
   view.usage = space->usage();
   view.layout = space->layout();
-  space->map().for_each_with(VmaFlag::kLocked,
-                             [&view](const Vma& vma) { view.locked += vma.range.pages(); });
+  view.locked = view.usage.locked;
   return view;
 }
 
