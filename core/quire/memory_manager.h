@@ -16,6 +16,7 @@
 #include "quire/platform.h"
 #include "quire/slab/slab.h"
 #include "quire/stats/counters.h"
+#include "quire/tlb/notifier.h"
 #include "quire/zero/zero.h"
 
 namespace quire {
@@ -107,6 +108,8 @@ class MemoryManager {
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
 
+  /// Secondary MMUs.
+  [[nodiscard]] MmuNotifiers& notifiers() { return notifiers_; }
   /// The objects that live.
   [[nodiscard]] ObjectRegistry& objects() { return objects_; }
   /// Makes every CPU forget what it has cached of any address space (S2.24: also of those that do not run).
@@ -146,6 +149,7 @@ class MemoryManager {
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   ObjectRegistry objects_;
+  MmuNotifiers notifiers_;
   std::atomic<std::uint32_t> moves_of_pages_{0};
   Atomic<std::uint64_t> next_id_{1};
   SpinLock spaces_lock_;

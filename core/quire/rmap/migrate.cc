@@ -10,7 +10,8 @@ namespace {
 /// One page on its way.
 class Migration {
  public:
-  Migration(MemoryManager& memory, MemoryObject& object, Frame& from) : memory_(memory), object_(object), from_(from) {}
+  Migration(MemoryManager& memory, MemoryObject& object, Frame& from)
+      : memory_(memory), object_(object), from_(from), bracket_(memory.notifiers(), memory.pfn_of(from)) {}
 
   // Nobody is disturbed for a page that somebody else holds for certain: one who moves it, too.
   [[nodiscard]] bool is_promising() const {
@@ -25,6 +26,7 @@ class Migration {
       const unsigned replaced = replace_entries();
       // Until every processor has forgotten the page, one of any sharer may write it (R14).
       if (replaced != 0) memory_.flush_all(FlushRequest::Depth::kLeavesOnly);
+      if (replaced != 0) bracket_.invalidate();
       if (freeze()) return true;
       if (from_.leaf_entries() == 0) return false;
     }
@@ -91,6 +93,7 @@ class Migration {
   MemoryManager& memory_;
   MemoryObject& object_;
   Frame& from_;
+  FrameBracket bracket_;
 };
 
 Result<void> failed(MemoryManager& memory, Errno error) {

@@ -20,6 +20,7 @@ void take_from_all(MemoryManager& memory, Frame& page) {
   const ObjectHold object(memory, page);
   if (object.get() == nullptr) return;
   std::uint32_t leaves = 0;
+  FrameBracket bracket(memory.notifiers(), memory.pfn_of(page));
   for_each_entry(memory, *object.get(), page, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
     while (!exchange_in_place(table, slot, entry, entry.as_poison())) entry = table.entry(slot);
     drop_attached_entry(memory, table.frame(), page, slot);
@@ -31,6 +32,7 @@ void take_from_all(MemoryManager& memory, Frame& page) {
   });
   if (leaves == 0) return;
   memory.flush_all(FlushRequest::Depth::kLeavesOnly);
+  bracket.invalidate();
   for (; leaves != 0; --leaves) static_cast<void>(page.drop_leaf());
 }
 

@@ -14,6 +14,7 @@ unsigned test_and_clear_young(MemoryManager& memory, Frame& page) {
 
 bool collect_dirty(MemoryManager& memory, Frame& page) {
   bool any = false;
+  FrameBracket bracket(memory.notifiers(), memory.pfn_of(page));
   for_each_entry(memory, page, [&any](const TableView& table, Slot slot, Entry, EntryKind) {
     if (clear_in_place(table, slot, Entry::dirty_mask())) any = true;
   });
@@ -24,6 +25,7 @@ bool collect_dirty(MemoryManager& memory, Frame& page) {
     }
     // A processor that remembers the flag as set would write without setting it again (P2 "D cleared").
     memory.flush_all(FlushRequest::Depth::kLeavesOnly);
+    bracket.invalidate();
   }
   return page.has_flag(Frame::kDirty);
 }

@@ -31,6 +31,7 @@ namespace quire {
 class FrameReservation;
 class Gather;
 class MemoryManager;
+class MmuNotifier;
 class PageHold;
 enum class HoldKind : std::uint8_t;
 
@@ -176,6 +177,10 @@ class AddressSpace {
   /// Writes as a debugger does, also where the program may not: into copies of private memory, never into what others share (Linux FOLL_FORCE).
   /// Errors: as write().
   Result<ByteCount> poke(VirtAddr address, std::span<const std::byte> from);
+
+  /// Tells a secondary MMU of all changes from now on (tlb/notifier.h). Errors: EAGAIN: the machine has too many.
+  Result<void> add_notifier(MmuNotifier& notifier);
+  void remove_notifier(MmuNotifier& notifier);
 
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();

@@ -187,11 +187,12 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
   const Level share_level = mode == ForkMode::kTree ? root_level.below() : mode == ForkMode::kLeaf ? kLeafLevel : Level(0);
   ForkCopy copier(*this, share_level);
   ExclusiveTable root = ExclusivePath::root(*this);
+  Gather gather(parent);
   const Result<void> copied = copier.copy(parent.root_frame(), root, VirtAddr(0));
   if (copier.wants_flush()) {
     // Before the child can run or the parent's next store can be missed (S0.15, R6); also when the fork fails.
-    Gather gather(parent);
     gather.flush_range(VirtRange(VirtAddr(0), memory_.geometry().user_top()), FlushRequest::Depth::kTablesToo);
+    gather.finish();
   }
   if (!copied) return copied;
   for (unsigned c = 0; c < kLeafClasses; ++c) rss_[c].store(parent.rss_[c].load());
