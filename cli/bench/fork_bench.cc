@@ -1,15 +1,10 @@
 #include "bench/fork_bench.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <map>
-#include <sstream>
 
-#include "guest.h"
-#include "message.h"
-#include "run_launch.h"
-#include "session.h"
+#include <fmt/format.h>
+
+#include "bench/probe.h"
 
 namespace quire::cli {
 namespace {
@@ -18,7 +13,6 @@ constexpr const char* kModes[] = {"tree", "leaf", "copy"};
 constexpr std::uint64_t kMebibytes[] = {1, 4, 16, 64, 256, 1024, 4096};
 constexpr std::uint64_t kMappings[] = {200, 2'000, 20'000, 60'000};
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
-constexpr std::chrono::minutes kPointDeadline{10};
 
 std::string size_name(ForkPoint::Size size, std::uint64_t count) {
   return fmt::format("{}{}", count, size == ForkPoint::Size::kMebibytes ? "MiB" : "mappings");
@@ -35,71 +29,13 @@ std::uint64_t memory_for(const ForkPoint& point) {
   return (512 + touched + touched / 16) * kMiB;
 }
 
-/// MemAvailable of this host, bytes.
-std::uint64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key;
-  std::uint64_t kib = 0;
-  while (file >> key) {
-    if (key == "MemAvailable:" && file >> kib) return kib * 1024;
-  }
-  return 0;
-}
-
-/// build/release/programs beside build/release/cli/quire. It is the guest's whole root: nothing
-/// else of the host can matter.
-std::string programs_directory() {
-  std::error_code error;
-  const auto binary = std::filesystem::read_symlink("/proc/self/exe", error);
-  return binary.parent_path().parent_path() / "programs";
-}
-
-LaunchBlock launch_for(const ForkPoint& point) {
-  LaunchBlock block;
-  block.add("program", "/fork_probe");
-  block.add("arg", "fork_probe");
-  block.add("arg", point.size == ForkPoint::Size::kMebibytes ? "anon" : "maps");
-  block.add("arg", std::to_string(point.count));
-  block.add("fork", point.mode);
-  block.add("root", "root");
-  block.add("cwd", "/");
-  add_exact_records(block);
-  return block;
-}
-
-std::string run_probe(const ForkPoint& point) {
-  MachineConfig machine = default_machine();
-  machine.memory = memory_for(point);
-  machine.clock = GuestClock::kInstructions;
-  machine.directories.push_back({"root", programs_directory(), ShareAccess::kReadOnly});
-  Guest guest = Guest::start(machine, launch_for(point));
-  std::string output;
-  SessionConfig config;
-  config.captured_output = &output;
-  config.signals = SignalPolicy::kLeave;
-  config.timeout = kPointDeadline;
-  const SessionResult result = run_session(guest, config);
-  if (result.outcome.kind == Outcome::Kind::kExited && result.outcome.number == 0) return output;
-  throw Failure(fmt::format("{}: the guest failed: {}{}\n{}", point.name(),
-                            describe(result.outcome), output, result.log));
-}
-
-/// The probe's lines: a name, then one value per repetition.
-std::map<std::string, std::vector<double>> parse_probe(const std::string& output) {
-  std::map<std::string, std::vector<double>> figures;
-  std::istringstream lines(output);
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string name;
-    words >> name;
-    for (double value = 0; words >> value;) figures[name].push_back(value);
-  }
-  return figures;
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
+Probe probe_of(const ForkPoint& point) {
+  const char* const kind = point.size == ForkPoint::Size::kMebibytes ? "anon" : "maps";
+  return {.name = point.name(),
+          .program = "fork_probe",
+          .arguments = {kind, std::to_string(point.count)},
+          .fork_mode = point.mode,
+          .memory = memory_for(point)};
 }
 
 }  // namespace
@@ -118,26 +54,13 @@ std::vector<ForkPoint> fork_points() {
 }
 
 std::vector<BenchResult> run_fork_point(const ForkPoint& point) {
-  if (const std::uint64_t needed = memory_for(point); available_memory() < needed) {
-    BenchResult result;
-    result.name = point.name();
-    result.skipped = fmt::format("needs {} MiB of free memory on this host", needed / kMiB);
-    return {result};
-  }
-  const auto figures = parse_probe(run_probe(point));
+  const Probe probe = probe_of(point);
+  if (const std::optional<BenchResult> skipped = skip_for_memory(probe)) return {*skipped};
+  const ProbeFigures figures = run_probe(probe);
   std::vector<BenchResult> results;
   for (const char* operation :
        {"fork", "fork_exit_wait", "first_write_parent", "first_write_child"}) {
-    const auto values = figures.find(operation);
-    if (values == figures.end())
-      throw Failure(fmt::format("{}: the probe did not report {}", point.name(), operation));
-    BenchResult result;
-    result.name = fmt::format("{}/{}", point.name(), operation);
-    result.instructions = median(values->second);
-    result.repetitions = static_cast<std::int64_t>(values->second.size());
-    result.counters = {{"first", values->second.front()},
-                       {"max", std::ranges::max(values->second)}};
-    results.push_back(std::move(result));
+    results.push_back(result_of(probe, figures, operation));
   }
   auto& counters = results.front().counters;
   if (const auto tables = figures.find("tables"); tables != figures.end()) {

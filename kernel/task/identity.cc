@@ -5,6 +5,7 @@
 
 #include "task/calls.h"
 #include "task/signals.h"
+#include "task/task_limits.h"
 
 namespace quire::kernel {
 

@@ -11,7 +11,7 @@ PROGRAMS = ROOT / "build/release/programs"
 
 def test_names_can_be_listed_and_chosen(native):
     names = native("bench", "--list").stdout.decode().split()
-    assert len(names) == 33 and "fork/tree/4096MiB" in names and "fork/copy/60000mappings" in names
+    assert len(names) == 36 and "fork/tree/4096MiB" in names and "fork/copy/60000mappings" in names
     assert native("bench", "--list", "fork/leaf/*MiB").stdout.decode().split() == [name for name in names if "leaf" in name and "MiB" in name]
 
 
@@ -36,6 +36,12 @@ def figures(quire, *names):
 @pytest.fixture(scope="module")
 def tree(kernel):
     return figures(kernel, *(f"fork/tree/{point}" for point in ("4MiB", "1024MiB", "4096MiB", "200mappings", "60000mappings")))
+
+
+def test_single_operations_are_measured(kernel):
+    entries = figures(kernel, "memory/tree")
+    assert {name.rsplit("/", 1)[1] for name in entries} >= {"write_fault", "zero_read", "cow_copy", "cow_reuse", "mremap_leaves"}
+    assert all(entry["instructions"] > 0 for entry in entries.values())
 
 
 def instructions(entries, name):

@@ -31,7 +31,7 @@ const Shape kShapes[] = {
 /// Steps of one combination; QUIRE_MODEL_STEPS asks for more or fewer.
 std::uint64_t steps() {
   const char* const asked = std::getenv("QUIRE_MODEL_STEPS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : 60'000;
+  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : 420'000;
 }
 std::uint64_t first_seed() {
   const char* const asked = std::getenv("QUIRE_MODEL_SEED");

@@ -31,7 +31,7 @@ bool OracleSpace::may_lock(const Attributes& attributes, std::uint64_t pages) co
   return !attributes.locked || locked() + pages <= limits.locked / kPage;
 }
 
-// Linux v6.12 mm/mremap.c:SYSCALL_DEFINE5(mremap)
+// Linux v6.17 mm/mremap.c:check_mremap_params(), check_prep_vma(), mremap_to()
 Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old_length,
                                             std::uint64_t new_length, std::uint32_t flags,
                                             std::uint64_t to) {
@@ -42,39 +42,35 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   if (keeps_old && ((flags & kMayMove) == 0 || old_length != new_length)) return error(EINVAL);
   if (old % kPage != 0) return error(EINVAL);
   Resizing what{old / kPage, page_ceil(old_length) / kPage, page_ceil(new_length) / kPage};
-  if (what.new_pages == 0) return error(EINVAL);
+  const std::uint64_t size = what.new_pages * kPage;
+  if (size == 0 || size > shape_.user_top || to > shape_.user_top - size) return error(EINVAL);
+  if (fixed || keeps_old) {
+    if (to % kPage != 0) return error(EINVAL);
+    if (old + what.pages * kPage > to && to + size > old) return error(EINVAL);
+  }
   if (!pages_.contains(what.first)) return error(EFAULT);
   const std::uint64_t grown_from = what.pages;
   Outcomes<std::uint64_t> result = old;
   if (fixed || keeps_old) {
-    if (to % kPage != 0) return error(EINVAL);
-    if (what.new_pages * kPage > shape_.user_top || to > shape_.user_top - what.new_pages * kPage)
-      return error(EINVAL);
-    if (old + what.pages * kPage > to && to + what.new_pages * kPage > old) return error(EINVAL);
+    const auto attributes = resizable(what);
+    if (!attributes) return error(attributes.error());
     if (fixed) {
-      if (const auto cleared = munmap(to, what.new_pages * kPage); !cleared)
-        return error(cleared.error());
+      if (const auto cleared = munmap(to, size); !cleared) return error(cleared.error());
     }
     if (what.new_pages < what.pages) {
-      const auto cut =
-          munmap(old + what.new_pages * kPage, (what.pages - what.new_pages) * kPage);
+      const auto cut = munmap(old + size, (what.pages - what.new_pages) * kPage);
       if (!cut) return error(cut.error());
       what.pages = what.new_pages;
     }
-    const auto attributes = resizable(what);
-    if (!attributes) return error(attributes.error());
-    if (!fixed && !may_expand(*attributes, what.pages, 0)) return error(ENOMEM);
+    if (keeps_old && !may_expand(*attributes, what.pages, 0)) return error(ENOMEM);
     if (fixed && to < shape_.mmap_floor) return error(EPERM);
     if (!fixed) {
-      const auto next = pages_.lower_bound(to / kPage);
+      const std::uint64_t hint = to != 0 && to < shape_.mmap_floor ? shape_.mmap_floor : to;
+      const auto next = pages_.lower_bound(hint / kPage);
       const std::uint64_t gap =
           next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
-      const std::uint64_t size = what.new_pages * kPage;
-      const std::uint64_t hint = to != 0 && to < shape_.mmap_floor ? shape_.mmap_floor : to;
-      const bool fits =
-          hint != 0 && shape_.user_top - size >= hint &&
-          (pages_.lower_bound(hint / kPage) == pages_.end() ||
-           hint + size + gap <= pages_.lower_bound(hint / kPage)->first * kPage);
+      const bool fits = hint != 0 && shape_.user_top - size >= hint &&
+                        (next == pages_.end() || hint + size + gap <= next->first * kPage);
       const auto found = fits ? std::optional(hint) : free_place(size);
       if (!found) return error(ENOMEM);
       to = *found;
@@ -111,7 +107,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   return result;
 }
 
-// Linux v6.12 mm/mremap.c:vma_to_resize()
+// Linux v6.17 mm/mremap.c:check_prep_vma()
 Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   const auto found = pages_.find(what.first);
   if (found == pages_.end()) return error(EFAULT);
@@ -120,6 +116,7 @@ Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   if (what.pages > mapping_end(what.first) - what.first) return error(EFAULT);
   if (what.new_pages == what.pages) return attributes;
   if (found->second.index + what.new_pages < found->second.index) return error(EINVAL);
+  if (what.new_pages < what.pages) return attributes;
   if (!may_lock(attributes, what.new_pages - what.pages)) return error(EAGAIN);
   if (!may_expand(attributes, what.new_pages - what.pages, 0)) return error(ENOMEM);
   return attributes;
@@ -169,7 +166,9 @@ Outcomes<void> OracleSpace::lock(std::uint64_t address, std::uint64_t length, bo
       for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < end; ++page)
         already += page->second.attributes.locked ? 1 : 0;
     }
-    if (this->locked() + size / kPage > limits.locked / kPage + already) return error(ENOMEM);
+    if (limits.locked != ~std::uint64_t{0} &&
+        this->locked() + size / kPage > limits.locked / kPage + already)
+      return error(ENOMEM);
   }
   if (begin + size < begin) return error(EINVAL);
   for (std::uint64_t n = first; n < end; ++n) {

@@ -16,7 +16,8 @@ VmaFlags lock_flags(LockWhen when) {
 }  // namespace
 
 bool AddressSpace::may_lock(PageCount pages, VmaFlags flags) {
-  return !flags.has(VmaFlag::kLocked) || (locked_ + pages).raw() <= limits_.locked.raw() >> kPageShift;
+  return !flags.has(VmaFlag::kLocked) || limits_.locked.raw() == Limits::kInfinity ||
+         (locked_ + pages).raw() <= limits_.locked.raw() >> kPageShift;
 }
 
 Result<void> AddressSpace::mlock(VirtAddr address, ByteCount length, LockWhen when) {
@@ -43,7 +44,7 @@ Result<void> AddressSpace::lock_range(VirtAddr address, ByteCount raw_length, Vm
           if (vma.flags.has(VmaFlag::kLocked)) wanted -= vma.clipped(VirtRange(begin, *end)).range.pages().raw();
         }
       }
-      if (wanted > limit) return fail(Errno::kNoMem);
+      if (wanted > limit && limits_.locked.raw() != Limits::kInfinity) return fail(Errno::kNoMem);
     }
     if (!end) return fail(Errno::kInval);
     QUIRE_CHECK(set_lock_locked(VirtRange(begin, *end), lock, Holes::kStop));

@@ -1,4 +1,5 @@
-// mremap (Linux v6.12 mm/mremap.c:SYSCALL_DEFINE5(mremap), mremap_to(), vma_to_resize(), move_vma(); man7 mremap(2)).
+// mremap (Linux v6.17 mm/mremap.c:check_mremap_params(), check_prep_vma(), mremap_to(), move_vma(); man7 mremap(2)). Later than what the
+// rest follows: since then nothing at the target is unmapped before the arguments are known to be good.
 
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
@@ -14,6 +15,9 @@ namespace {
 
 /// Linux's PAGE_ALIGN(): a length close to the end of the address space becomes 0.
 ByteCount page_ceil_wrapping(ByteCount length) { return ByteCount((length.raw() + kPageSize - 1) & ~(kPageSize - 1)); }
+
+/// Whether the new place is not the kernel's choice alone.
+bool has_target(const MremapRequest& request) { return (request.flags & (uapi::kMremapFixed | uapi::kMremapDontUnmap)) != 0; }
 
 /// Whether any leaf of `range` below `table` is a private page.
 bool has_private_leaf(const MemoryManager& memory, const TableView& table, VirtRange range) {
@@ -44,7 +48,17 @@ Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
   if (!request.old_address.is_page_aligned()) return fail(Errno::kInval);
   request.old_length = page_ceil_wrapping(request.old_length);
   request.new_length = page_ceil_wrapping(request.new_length);
-  if (request.new_length.raw() == 0) return fail(Errno::kInval);
+  const std::uint64_t top = memory_.geometry().user_top().raw();
+  if (request.new_length.raw() == 0 || request.new_length.raw() > top) return fail(Errno::kInval);
+  if (request.new_address.raw() > top - request.new_length.raw()) return fail(Errno::kInval);
+  if (has_target(request)) {
+    if (!request.new_address.is_page_aligned()) return fail(Errno::kInval);
+    // Linux's sums wrap, too.
+    if (request.old_address.raw() + request.old_length.raw() > request.new_address.raw() &&
+        request.new_address + request.new_length > request.old_address) {
+      return fail(Errno::kInval);
+    }
+  }
 
   Result<VirtAddr> result = fail(Errno::kInval);
   bool is_locked = false;
@@ -65,15 +79,16 @@ Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
 
 Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
   const VirtAddr old = request.old_address;
+  if (has_target(request) && map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
   if (map_.find(old) == nullptr) return fail(Errno::kFault);
-  if ((request.flags & (uapi::kMremapFixed | uapi::kMremapDontUnmap)) != 0) return remap_to_locked(request);
-  if (request.new_length <= request.old_length) {
+  if (!has_target(request) && request.new_length <= request.old_length) {
     if (request.new_length < request.old_length) {
       QUIRE_CHECK(munmap_locked(old + request.new_length, request.old_length - request.new_length));
     }
     return old;
   }
   QUIRE_TRY(const Vma vma, resizable_locked(request));
+  if (has_target(request)) return remap_to_locked(vma, request);
   const ByteCount more = request.new_length - request.old_length;
   if (request.old_length == vma.range.end() - old && can_expand_locked(vma, more)) {
     Vma extension = vma;
@@ -89,32 +104,25 @@ Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
   return move_locked(vma, request, to);
 }
 
-// With an address, or away from pages that stay mapped. What Linux does before it finds an error, this has done, too.
-Result<VirtAddr> AddressSpace::remap_to_locked(const MremapRequest& request) {
-  const VirtAddr top = memory_.geometry().user_top();
+// With an address, or away from pages that stay mapped.
+Result<VirtAddr> AddressSpace::remap_to_locked(const Vma& vma, const MremapRequest& request) {
   const bool fixed = (request.flags & uapi::kMremapFixed) != 0;
   MremapRequest rest = request;
-  if (!request.new_address.is_page_aligned()) return fail(Errno::kInval);
-  if (request.new_length.raw() > top.raw() || request.new_address.raw() > top.raw() - request.new_length.raw()) {
-    return fail(Errno::kInval);
-  }
-  if (request.old_address.raw() + request.old_length.raw() > request.new_address.raw() &&
-      request.new_address + request.new_length > request.old_address) {
-    return fail(Errno::kInval);
-  }
-  if (map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
   if (fixed) QUIRE_CHECK(munmap_locked(request.new_address, request.new_length));
   if (request.new_length < request.old_length) {
     QUIRE_CHECK(munmap_locked(request.old_address + request.new_length, request.old_length - request.new_length));
     rest.old_length = request.new_length;
   }
-  QUIRE_TRY(const Vma vma, resizable_locked(rest));
-  if (!fixed && !may_expand(pages_of(rest.old_length), vma.prot, vma.flags)) return fail(Errno::kNoMem);
+  if ((request.flags & uapi::kMremapDontUnmap) != 0 && !may_expand(pages_of(rest.old_length), vma.prot, vma.flags)) {
+    return fail(Errno::kNoMem);
+  }
   QUIRE_TRY(const VirtAddr to, place_locked(request.new_address, request.new_length, fixed ? uapi::kMapFixed : 0));
-  return move_locked(vma, rest, to);
+  // Unmapping may have cut it.
+  const Vma left = *map_.find(request.old_address);
+  return move_locked(left, rest, to);
 }
 
-// The mapping that is to be resized, after all that Linux's vma_to_resize() asks.
+// The mapping that is to be resized or moved, after all that Linux's check_prep_vma() asks.
 Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
   const Vma* vma = map_.find(request.old_address);
   if (vma == nullptr) return fail(Errno::kFault);
@@ -124,6 +132,7 @@ Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
   if (request.new_length == request.old_length) return *vma;
   const PageIndex offset = vma->index_of(request.old_address);
   if (offset.raw() + pages_of(request.new_length).raw() < offset.raw()) return fail(Errno::kInval);
+  if (request.new_length < request.old_length) return *vma;
   const PageCount more = pages_of(request.new_length - request.old_length);
   if (!may_lock(more, vma->flags)) return fail(Errno::kAgain);
   if (!may_expand(more, vma->prot, vma->flags)) return fail(Errno::kNoMem);
