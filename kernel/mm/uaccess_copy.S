@@ -20,7 +20,9 @@ user_copy:
     SMAP_INSTRUCTION clac
     xorl %eax, %eax
     ret
-1:  leaq (%rdx, %rcx, 8), %rcx
+1:  leaq (%rdx, %rcx, 8), %rcx  // a word may reach over the end of what is mapped: up to there byte by byte, as Linux
+    MAY_FAULT 2f
+    rep movsb
 2:  SMAP_INSTRUCTION clac
     movq %rcx, %rax
     ret
@@ -42,6 +44,8 @@ user_clear:
     SMAP_INSTRUCTION clac
     ret
 1:  leaq (%rsi, %rcx, 8), %rcx
+    MAY_FAULT 2f
+    rep stosb
 2:  SMAP_INSTRUCTION clac
     movq %rcx, %rax
     ret

@@ -83,6 +83,19 @@ static void partly(void) {
   fact("nothing from a bad place: %s", result(write(ends[1], page(3), 0)));
 }
 
+// What fits is written to the last byte, though it is not counted.
+static void to_the_byte(void) {
+  static const int kSizes[] = {1, 7, 8, 13, 31, 1499};
+  for (size_t n = 0; n < sizeof kSizes / sizeof *kSizes; ++n) {
+    memset(page(0), '-', kPage);
+    refill(2000);
+    const char* got = result(read(ends[0], page(1) - kSizes[n], (size_t)kSizes[n] + 9));
+    int written = 0;
+    for (int byte = 0; byte < kPage; ++byte) written += page(0)[byte] != '-';
+    fact("into %d good bytes: %s, so many are written: %d", kSizes[n], got, written);
+  }
+}
+
 static void other_addresses(void) {
   refill(100);
   fact("into the kernel's half: %s", result(read(ends[0], (void*)-4096L, 10)));
@@ -124,6 +137,7 @@ int main(void) {
   each();
   layout();
   partly();
+  to_the_byte();
   other_addresses();
   as_writes();
   return 0;

@@ -153,7 +153,9 @@ void describe(const struct Call* call, char* text, size_t size) {
     if (kCalls[n].what == call->what) name = kCalls[n].name;
   }
   char flags[128] = "";
-  int n = snprintf(text, size, "%s %c+%d,%d", name, "MTH"[call->area], call -> page, call -> pages);
+  static const char kAreaNames[] = "MTH";
+  const char area = kAreaNames[call->area], other = kAreaNames[call->other];
+  int n = snprintf(text, size, "%s %c+%d,%d", name, area, call->page, call->pages);
   char* more = text + n;
   const size_t left = size - (size_t)n;
   switch (call->what) {
@@ -168,8 +170,8 @@ void describe(const struct Call* call, char* text, size_t size) {
       snprintf(more, left, " advice %d", call->advice);
       break;
     case kMremap:
-      snprintf(more, left, " flags %d to %c+%d,%d", move_flags(call), "MTH"[call->other],
-               call -> other_page, call -> other_pages);
+      snprintf(more, left, " flags %d to %c+%d,%d", move_flags(call), other, call->other_page,
+               call->other_pages);
       break;
     default:
       snprintf(more, left, " flags %d", call->flags);
@@ -191,13 +193,14 @@ static void tell_place(long result) {
     say(" = %s\n", place_in_words((void*)result));
 }
 
+/// Less than a page, so that a pipe takes it in one piece, from or to memory that may end within.
 static void transfer(const struct Call* call) {
   int ends[2];
   if (pipe(ends) != 0) return;
-  static char bytes[3 * kPage];
+  static char bytes[kPage];
   memset(bytes, (int)(call->value % 255) + 1, sizeof bytes);
-  char* const at = address_of(call) + (call->flags & 1 ? kPage - 8 : 0);
-  const size_t size = call->flags & 2 ? 16 : 3 * kPage;
+  const size_t size = call->flags & 2 ? 16 : 3000;
+  char* const at = address_of(call) + kPage - (call->flags & 1 ? 8 : 1500);
   if (call->what == kReceive) {
     if (write(ends[1], bytes, size) < 0) return;
     tell(read(ends[0], at, size));
@@ -208,7 +211,10 @@ static void transfer(const struct Call* call) {
   close(ends[1]);
 }
 
+static int is_limited;
+
 static void limit(const struct Call* call) {
+  is_limited = 1;
   const int which = call->flags & 1 ? RLIMIT_AS : RLIMIT_DATA;
   struct rlimit wanted = {RLIM_INFINITY, RLIM_INFINITY};
   if (call->flags & 6)
@@ -238,6 +244,9 @@ void make(const struct Call* call) {
   char* const word = address_of(call) + (int[]){0, 8, 2048, 4088}[call->flags & 3];
   switch (call->what) {
     case kMmap: {
+      // A call that a limit refuses leaves what it would have replaced in pieces on Linux
+      // (mm/vma.c:vms_abort_munmap_vmas()), and whole on Quire.
+      if (is_limited && (call->flags & MAP_FIXED) != 0) munmap(address_of(call), size_of(call));
       const int no_hint =
           (call->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0 && call->value % 4 != 0;
       tell_place(syscall(SYS_mmap, no_hint ? NULL : at, size, call->prot, call->flags, -1, 0));

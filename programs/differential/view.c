@@ -168,6 +168,8 @@ static void show_contents(void) {
       now[size++] = '.';
     } else if (!pages[n].readable) {
       now[size++] = '-';
+    } else if (try_access('r', (volatile void*)at, 0) != NULL) {
+      now[size++] = '!';  // beyond the end of what is shared
     } else {
       uint64_t hash = 0;
       for (int word = 0; word < 4; ++word)

@@ -32,6 +32,7 @@ std::span<const Scenario> holding_scenarios();
 std::span<const Scenario> failing_scenarios();
 std::span<const Scenario> noticing_scenarios();
 std::span<const Scenario> migrating_scenarios();
+std::span<const Scenario> observing_scenarios();
 std::span<const Scenario> lock_scenarios();
 std::span<const Scenario> self_test_scenarios();
 

@@ -20,9 +20,32 @@ constexpr std::uint64_t page_ceil(std::uint64_t bytes) {
 constexpr bool aligned(std::uint64_t address) { return (address & (kPage - 1)) == 0; }
 constexpr std::unexpected<int> error(int number) { return std::unexpected(number); }
 
-/// The same mapping continues from `a` to `b`, which is the next page.
+/// A mapping that ends with page `a` could go on with page `b`, but for the tags.
 bool continues(const OraclePage& a, const OraclePage& b) {
   return a.attributes == b.attributes && a.index + 1 == b.index;
+}
+
+/// Linux v6.12 mm/vma.c:anon_vma_compatible(): the same but for rights.
+bool continues_with_other_rights(const OraclePage& a, OraclePage b) {
+  b.attributes.prot = a.attributes.prot;
+  return continues(a, b);
+}
+
+/// Linux v6.16 mm/vma.c:is_mergeable_anon_vma()
+bool tags_merge(const OracleTag& a, const OracleTag& b) {
+  if (a.number == 0) return b.number == 0 || !b.copied;
+  if (b.number == 0) return !a.copied;
+  return a.number == b.number;
+}
+
+/// Linux v6.12 mm/mprotect.c:mprotect_fixup()
+void account(Attributes& attributes, bool was_writable, bool is_tagged) {
+  if ((attributes.prot & PROT_WRITE) != 0) {
+    if (!was_writable && attributes.object == 0 && !attributes.no_reserve)
+      attributes.accounted = true;
+  } else if (attributes.object == 0 && !is_tagged) {
+    attributes.accounted = false;
+  }
 }
 
 }  // namespace
@@ -44,21 +67,32 @@ bool OracleSpace::overlaps(std::uint64_t first, std::uint64_t end) const {
   return next != pages_.end() && next->first < end;
 }
 
-// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; the mapping
-// that follows keeps its guard gap if it is a stack. (Linux also passes over further places within
-// that gap when the one next to the stack would have been large enough.)
+// Linux v6.12 mm/vma.c:unmapped_area_topdown(): the highest free place below the base; if the
+// mapping that follows is a stack and the place reaches into its guard gap, the search begins anew
+// below the gap.
 std::optional<std::uint64_t> OracleSpace::highest_gap(std::uint64_t length) const {
   const std::vector<OracleMapping> all = mappings();
-  std::uint64_t ceiling = shape_.mmap_top;
-  for (auto mapping = all.rbegin(); mapping != all.rend(); ++mapping) {
-    const std::uint64_t bottom = std::max(mapping->end, shape_.mmap_floor);
-    if (ceiling >= bottom && ceiling - bottom >= length) return ceiling - length;
-    const std::uint64_t gap = mapping->attributes.grows_down ? shape_.stack_gap : 0;
-    ceiling = std::min(shape_.mmap_top, mapping->begin < gap ? 0 : mapping->begin - gap);
+  std::uint64_t top = shape_.mmap_top;
+  for (;;) {
+    std::uint64_t ceiling = top;
+    const OracleMapping* next = nullptr;
+    std::optional<std::uint64_t> found;
+    for (auto mapping = all.rbegin(); mapping != all.rend() && !found; ++mapping) {
+      const std::uint64_t bottom = std::max(mapping->end, shape_.mmap_floor);
+      if (ceiling >= bottom && ceiling - bottom >= length) {
+        found = ceiling - length;
+      } else {
+        next = &*mapping;
+        ceiling = std::min(top, mapping->begin);
+      }
+    }
+    if (!found && ceiling >= shape_.mmap_floor && ceiling - shape_.mmap_floor >= length)
+      found = ceiling - length;
+    if (!found || next == nullptr || !next->attributes.grows_down) return found;
+    const std::uint64_t gap = std::min(shape_.stack_gap, next->begin);
+    if (next->begin - gap >= *found + length) return found;
+    top = next->begin - gap;
   }
-  if (ceiling >= shape_.mmap_floor && ceiling - shape_.mmap_floor >= length)
-    return ceiling - length;
-  return std::nullopt;
 }
 
 // Linux v6.12 mm/vma.c:unmapped_area(): the lowest free place; it need not keep away from what
@@ -68,8 +102,9 @@ std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length,
   std::uint64_t bottom = floor;
   for (const OracleMapping& mapping : mappings()) {
     if (mapping.end <= bottom) continue;
-    const std::uint64_t gap = mapping.attributes.grows_down ? shape_.stack_gap : 0;
-    const std::uint64_t ceiling = mapping.begin < gap ? 0 : mapping.begin - gap;
+    const std::uint64_t gap =
+        mapping.attributes.grows_down ? std::min(shape_.stack_gap, mapping.begin) : 0;
+    const std::uint64_t ceiling = mapping.begin - gap;
     if (ceiling > bottom && ceiling - bottom >= length) return bottom;
     bottom = mapping.end;
   }
@@ -102,20 +137,94 @@ bool OracleSpace::may_expand(const Attributes& attributes, std::uint64_t pages,
   return data + extra <= limits.data / kPage;
 }
 
-bool OracleSpace::begins_mapping(std::uint64_t page) const {
-  const auto here = pages_.find(page);
-  if (here == pages_.end()) return false;
-  const auto before = pages_.find(page - 1);
-  return before == pages_.end() || !continues(before->second, here->second);
+std::uint64_t OracleSpace::begin_of(std::uint64_t page) const {
+  while (!pages_.at(page).begins) --page;
+  return page;
+}
+
+std::uint64_t OracleSpace::end_of(std::uint64_t page) const {
+  std::uint64_t end = page + 1;
+  for (auto next = std::next(pages_.find(page));
+       next != pages_.end() && next->first == end && !next->second.begins; ++next)
+    ++end;
+  return end;
+}
+
+void OracleSpace::remove(std::uint64_t first, std::uint64_t end) {
+  if (first == end) return;
+  if (const auto rest = pages_.find(end); rest != pages_.end()) rest->second.begins = true;
+  pages_.erase(pages_.lower_bound(first), pages_.lower_bound(end));
 }
 
 void OracleSpace::place(std::uint64_t first, std::uint64_t count, const Attributes& attributes) {
+  remove(first, first + count);
   for (std::uint64_t n = 0; n < count; ++n) {
     OraclePage page;
     page.attributes = attributes;
     page.index = attributes.object != 0 ? n : first + n;
+    page.begins = n == 0;
     pages_.insert_or_assign(first + n, page);
   }
+}
+
+void OracleSpace::change(std::uint64_t first, std::uint64_t end, const Attributes& attributes) {
+  if (const auto rest = pages_.find(end); rest != pages_.end()) rest->second.begins = true;
+  for (std::uint64_t n = first; n < end; ++n) {
+    pages_.at(n).attributes = attributes;
+    pages_.at(n).begins = n == first;
+  }
+  merge(first, end);
+}
+
+// Linux v6.12 mm/vma.c:vma_merge_new_range(), can_vma_merge_right()
+void OracleSpace::merge(std::uint64_t first, std::uint64_t end, Sides sides) {
+  const auto below = pages_.find(first - 1);
+  const auto above = pages_.find(end);
+  const OraclePage& here = pages_.at(first);
+  const bool left = below != pages_.end() && continues(below->second, here) &&
+                    tags_merge(below->second.tag, here.tag);
+  bool right = sides == Sides::kBoth && above != pages_.end() &&
+               continues(pages_.at(end - 1), above->second) &&
+               tags_merge(here.tag, above->second.tag);
+  if (left && right) {
+    const OracleTag a = below->second.tag;
+    const OracleTag b = above->second.tag;
+    if (a.number != 0 && b.number != 0 && a.number != b.number) right = false;
+  }
+  OracleTag tag = here.tag;
+  if (tag.number == 0 && left) tag = below->second.tag;
+  if (tag.number == 0 && right) tag = above->second.tag;
+  const std::uint64_t from = left ? begin_of(first - 1) : first;
+  const std::uint64_t to = right ? end_of(end) : end;
+  for (std::uint64_t n = from; n < to; ++n) {
+    pages_.at(n).begins = n == from;
+    pages_.at(n).tag = tag;
+  }
+}
+
+// Linux v6.12 mm/vma.c:find_mergeable_anon_vma()
+OracleTag OracleSpace::tag_for(std::uint64_t first, std::uint64_t end) {
+  const auto usable = [](const OraclePage& page) {
+    return page.tag.number != 0 && !page.tag.copied;
+  };
+  const auto above = pages_.find(end);
+  if (above != pages_.end() && usable(above->second) &&
+      continues_with_other_rights(pages_.at(end - 1), above->second))
+    return above->second.tag;
+  const auto below = pages_.find(first - 1);
+  if (below != pages_.end() && usable(below->second) &&
+      continues_with_other_rights(below->second, pages_.at(first)))
+    return below->second.tag;
+  return {.number = ++last_tag_};
+}
+
+// Linux v6.12 mm/rmap.c:__anon_vma_prepare()
+void OracleSpace::tag(std::uint64_t page) {
+  if (pages_.at(page).tag.number != 0) return;
+  const std::uint64_t first = begin_of(page);
+  const std::uint64_t end = end_of(page);
+  const OracleTag tag = tag_for(first, end);
+  for (std::uint64_t n = first; n < end; ++n) pages_.at(n).tag = tag;
 }
 
 // Linux v6.12 mm/mmap.c:do_mmap()
@@ -162,6 +271,8 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
   attributes.prot = static_cast<std::uint8_t>(prot & 7U);
   attributes.grows_down = (flags & MAP_GROWSDOWN) != 0;
   attributes.no_reserve = (flags & MAP_NORESERVE) != 0;
+  attributes.accounted =
+      (flags & MAP_TYPE) == MAP_PRIVATE && (prot & PROT_WRITE) != 0 && !attributes.no_reserve;
   switch (flags & MAP_TYPE) {
     case MAP_SHARED:
       if (attributes.grows_down) return error(EINVAL);
@@ -178,6 +289,7 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     ++replaced;
   if (!may_expand(attributes, count, replaced)) return error(ENOMEM);
   place(first, count, attributes);
+  merge(first, first + count);
   if (attributes.object != 0) (*objects_)[attributes.object].size = count;
   // Linux ignores what cannot be had.
   if (attributes.locked || (flags & MAP_POPULATE) != 0)
@@ -193,7 +305,7 @@ Outcomes<void> OracleSpace::munmap(std::uint64_t address, std::uint64_t length) 
   if (size == 0) return error(EINVAL);
   const std::uint64_t first = address / kPage;
   const std::uint64_t end = first + size / kPage;
-  pages_.erase(pages_.lower_bound(first), pages_.lower_bound(end));
+  remove(first, end);
   return {};
 }
 
@@ -212,16 +324,17 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
   for (std::uint64_t n = first; n < end / kPage;) {
     if (!pages_.contains(n)) return error(ENOMEM);
     // One mapping at a time, as far as it lies in the range.
-    std::uint64_t stop = n + 1;
-    while (stop < end / kPage && pages_.contains(stop) && !begins_mapping(stop)) ++stop;
+    const std::uint64_t stop = std::min(end_of(n), end / kPage);
     Attributes changed = pages_.at(n).attributes;
+    const bool was_writable = (changed.prot & PROT_WRITE) != 0;
     changed.prot = static_cast<std::uint8_t>(prot & 7U);
     if (changed != pages_.at(n).attributes) {
+      account(changed, was_writable, pages_.at(n).tag.number != 0);
       if (is_data(changed) && !is_data(pages_.at(n).attributes) &&
           !may_expand(changed, stop - n, 0) && may_expand(pages_.at(n).attributes, stop - n, 0)) {
         return error(ENOMEM);
       }
-      for (std::uint64_t page = n; page < stop; ++page) pages_.at(page).attributes = changed;
+      change(n, stop, changed);
     }
     n = stop;
   }
@@ -242,63 +355,70 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
   if (address + size < address) return error(EINVAL);
   bool hole = false;
   const std::uint64_t end = (address + size) / kPage;
-  for (std::uint64_t n = address / kPage; n < end; ++n) {
-    const auto found = pages_.find(n);
-    if (found == pages_.end()) {
-      if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) return error(ENOMEM);
+  const bool populates = advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE;
+  for (std::uint64_t n = address / kPage; n < end;) {
+    if (!pages_.contains(n)) {
+      if (populates) return error(ENOMEM);
       hole = true;
       const auto next = pages_.lower_bound(n);
-      if (next == pages_.end() || next->first >= end) break;
-      n = next->first - 1;
+      if (next == pages_.end()) break;
+      n = next->first;
       continue;
     }
-    OraclePage& page = found->second;
-    Attributes& attributes = page.attributes;
+    // One mapping at a time, as far as it lies in the range.
+    const std::uint64_t stop = std::min(end_of(n), end);
+    Attributes changed = pages_.at(n).attributes;
     switch (advice) {
       case MADV_NORMAL:
-        attributes.random = attributes.sequential = false;
+        changed.random = changed.sequential = false;
         break;
       case MADV_RANDOM:
-        attributes.random = true, attributes.sequential = false;
+        changed.random = true, changed.sequential = false;
         break;
       case MADV_SEQUENTIAL:
-        attributes.sequential = true, attributes.random = false;
+        changed.sequential = true, changed.random = false;
         break;
       case MADV_DONTFORK:
-        attributes.dont_fork = true;
+        changed.dont_fork = true;
         break;
       case MADV_DOFORK:
-        attributes.dont_fork = false;
+        changed.dont_fork = false;
         break;
       case MADV_DONTDUMP:
-        attributes.dont_dump = true;
+        changed.dont_dump = true;
         break;
       case MADV_DODUMP:
-        attributes.dont_dump = false;
+        changed.dont_dump = false;
         break;
       case MADV_WIPEONFORK:
-        if (attributes.object != 0) return error(EINVAL);
-        attributes.wipe_on_fork = true;
+        if (changed.object != 0) return error(EINVAL);
+        changed.wipe_on_fork = true;
         break;
       case MADV_KEEPONFORK:
-        attributes.wipe_on_fork = false;
+        changed.wipe_on_fork = false;
         break;
       case MADV_DONTNEED:
-        if (attributes.locked) return error(EINVAL);
-        page.resident = false;
-        if (attributes.object == 0) page.bytes = {};
+        if (changed.locked) return error(EINVAL);
+        for (std::uint64_t page = n; page < stop; ++page) {
+          pages_.at(page).resident = false;
+          pages_.at(page).frame.reset();
+          if (changed.object == 0) pages_.at(page).bytes = {};
+        }
         break;
       case MADV_POPULATE_READ:
-        if (attributes.prot == 0) return error(EINVAL);
-        if (!touch(page, false)) return error(EFAULT);
+      case MADV_POPULATE_WRITE: {
+        const bool write = advice == MADV_POPULATE_WRITE;
+        if ((changed.prot & (write ? PROT_WRITE : PROT_READ)) == 0) return error(EINVAL);
+        for (std::uint64_t page = n; page < stop; ++page) {
+          if (!touch(page, write)) return error(EFAULT);
+        }
         break;
-      case MADV_POPULATE_WRITE:
-        if ((attributes.prot & PROT_WRITE) == 0) return error(EINVAL);
-        if (!touch(page, true)) return error(EFAULT);
-        break;
+      } break;
       default:
         return error(EINVAL);
     }
+    if (changed != pages_.at(n).attributes) change(n, stop, changed);
+    n = stop;
   }
   if (hole) return error(ENOMEM);
   return {};
@@ -312,6 +432,7 @@ std::uint64_t OracleSpace::brk(std::uint64_t wanted) {
   const std::uint64_t old_end = page_ceil(brk_);
   if (new_end < wanted) return brk_;
   if (new_end < old_end) {
+    if (!overlaps(new_end / kPage, old_end / kPage)) return brk_;
     if (!munmap(new_end, old_end - new_end)) return brk_;
   } else if (new_end > old_end) {
     const auto next = pages_.lower_bound(old_end / kPage);
@@ -322,13 +443,15 @@ std::uint64_t OracleSpace::brk(std::uint64_t wanted) {
     if (new_end > shape_.user_top) return brk_;
     Attributes attributes;
     attributes.prot = PROT_READ | PROT_WRITE;
-    attributes.heap = true;
+    attributes.accounted = true;
     attributes.locked = future_locked_;
     attributes.lock_on_fault = future_on_fault_;
     if (!may_lock(attributes, (new_end - old_end) / kPage)) return brk_;
     if (!may_expand(attributes, (new_end - old_end) / kPage, 0)) return brk_;
     place(old_end / kPage, (new_end - old_end) / kPage, attributes);
-    if (future_locked_) static_cast<void>(populate(brk_ / kPage, new_end / kPage));
+    // What lies below the first break is no heap.
+    if (old_end > brk_begin_) merge(old_end / kPage, new_end / kPage, Sides::kBelow);
+    if (future_locked_) static_cast<void>(populate(old_end / kPage, new_end / kPage));
   }
   return brk_ = wanted;
 }
@@ -341,9 +464,16 @@ OracleSpace OracleSpace::fork() const {
       page = child.pages_.erase(page);
       continue;
     }
+    OracleTag& tag = page->second.tag;
     if (page->second.attributes.wipe_on_fork) {
       page->second.bytes = {};
       page->second.resident = false;
+      page->second.frame.reset();
+      tag = {};
+    } else if (tag.number != 0) {
+      // Linux v6.12 mm/rmap.c:anon_vma_fork(): a new one for each mapping.
+      if (page->second.begins) ++child.last_tag_;
+      tag = {.number = child.last_tag_, .copied = true};
     }
     page->second.attributes.locked = page->second.attributes.lock_on_fault = false;
     ++page;
@@ -351,11 +481,17 @@ OracleSpace OracleSpace::fork() const {
   return child;
 }
 
-bool OracleSpace::touch(OraclePage& page, bool write) {
+bool OracleSpace::touch(std::uint64_t number, bool write) {
+  OraclePage& page = pages_.at(number);
   const std::uint64_t object = page.attributes.object;
   if (object != 0 && page.index >= objects_->at(object).size) return false;
+  if (write && object == 0) tag(number);
   // Reading private memory that was never written maps the zero page, which nobody counts.
-  if (object != 0 || write || !shape_.zero_page) page.resident = true;
+  const bool own = object == 0 && (write || !shape_.zero_page);
+  if (object != 0 || own) page.resident = true;
+  // A page that others have too is copied by a write; one that nobody has is made.
+  if (own && (page.frame == nullptr || (write && page.frame.use_count() != 1)))
+    page.frame = std::make_shared<const int>(0);
   return true;
 }
 
@@ -370,15 +506,15 @@ Outcome OracleSpace::probe(std::uint64_t address, std::uint8_t need) {
   const bool allowed =
       need == PROT_READ ? page.attributes.prot != 0 : (page.attributes.prot & need) != 0;
   if (!allowed) return Outcome::kAccessError;
-  return touch(page, need == PROT_WRITE) ? Outcome::kDone : Outcome::kBusError;
+  return touch(address / kPage, need == PROT_WRITE) ? Outcome::kDone : Outcome::kBusError;
 }
 
 Outcome OracleSpace::access(std::uint64_t address, std::uint8_t need, std::byte& value) {
   if (const Outcome outcome = probe(address, need); outcome != Outcome::kDone) return outcome;
   OraclePage& page = pages_.at(address / kPage);
-  PageBytes& bytes =
-      page.attributes.object != 0 ? (*objects_)[page.attributes.object].pages[page.index]
-                                  : page.bytes;
+  PageBytes& bytes = page.attributes.object != 0
+                         ? (*objects_)[page.attributes.object].pages[page.index]
+                         : page.bytes;
   if (need == PROT_WRITE) {
     bytes.set(address % kPage, value);
   } else {
@@ -400,20 +536,25 @@ bool OracleSpace::grow_stack(std::uint64_t address) {
         (to - before - 1) * kPage < shape_.stack_gap)
       return false;
   }
-  std::uint64_t top = next->first;
-  while (pages_.contains(top) && (top == next->first || !begins_mapping(top))) ++top;
-  if ((top - to) * kPage > limits.stack) return false;
-  if (!may_lock(attributes, next->first - to)) return false;
-  if (!may_expand(attributes, next->first - to, 0)) return false;
-  place(to, next->first - to, attributes);
+  const std::uint64_t bottom = next->first;
+  if ((end_of(bottom) - to) * kPage > limits.stack) return false;
+  if (!may_lock(attributes, bottom - to)) return false;
+  if (!may_expand(attributes, bottom - to, 0)) return false;
+  tag(bottom);  // a stack that grows will be written
+  const OraclePage old = pages_.at(bottom);
+  place(to, bottom - to, attributes);
+  for (std::uint64_t n = to; n < bottom; ++n) {
+    pages_.at(n).index = old.index - (bottom - n);
+    pages_.at(n).tag = old.tag;
+  }
+  pages_.at(bottom).begins = false;
   return true;
 }
 
 std::vector<OracleMapping> OracleSpace::mappings() const {
   std::vector<OracleMapping> all;
-  const OraclePage* before = nullptr;
   for (const auto& [number, page] : pages_) {
-    if (before != nullptr && all.back().end == number * kPage && continues(*before, page)) {
+    if (!page.begins) {
       all.back().end += kPage;
     } else {
       all.push_back({.begin = number * kPage,
@@ -421,7 +562,6 @@ std::vector<OracleMapping> OracleSpace::mappings() const {
                      .index = page.index,
                      .attributes = page.attributes});
     }
-    before = &page;
   }
   return all;
 }
@@ -433,8 +573,9 @@ std::uint64_t OracleSpace::resident_anon() const {
 }
 
 std::uint64_t OracleSpace::locked() const {
-  return static_cast<std::uint64_t>(std::count_if(
-      pages_.begin(), pages_.end(), [](const auto& page) { return page.second.attributes.locked; }));
+  return static_cast<std::uint64_t>(
+      std::count_if(pages_.begin(), pages_.end(),
+                    [](const auto& page) { return page.second.attributes.locked; }));
 }
 
 std::uint64_t OracleSpace::resident_shared() const {
@@ -457,8 +598,8 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
         static_cast<unsigned long long>(mapping.index), a.grows_down ? " grows" : "",
         a.no_reserve ? " noreserve" : "", a.dont_fork ? " dontfork" : "",
         a.wipe_on_fork ? " wipe" : "", a.dont_dump ? " dontdump" : "", a.random ? " random" : "",
-        a.sequential ? " sequential" : "", a.heap ? " heap" : "", a.locked ? " locked" : "",
-        a.lock_on_fault ? " onfault" : "");
+        a.sequential ? " sequential" : "", a.accounted ? " accounted" : "",
+        a.locked ? " locked" : "", a.lock_on_fault ? " onfault" : "");
     text += line;
   }
   return text;

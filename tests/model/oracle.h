@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,12 +21,11 @@ namespace quire::model {
 
 inline constexpr std::uint64_t kPage = 4096;
 
-/// What a page's mapping says. Two neighbours with equal attributes and continuous index are one
-/// mapping.
+/// What a page's mapping says.
 struct Attributes {
   std::uint8_t prot = 0;  ///< PROT_*
   bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false,
-       dont_dump = false, random = false, sequential = false, heap = false, locked = false,
+       dont_dump = false, random = false, sequential = false, accounted = false, locked = false,
        lock_on_fault = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
   friend bool operator==(const Attributes&, const Attributes&) = default;
@@ -44,11 +44,21 @@ class PageBytes {
   std::array<std::byte, 64> bytes_{};
 };
 
+/// Which anon_vma the mapping of a page has on Linux, if any, and whether a fork copied it.
+struct OracleTag {
+  std::uint64_t number = 0;  ///< 0: none
+  bool copied = false;
+};
+
 struct OraclePage {
   Attributes attributes;
+  bool begins = false;      ///< first page of its mapping
+  OracleTag tag;            ///< of its mapping
   std::uint64_t index = 0;  ///< in the object; of private memory: the page's number
   bool resident = false;    ///< counted in RSS
   PageBytes bytes;          ///< of private memory
+  /// Stands for the frame of a private page: copies made by fork hold the same until one is written.
+  std::shared_ptr<const int> frame;
 };
 
 /// What became of an access.
@@ -129,12 +139,23 @@ class OracleSpace {
   [[nodiscard]] bool may_expand(const Attributes& attributes, std::uint64_t pages,
                                 std::uint64_t replaced) const;
   [[nodiscard]] static bool is_data(const Attributes& attributes);
-  [[nodiscard]] bool begins_mapping(std::uint64_t page) const;
+  /// The mapping around a page that is there: where it begins and ends.
+  [[nodiscard]] std::uint64_t begin_of(std::uint64_t page) const;
+  [[nodiscard]] std::uint64_t end_of(std::uint64_t page) const;
+  /// A mapping of its own; what was there before is gone.
   void place(std::uint64_t first, std::uint64_t count, const Attributes& attributes);
+  void remove(std::uint64_t first, std::uint64_t end);
+  /// Makes [first, end), which lies in one mapping, a mapping of its own with these attributes, and
+  /// one with its neighbours where they agree.
+  void change(std::uint64_t first, std::uint64_t end, const Attributes& attributes);
+  enum class Sides { kBoth, kBelow };
+  void merge(std::uint64_t first, std::uint64_t end, Sides sides = Sides::kBoth);
+  void tag(std::uint64_t page);
+  [[nodiscard]] OracleTag tag_for(std::uint64_t first, std::uint64_t end);
   /// False: beyond the end of the object.
-  bool touch(OraclePage& page, bool write);
-  [[nodiscard]] std::uint64_t mapping_begin(std::uint64_t page) const;
-  [[nodiscard]] std::uint64_t mapping_end(std::uint64_t page) const;
+  bool touch(std::uint64_t number, bool write);
+  /// Locks or unlocks [first, end), mapping by mapping. False: there is a hole; it is passed over.
+  bool set_lock(std::uint64_t first, std::uint64_t end, bool locked, bool on_fault, bool stops);
   [[nodiscard]] std::optional<std::uint64_t> free_place(std::uint64_t length) const;
   [[nodiscard]] bool may_lock(const Attributes& attributes, std::uint64_t pages) const;
   Outcomes<void> populate(std::uint64_t first, std::uint64_t end);
@@ -149,6 +170,7 @@ class OracleSpace {
   Objects* objects_;
   Pages pages_;
   std::uint64_t brk_begin_ = 0, brk_ = 0;
+  std::uint64_t last_tag_ = 0;
   bool future_locked_ = false, future_on_fault_ = false;
 };
 

@@ -16,17 +16,6 @@ constexpr std::uint64_t page_ceil(std::uint64_t bytes) {
 
 }  // namespace
 
-std::uint64_t OracleSpace::mapping_begin(std::uint64_t page) const {
-  while (!begins_mapping(page)) --page;
-  return page;
-}
-
-std::uint64_t OracleSpace::mapping_end(std::uint64_t page) const {
-  do ++page;
-  while (pages_.contains(page) && !begins_mapping(page));
-  return page;
-}
-
 bool OracleSpace::may_lock(const Attributes& attributes, std::uint64_t pages) const {
   return !attributes.locked || locked() + pages <= limits.locked / kPage;
 }
@@ -85,16 +74,16 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
     const auto attributes = resizable(what);
     if (!attributes) return error(attributes.error());
     const std::uint64_t end = what.first + what.pages, new_end = what.first + what.new_pages;
-    const bool is_free = end == mapping_end(what.first) && new_end <= shape_.user_top / kPage &&
-                         !overlaps(end, new_end);
+    const bool is_free =
+        end == end_of(what.first) && new_end <= shape_.user_top / kPage && !overlaps(end, new_end);
     if (what.pages != 0 && is_free) {
-      const std::uint64_t index = pages_.at(end - 1).index + 1;
+      const OraclePage last = pages_.at(end - 1);
+      place(end, new_end - end, *attributes);
       for (std::uint64_t n = end; n < new_end; ++n) {
-        OraclePage page;
-        page.attributes = *attributes;
-        page.index = index + (n - end);
-        pages_.insert_or_assign(n, page);
+        pages_.at(n).index = last.index + 1 + (n - end);
+        pages_.at(n).tag = last.tag;
       }
+      merge(end, new_end);
     } else {
       if ((flags & kMayMove) == 0) return error(ENOMEM);
       const auto found = free_place(what.new_pages * kPage);
@@ -113,7 +102,7 @@ Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   if (found == pages_.end()) return error(EFAULT);
   const Attributes& attributes = found->second.attributes;
   if (what.pages == 0 && attributes.object == 0) return error(EINVAL);
-  if (what.pages > mapping_end(what.first) - what.first) return error(EFAULT);
+  if (what.pages > end_of(what.first) - what.first) return error(EFAULT);
   if (what.new_pages == what.pages) return attributes;
   if (found->second.index + what.new_pages < found->second.index) return error(EINVAL);
   if (what.new_pages < what.pages) return attributes;
@@ -126,31 +115,59 @@ Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
 Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to, bool keeps_old) {
   const std::uint64_t first = what.first, target = to / kPage;
   // What was never written is known by its new place.
-  bool is_fresh = pages_.at(first).attributes.object == 0;
-  const std::uint64_t end = mapping_end(first);
-  for (std::uint64_t n = mapping_begin(first); n < end && is_fresh; ++n)
-    is_fresh = is_fresh && !pages_.at(n).resident;
-  const std::uint64_t index = is_fresh ? target : pages_.at(first).index;
-  Attributes attributes = pages_.at(first).attributes;
-  attributes.heap = false;
+  const OraclePage old = pages_.at(first);
+  const bool is_fresh = old.attributes.object == 0 && old.tag.number == 0;
+  const std::uint64_t index = is_fresh ? target : old.index;
   std::vector<OraclePage> moved(what.new_pages);
-  for (std::uint64_t n = 0; n < what.pages; ++n) {
-    OraclePage& page = pages_.at(first + n);
-    moved[n] = page;
-    if (keeps_old) {
-      page.resident = false;
-      page.bytes = {};
+  for (std::uint64_t n = 0; n < what.pages; ++n) moved[n] = pages_.at(first + n);
+  if (keeps_old) {
+    // The whole mapping is unlocked; one whose pages all went is as new.
+    const std::uint64_t begin = begin_of(first), end = end_of(first);
+    const bool is_whole = begin == first && end == first + what.pages;
+    for (std::uint64_t n = begin; n < end; ++n) {
+      OraclePage& page = pages_.at(n);
       page.attributes.locked = page.attributes.lock_on_fault = false;
-    } else {
-      pages_.erase(first + n);
+      if (is_whole) page.tag = {};
+      if (n < first || n >= first + what.pages) continue;
+      page.resident = false;
+      page.frame.reset();
+      page.bytes = {};
     }
+  } else {
+    remove(first, first + what.pages);
   }
+  place(target, what.new_pages, old.attributes);
   for (std::uint64_t n = 0; n < what.new_pages; ++n) {
-    moved[n].attributes = attributes;
-    moved[n].index = index + n;
-    pages_.insert_or_assign(target + n, moved[n]);
+    OraclePage& page = pages_.at(target + n);
+    page.index = index + n;
+    page.tag = old.tag;
+    page.resident = moved[n].resident;
+    page.bytes = moved[n].bytes;
   }
+  merge(target, target + what.new_pages);
   return to;
+}
+
+// Linux v6.12 mm/mlock.c:apply_vma_lock_flags(), mlock_fixup()
+bool OracleSpace::set_lock(std::uint64_t first, std::uint64_t end, bool locked, bool on_fault,
+                           bool stops) {
+  bool whole = true;
+  for (std::uint64_t n = first; n < end;) {
+    const auto next = pages_.lower_bound(n);
+    if (next == pages_.end() || next->first >= end) return false;
+    if (next->first != n) {
+      if (stops) return false;
+      whole = false;
+      n = next->first;
+    }
+    const std::uint64_t stop = std::min(end_of(n), end);
+    Attributes changed = pages_.at(n).attributes;
+    changed.locked = locked;
+    changed.lock_on_fault = on_fault;
+    if (changed != pages_.at(n).attributes) change(n, stop, changed);
+    n = stop;
+  }
+  return whole;
 }
 
 // Linux v6.12 mm/mlock.c:do_mlock(), apply_vma_lock_flags()
@@ -171,12 +188,7 @@ Outcomes<void> OracleSpace::lock(std::uint64_t address, std::uint64_t length, bo
       return error(ENOMEM);
   }
   if (begin + size < begin) return error(EINVAL);
-  for (std::uint64_t n = first; n < end; ++n) {
-    const auto page = pages_.find(n);
-    if (page == pages_.end()) return error(ENOMEM);
-    page->second.attributes.locked = locked;
-    page->second.attributes.lock_on_fault = on_fault;
-  }
+  if (!set_lock(first, end, locked, on_fault, true)) return error(ENOMEM);
   return locked ? populate(first, end) : Outcomes<void>{};
 }
 
@@ -188,7 +200,7 @@ Outcomes<void> OracleSpace::populate(std::uint64_t first, std::uint64_t end) {
     if (attributes.lock_on_fault) continue;
     if (attributes.prot == 0) return error(ENOMEM);
     const bool writes = attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0;
-    if (!touch(page->second, writes)) return error(ENOMEM);
+    if (!touch(page->first, writes)) return error(ENOMEM);
   }
   return {};
 }
@@ -203,18 +215,14 @@ Outcomes<void> OracleSpace::lock_all(std::uint32_t flags) {
   future_locked_ = (flags & kFuture) != 0;
   future_on_fault_ = future_locked_ && (flags & kOnFault) != 0;
   if ((flags & kCurrent) == 0) return {};
-  for (auto& [number, page] : pages_) {
-    page.attributes.locked = true;
-    page.attributes.lock_on_fault = (flags & kOnFault) != 0;
-  }
+  set_lock(0, shape_.user_top / kPage, true, (flags & kOnFault) != 0, false);
   static_cast<void>(populate(0, ~std::uint64_t{0}));
   return {};
 }
 
 void OracleSpace::unlock_all() {
   future_locked_ = future_on_fault_ = false;
-  for (auto& [number, page] : pages_)
-    page.attributes.locked = page.attributes.lock_on_fault = false;
+  set_lock(0, shape_.user_top / kPage, false, false, false);
 }
 
 // Linux v6.12 mm/msync.c

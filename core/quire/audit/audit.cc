@@ -49,7 +49,7 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above 
   const bool first_time = table.audit_leaves == 0;
   table.audit_leaves = 1;  // of a table: visited
   ++sums.tables;
-  above.noted = above.noted && table.table.holds_below != 0;
+  above.noted = above.noted && table.has_flag(Frame::kHoldsBelow);
   if (first_time) {
     ++tables_seen_;
     count_table(table, slots);

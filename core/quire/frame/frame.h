@@ -49,9 +49,7 @@ struct alignas(64) Frame {
     std::uint16_t leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
     Attachment* attachments;      ///< level 1: the objects whose pages it holds
-    /// A page below may be held or pinned through this table: set before it is, with the space's lock held shared; cleared by a fork, with
-    /// it held exclusively, after a look at all that is below (R19).
-    Relaxed<std::uint8_t> holds_below;
+    std::uint64_t census;         ///< scratch of whoever observes (space/census.h)
   };
   /// … of a frame cut into small objects. Guarded by the pool's lock.
   struct Slab {
@@ -68,14 +66,18 @@ struct alignas(64) Frame {
   };
 
   enum Flag : std::uint16_t {
+    kNoFlag = 0,
     kPoisoned = 1 << 0,  ///< the memory failed: never handed out again
+    /// Of a table: a page below may be held or pinned through it: set before it is, with the space's lock held shared; cleared by a fork,
+    /// with it held exclusively, after a look at all that is below (R19).
+    kHoldsBelow = 1 << 2,
     kDirty = 1 << 1,     ///< was written through an entry that does not say so any more (I14)
   };
 
   SpinLock lock;  ///< of a table: rank kTable; of a page: rank kFrame
   Relaxed<FrameKind> kind;
   Relaxed<Level> level;  ///< of a table
-  Relaxed<std::uint16_t> flags;  ///< of a page; changed under `lock`
+  Relaxed<std::uint16_t> flags;  ///< of a page: changed under `lock`; of a table: kHoldsBelow
   /// Bits 0–27: references (who may touch it). 28–39: pins among them. 40–62: leaf entries that name it, each a reference too. 63: frozen.
   Atomic<std::uint64_t> counts;
   union {

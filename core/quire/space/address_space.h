@@ -55,6 +55,7 @@ struct Limits {
 /// Where the kernel put things at exec; plain values that only /proc and brk read. Set before the first thread runs.
 struct Layout {
   VirtAddr code_begin, code_end, data_begin, data_end, brk_begin, stack_begin, args_begin, args_end, env_begin, env_end;
+  VirtAddr brk_end;  ///< the break now: only layout() says it, set_layout() ignores it
 };
 
 /// How a new address space is set up.
@@ -123,6 +124,8 @@ class AddressSpace {
 
   /// One more holder of the pointer (a thread of the process, a snapshot, /proc).
   void acquire() { users_.fetch_add(1); }
+  /// The same for who found the space in the list of all, where it may be on its way out: false, then leave it alone.
+  [[nodiscard]] bool try_acquire();
   /// Drops a holder; the last one destroys the space. Never allocates, never fails (S0.55).
   void release();
 
@@ -186,6 +189,13 @@ class AddressSpace {
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();
   Usage usage();
+  /// Which pages clear_refs is about.
+  enum class Pages : std::uint8_t { kAll, kPrivate, kOfObjects };
+  /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share is
+  /// theirs too. Cost: all leaf tables. Allocates nothing.
+  void forget_references(Pages pages);
+  /// The peak of the resident size begins anew.
+  void reset_peak() { rss_peak_.store(rss_now().raw()); }
   /// Tables reachable that other address spaces reach too: share above 1 on the table or above it. O(tables).
   PageCount shared_tables();
   /// The mapping that covers `address`, if any.
@@ -202,10 +212,18 @@ class AddressSpace {
   [[nodiscard]] MemoryManager& memory() const { return memory_; }
   [[nodiscard]] TlbContext& tlb() { return tlb_; }
   [[nodiscard]] std::uint64_t id() const { return tlb_.id; }
+  /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables. 0: still being made, by
+  /// whoever alone knows its tables.
+  [[nodiscard]] std::uint64_t family() const { return family_.load(); }
+  /// From now on observers do not count what it maps: a store from which others are forked, as a page cache is on Linux. Forks are counted.
+  void hide() { hidden_.store(1); }
+  [[nodiscard]] bool is_hidden() const { return hidden_.load() != 0; }
 
  private:
   friend class MemoryManager;
   friend class Audit;
+  friend class Census;
+  friend class Observer;
   friend class ExclusivePath;
   friend class FaultResolver;
   friend class Gather;
@@ -227,6 +245,8 @@ class AddressSpace {
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
   ~AddressSpace() = default;
 
+  /// create(), but of no family yet.
+  static Result<AddressSpace*> make(MemoryManager& memory, const AddressSpaceConfig& config);
   Result<void> make_root();
   void destroy();
 
@@ -243,8 +263,6 @@ class AddressSpace {
   Result<VirtAddr> move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) TA_REQ(lock_);
   /// `range`, unmapped in `map`, and what is free around it.
   [[nodiscard]] VirtRange gap_around(const VmaMap& map, VirtRange range) const;
-  /// Whether a private page of its own was ever seen in `range`, so that its pages are known by their place.
-  [[nodiscard]] bool has_private_pages(VirtRange range) TA_REQ(lock_);
   /// Whether `pages` more may be locked under RLIMIT_MEMLOCK, if the mapping is to be locked (Linux v6.12 mm/mmap.c:mlock_future_ok()).
   [[nodiscard]] bool may_lock(PageCount pages, VmaFlags flags) TA_REQ_SHARED(lock_);
   Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
@@ -262,6 +280,13 @@ class AddressSpace {
   template <typename Copy>
   Result<ByteCount> transfer(VirtAddr address, std::size_t size, Access access, Copy copy);
 
+  /// Gives the mapping at `address` its tag before its first page of its own (see AnonTag), where its node is shared with another map.
+  /// Errors: ENOMEM.
+  Result<void> tag(VirtAddr address);
+  /// Gives mappings that a fork copied tags of their own before `range` is cut out of them: all that overlap it, or only those that reach
+  /// beyond its ends. No program sees a difference. Errors: ENOMEM.
+  Result<void> adopt_locked(VirtRange range) TA_REQ(lock_);
+  Result<void> adopt_edges_locked(VirtRange range) TA_REQ(lock_);
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
   void account(const Vma& vma, int sign) TA_REQ(lock_);
@@ -280,6 +305,8 @@ class AddressSpace {
   MemoryManager& memory_;
   TlbContext tlb_;
   Atomic<std::uint32_t> users_{1};
+  Atomic<std::uint64_t> family_{0};
+  Atomic<std::uint8_t> hidden_{0};
   Atomic<std::uint32_t> actors_{0};
   /// Leaves replaced by others of the same contents whose flush is not over: W may be set only after a flush of one's own.
   Atomic<std::uint32_t> replacing_{0};

@@ -16,7 +16,9 @@ VirtAddr AddressSpace::brk(VirtAddr wanted) {
     now = brk_locked(wanted);
     is_locked = future_flags_.has(VmaFlag::kLocked);
   }
-  if (is_locked && before < now) static_cast<void>(populate(VirtRange(before, now)));
+  const VirtAddr old_page = VirtAddr(before.raw() + kPageSize - 1).page_floor();
+  const VirtAddr new_page = VirtAddr(now.raw() + kPageSize - 1).page_floor();
+  if (is_locked && old_page < new_page) static_cast<void>(populate(VirtRange(old_page, new_page)));
   return now;
 }
 
@@ -34,6 +36,10 @@ VirtAddr AddressSpace::brk_locked(VirtAddr wanted) {
   Gather gather(*this);
   if (new_page < old_page) {
     const VirtRange range(new_page, old_page);
+    const Vma* first = map_.first_ending_above(new_page);
+    if (first == nullptr || !first->range.overlaps(range)) return brk_;
+    if (!adopt_edges_locked(range)) return brk_;
+    changed = map_;
     if (!changed.erase_range(range) || changed.size() > limits_.max_map_count) return brk_;
     if (!unmap_locked(range, changed, gather)) return brk_;
     commit_map(std::move(changed), range);
@@ -45,10 +51,13 @@ VirtAddr AddressSpace::brk_locked(VirtAddr wanted) {
   Vma heap;
   heap.range = range;
   heap.prot = kProtReadWrite;
-  heap.flags = future_flags_.with(VmaFlag::kMayWrite | VmaFlag::kHeap);
+  heap.flags = future_flags_.with(VmaFlag::kMayWrite | VmaFlag::kAccounted);
   heap.offset = page_index(old_page);
   if (!may_lock(range.pages(), heap.flags) || !may_expand(range.pages(), heap.prot, heap.flags) || map_.size() > limits_.max_map_count) return brk_;
-  if (!changed.insert_merging(heap)) return brk_;
+  // What lies below the first break is no heap.
+  const Vma* before = map_.last_beginning_below(old_page);
+  const bool extends = before != nullptr && layout_.brk_begin < before->range.end();
+  if (!(extends ? changed.insert_merging(heap) : changed.insert(heap))) return brk_;
   commit_map(std::move(changed), range);
   return brk_ = wanted;
 }

@@ -425,17 +425,27 @@ FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resol
 
 FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   for (;;) {
+    bool is_mapped = false;
     {
       SharedGuard guard(lock_);
       if (const Vma* vma = map_.find(address); vma != nullptr) {
         const bool own_page = purpose == Purpose::kOwnPage;
         if (!own_page && !vma->prot.allows(access)) return FaultOutcome::kAccessError;
         // A page of one's own comes about as for a write; that the entry allows one is up to the mapping.
-        FaultResolver resolver(*this, *vma, address, own_page ? Access::kWrite : access, is_only_actor(requester));
-        const FaultOutcome outcome = resolver.run();
-        if (outcome == FaultOutcome::kMinor) memory_.counters().add(Counter::kFaultMinor);
-        return outcome;
+        const Access what = own_page ? Access::kWrite : access;
+        const bool wants_tag = what == Access::kWrite && vma->object == nullptr && vma->anon.is_none();
+        if (!wants_tag || map_.try_tag(address) == VmaMap::Tagged::kDone) {
+          FaultResolver resolver(*this, *vma, address, what, is_only_actor(requester));
+          const FaultOutcome outcome = resolver.run();
+          if (outcome == FaultOutcome::kMinor) memory_.counters().add(Counter::kFaultMinor);
+          return outcome;
+        }
+        is_mapped = true;
       }
+    }
+    if (is_mapped) {
+      if (!tag(address)) return FaultOutcome::kOutOfMemory;
+      continue;
     }
     switch (grow_stack(address)) {
       case StackGrowth::kGrown: break;
@@ -465,6 +475,7 @@ AddressSpace::StackGrowth AddressSpace::grow_stack(VirtAddr address) {
   Vma grown = *above;
   grown.range = VirtRange(begin, above->range.end());
   grown.offset = PageIndex(above->offset.raw() - growth.raw());
+  if (grown.anon.is_none()) grown.anon = map_.tag_for(*above);
   VmaMap changed = map_;
   if (!changed.replace(above->range.begin(), grown)) return StackGrowth::kOutOfMemory;
   commit_map(std::move(changed), grown.range);

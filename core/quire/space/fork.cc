@@ -69,7 +69,7 @@ class ForkCopy {
 
   Result<void> copy_leaves(Frame& from, ExclusiveTable& to, VirtAddr base) {
     AnonObject* object = nullptr;
-    if (from.table.holds_below != 0) {
+    if (from.has_flag(Frame::kHoldsBelow)) {
       if (const std::uint32_t pinned = settle_leaves(from); pinned != 0) {
         QUIRE_TRY(object, child_.anon_object());
         QUIRE_CHECK(frames_.ensure(pinned, FrameUse::kUser));
@@ -119,7 +119,7 @@ class ForkCopy {
   // Makes a subtree of the parent's own fit to be shared: whether it is, that is, no pinned page lies below. Pages that somebody merely holds
   // lose W, or whoever is left with the table would take it over with their W and write to them (R20). Holds that are gone are forgotten.
   bool settle_holds(Frame& table) {
-    if (table.table.holds_below == 0) return false;
+    if (!table.has_flag(Frame::kHoldsBelow)) return false;
     bool pinned = false;
     if (table.level == kLeafLevel) {
       pinned = settle_leaves(table) != 0;
@@ -130,7 +130,7 @@ class ForkCopy {
         // Below an entry without W nothing was held through this space, or it has been settled.
         if (entry.writable() && memory_.kind_of(entry, table.level) == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) pinned = true;
       }
-      table.table.holds_below = pinned ? 1 : 0;
+      table.flags = pinned ? Frame::kHoldsBelow : Frame::kNoFlag;
     }
     return pinned;
   }
@@ -147,7 +147,7 @@ class ForkCopy {
         clear_write_in_place(view, slot);
       }
     });
-    table.table.holds_below = pinned != 0 ? 1 : 0;
+    table.flags = pinned != 0 ? Frame::kHoldsBelow : Frame::kNoFlag;
     return pinned;
   }
 
@@ -166,7 +166,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
   config.fork_mode = fork_mode();
   config.mmap_top = mmap_top_;
   config.mmap_floor = mmap_floor_;
-  QUIRE_TRY(AddressSpace * child, create(memory_, config));
+  QUIRE_TRY(AddressSpace * child, make(memory_, config));
   Result<void> copied{};
   {
     ExclusiveGuard guard(lock_);
@@ -177,6 +177,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
     child->release();
     return fail(Errno::kNoMem);
   }
+  child->family_.store(family_.load());
   memory_.counters().add(Counter::kFork);
   return child;
 }
@@ -205,6 +206,7 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
 // The child's own lock guards these fields, but nobody else can have it: the child is not published (S0.24).
 void AddressSpace::copy_state_from(AddressSpace& parent) {
   map_ = parent.map_;
+  map_.fork_tags(memory_.next_id());
   limits_ = parent.limits_;
   layout_ = parent.layout_;
   brk_ = parent.brk_;
@@ -235,11 +237,12 @@ Result<void> AddressSpace::drop_fork_special() {
       QUIRE_CHECK(zap.reserve());
       zap.run(gather);
     }
-    if (vma->flags.has(VmaFlag::kLocked)) {
-      Vma unlocked = *vma;
-      unlocked.flags = vma->flags.without(kLockedFlags);
+    Vma fresh = *vma;
+    fresh.flags = vma->flags.without(kLockedFlags);
+    if (vma->flags.has(VmaFlag::kWipeOnFork)) fresh.anon = AnonTag();
+    if (fresh.flags != vma->flags || !(fresh.anon == vma->anon)) {
       VmaMap changed = map_;
-      QUIRE_CHECK(changed.replace(vma->range.begin(), unlocked));  // not merged, as on Linux
+      QUIRE_CHECK(changed.replace(vma->range.begin(), fresh));  // not merged, as on Linux
       commit_map(std::move(changed), vma->range);
     }
   }

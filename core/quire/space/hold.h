@@ -7,7 +7,7 @@
 //         reading (S1.14), a page of zeros a real one (S3.32), and fork leaves it to the parent.
 //
 // Why nobody else's stores show (R20): a page that is got through a shared path loses W in the very entry it came through, since a table that is
-// taken over later gets its W as a whole; one that is got or pinned through an exclusive path is noted in the tables above it (holds_below), and fork
+// taken over later gets its W as a whole; one that is got or pinned through an exclusive path is noted in the tables above it (kHoldsBelow), and fork
 // looks below such tables before it shares them.
 // Both take the space's lock shared, which keeps forks away (R7), and the leaf table's, which keeps moves away; there is no walk without locks.
 //

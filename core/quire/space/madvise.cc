@@ -73,7 +73,10 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
     const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
     for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
-      if (!find(at)) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
+      const auto vma = find(at);
+      if (!vma) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
+      // A load may do what PROT_WRITE alone allows, this may not (Linux v6.12 mm/gup.c:check_vma_flags()).
+      if (access == Access::kRead && !vma->prot.read()) return fail(Errno::kInval);
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;
@@ -89,6 +92,7 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   ExclusiveGuard guard(lock_);
   // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there, with what came before it done. Running out
   // of memory is no such error: it changes nothing (I12).
+  if (rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags) QUIRE_CHECK(adopt_locked(range));
   bool hole = false;
   Errno error{0};
   VirtAddr done = range.begin();

@@ -55,6 +55,7 @@ Result<void> AddressSpace::lock_range(VirtAddr address, ByteCount raw_length, Vm
 
 // Errors: ENOMEM at a hole that stops it, what lies before it changed; or nothing changed.
 Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) {
+  QUIRE_CHECK(adopt_locked(range));
   VmaMap changed = map_;
   VirtAddr done = range.begin();
   for (const Vma& vma : map_.overlapping(range)) {

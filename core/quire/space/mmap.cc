@@ -18,6 +18,11 @@ VmaFlags flags_of(const MmapRequest& request, bool shared) {
   if (shared) flags = flags | VmaFlag::kShared;
   if ((request.flags & uapi::kMapGrowsDown) != 0) flags = flags | VmaFlag::kGrowsDown;
   if ((request.flags & uapi::kMapNoReserve) != 0) flags = flags | VmaFlag::kNoReserve;
+  // Linux v6.12 include/linux/mman.h:calc_vm_flag_bits()
+  if ((request.flags & uapi::kMapStack) != 0) flags = flags | VmaFlag::kNoHugePage;
+  // Linux v6.12 mm/vma.c:accountable_mapping()
+  const bool is_accounted = !shared && (request.prot & uapi::kProtWrite) != 0 && (request.flags & uapi::kMapNoReserve) == 0;
+  if (is_accounted) flags = flags | VmaFlag::kAccounted;
   return flags;
 }
 
@@ -98,6 +103,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
   for (const Vma& old : map_.overlapping(range)) replaced += old.clipped(range).range.pages();
   const PageCount added = range.pages() - (replaced < range.pages() ? replaced : range.pages());
   if (!may_expand(added, vma.prot, vma.flags)) return fail(Errno::kNoMem);
+  QUIRE_CHECK(adopt_edges_locked(range));
   VmaMap changed = map_;
   Gather gather(*this);
   if (replaced.raw() != 0) {
@@ -128,8 +134,12 @@ Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std
   VirtAddr wanted = hint.page_floor();
   if (wanted.raw() != 0 && wanted < mmap_floor_) wanted = mmap_floor_;
   if ((flags & uapi::kMap32Bit) != 0) {
-    // Linux searches [1 GiB, 2 GiB) from below.
+    // Linux searches [1 GiB, 2 GiB) from below; a hint below that is heeded, too.
     const VirtAddr low(0x40000000), high(0x80000000);
+    if (wanted.raw() != 0 && length.raw() <= high.raw() && wanted.raw() <= high.raw() - length.raw()) {
+      const Vma* next = map_.first_ending_above(wanted);
+      if (next == nullptr || wanted + length <= begin_with_gap(*next)) return wanted;
+    }
     if (const auto found = map_.lowest_gap(length, low, high < top ? high : top)) return *found;
     return fail(Errno::kNoMem);
   }

@@ -146,7 +146,7 @@ void Move::move_entry(ExclusiveTable& table, VirtRange span, Gather& gather) {
     SpinGuard guard(target.lock(), LockRank::kTable, target.lock_key());
     target.install(slot, entry);
   }
-  if (memory_.kind_of(entry, table.level()) == EntryKind::kTable && memory_.frame(entry.pfn()).table.holds_below != 0) {
+  if (memory_.kind_of(entry, table.level()) == EntryKind::kTable && memory_.frame(entry.pfn()).has_flag(Frame::kHoldsBelow)) {
     ExclusivePath::note_holds(space_, there, table.level());  // pages that are held are found from there (R19)
   }
   gather.flush_range(span, FlushRequest::Depth::kTablesToo);
@@ -163,7 +163,7 @@ void Move::move_leaves(ExclusiveTable& from, VirtRange range, Gather& gather) {
       if (from.entry(geometry_.slot_of(at, kLeafLevel)).is_absent()) continue;
       if (!to) {
         to = target_table(target.begin(), kLeafLevel, gather);
-        if (from.frame().table.holds_below != 0) ExclusivePath::note_holds(space_, target.begin(), kLeafLevel);
+        if (from.frame().has_flag(Frame::kHoldsBelow)) ExclusivePath::note_holds(space_, target.begin(), kLeafLevel);
       }
       move_leaf(from, *to, at);
       gather.flush_range(VirtRange(at, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);

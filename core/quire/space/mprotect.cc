@@ -101,6 +101,16 @@ class Protect {
   AttachmentReservation attachments_;
 };
 
+// Memory that becomes writable is accounted from then on; it is given back only if nothing was written meanwhile (Linux v6.12
+// mm/mprotect.c:mprotect_fixup()).
+VmaFlags accounted_as(const Vma& vma, Prot prot) {
+  if (prot.write()) {
+    const bool is_exempt = vma.prot.write() || vma.flags.has_any(VmaFlag::kShared | VmaFlag::kNoReserve);
+    return is_exempt ? vma.flags : vma.flags.with(VmaFlag::kAccounted);
+  }
+  return vma.object == nullptr && vma.anon.is_none() ? vma.flags.without(VmaFlag::kAccounted) : vma.flags;
+}
+
 }  // namespace
 
 Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uint32_t raw_prot) {
@@ -153,11 +163,13 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
   if (error == Errno{0} && stop < *end) error = Errno::kNoMem;
 
   const VirtRange range(begin, stop);
+  QUIRE_CHECK(adopt_locked(range));
   VmaMap changed = map_;
   for (const Vma& vma : map_.overlapping(range)) {
     if (vma.prot == prot) continue;
     Vma part = vma.clipped(range);
     part.prot = prot;
+    part.flags = accounted_as(vma, prot);
     QUIRE_CHECK(changed.erase_range(part.range));
     QUIRE_CHECK(changed.insert_merging(part));
   }

@@ -19,23 +19,6 @@ ByteCount page_ceil_wrapping(ByteCount length) { return ByteCount((length.raw() 
 /// Whether the new place is not the kernel's choice alone.
 bool has_target(const MremapRequest& request) { return (request.flags & (uapi::kMremapFixed | uapi::kMremapDontUnmap)) != 0; }
 
-/// Whether any leaf of `range` below `table` is a private page.
-bool has_private_leaf(const MemoryManager& memory, const TableView& table, VirtRange range) {
-  const Geometry& geometry = memory.geometry();
-  for (VirtAddr at = range.begin(); at < range.end();) {
-    const VirtRange span = geometry.entry_range(at, table.level());
-    const Entry entry = table.entry(geometry.slot_of(at, table.level()));
-    if (table.level() == kLeafLevel) {
-      if (memory.kind_of(entry, kLeafLevel) == EntryKind::kFrame && entry.is_private_leaf()) return true;
-    } else if (memory.kind_of(entry, table.level()) == EntryKind::kTable) {
-      const TableView child(memory, memory.frame(entry.pfn()));
-      if (has_private_leaf(memory, child, range.intersection(span))) return true;
-    }
-    at = span.end();
-  }
-  return false;
-}
-
 }  // namespace
 
 Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
@@ -81,6 +64,7 @@ Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
   const VirtAddr old = request.old_address;
   if (has_target(request) && map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
   if (map_.find(old) == nullptr) return fail(Errno::kFault);
+  QUIRE_CHECK(adopt_locked(VirtRange(old, ByteCount(kPageSize))));
   if (!has_target(request) && request.new_length <= request.old_length) {
     if (request.new_length < request.old_length) {
       QUIRE_CHECK(munmap_locked(old + request.new_length, request.old_length - request.new_length));
@@ -146,8 +130,6 @@ bool AddressSpace::can_expand_locked(const Vma& vma, ByteCount more) {
   return next == nullptr || *end <= next->range.begin();
 }
 
-bool AddressSpace::has_private_pages(VirtRange range) { return has_private_leaf(memory_, TableView(memory_, root_frame()), range); }
-
 // Errors: ENOMEM, nothing changed.
 Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) {
   if (map_.size() + 3 >= limits_.max_map_count) return fail(Errno::kNoMem);
@@ -155,19 +137,20 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   const VirtRange from(request.old_address, request.old_length);
   Vma moved = vma;
   moved.range = VirtRange(to, request.new_length);
-  moved.flags = vma.flags.without(VmaFlag::kHeap | VmaFlag::kStack);
-  // Pages that nobody has seen yet are known by their new place, so that the mapping merges there (Linux v6.12 mm/vma.c:copy_vma()).
-  const bool is_fresh = vma.object == nullptr && !has_private_pages(vma.range);
+  moved.flags = vma.flags.without(VmaFlag::kStack);
+  // What was never written is known by its new place, so that it merges there (Linux v6.12 mm/vma.c:copy_vma()).
+  const bool is_fresh = vma.object == nullptr && vma.anon.is_none();
   moved.offset = is_fresh ? page_index(to) : vma.index_of(request.old_address);
 
   VmaMap without_old = map_;
   if (!keeps_old) {
     if (!from.empty()) QUIRE_CHECK(without_old.erase_range(from));
-  } else if (vma.flags.has(VmaFlag::kLocked)) {
-    Vma unlocked = vma.clipped(from);
-    unlocked.flags = vma.flags.without(kLockedFlags);
-    QUIRE_CHECK(without_old.erase_range(from));
-    QUIRE_CHECK(without_old.insert_merging(unlocked));
+  } else if (vma.flags.has(VmaFlag::kLocked) || vma.range == from) {
+    // Linux v6.12 mm/mremap.c:move_vma(): the whole mapping is unlocked, and one whose pages all went is as new.
+    Vma left = vma;
+    left.flags = vma.flags.without(kLockedFlags);
+    if (vma.range == from) left.anon = AnonTag();
+    QUIRE_CHECK(without_old.replace(vma.range.begin(), left));
   }
   VmaMap changed = without_old;
   QUIRE_CHECK(changed.insert_merging(moved));
@@ -184,7 +167,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   zap.run(gather);  // tables that are empty now
   // Flushed before anything new can be mapped, or a page faulted in, at the old place.
   gather.finish();
-  commit_map(std::move(without_old), from);
+  commit_map(std::move(without_old), keeps_old ? vma.range : from);
   commit_map(std::move(changed), moved.range);
   return to;
 }

@@ -11,7 +11,7 @@ void ExclusivePath::note_holds(AddressSpace& space, VirtAddr address, Level leve
   const Geometry& geometry = space.memory_.geometry();
   ExclusiveTable table = root(space);
   for (;;) {
-    table.frame().table.holds_below = 1;
+    table.frame().flags = Frame::kHoldsBelow;
     if (table.level() == level) return;
     table = child(space.memory_, table, table.entry(geometry.slot_of(address, table.level())));
   }

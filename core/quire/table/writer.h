@@ -122,8 +122,6 @@ inline bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask
   hooks::yield_point("clear_bits", raw);
   return (__atomic_fetch_and(raw, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
 }
-/// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
-inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }
 
 /// Replaces a leaf of any table, shared or not, by what stands for it, or back: frame ↔ migration entry, frame → poison. False: hardware or
 /// somebody else has changed it. What the table counts stays as it is; flushing all sharers is the caller's. Locks: the table's.
@@ -134,6 +132,8 @@ inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Ent
   std::uint64_t raw = seen.encoded();
   return __atomic_compare_exchange_n(&table.entries_[slot], &raw, fresh.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
 }
+/// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
+inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }
 
 /// Fills a zero table at start-up (ZeroObjects).
 void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry);

@@ -21,7 +21,7 @@ enum class VmaFlag : std::uint32_t {
   kWipeOnFork = 1 << 5,  ///< MADV_WIPEONFORK
   kDontDump = 1 << 6,
   kLocked = 1 << 7,
-  kHeap = 1 << 8,        ///< brk area: /proc/PID/maps prints [heap]
+  kAccounted = 1 << 8,   ///< counts as committed memory (Linux VM_ACCOUNT): private, once writable, not kNoReserve
   kStack = 1 << 9,       ///< main stack: /proc/PID/maps prints [stack]
   kRandom = 1 << 10,
   kSequential = 1 << 11,
@@ -54,6 +54,39 @@ inline constexpr VmaFlags kLockedFlags = VmaFlag::kLocked | VmaFlag::kLockOnFaul
 /// Mappings with these flags are not the same in a forked child (S0.16).
 inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked;
 
+/// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write, the
+/// same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:find_mergeable_anon_vma()).
+/// A number that is never used twice. Set once, perhaps while others read it; copies are plain values.
+class AnonTag {
+ public:
+  constexpr AnonTag() = default;
+  constexpr explicit AnonTag(std::uint64_t number) : bits_(number) {}
+  /// The tag of a mapping that a fork copied: on Linux it still hangs on its parent's, too, so no mapping without a tag may join it.
+  [[nodiscard]] static constexpr AnonTag of_copy(std::uint64_t number) { return AnonTag(number | kCopied); }
+  AnonTag(const AnonTag& other) : bits_(other.bits()) {}
+  AnonTag& operator=(const AnonTag& other) {
+    __atomic_store_n(&bits_, other.bits(), __ATOMIC_RELAXED);
+    return *this;
+  }
+  ~AnonTag() = default;
+
+  [[nodiscard]] bool is_none() const { return bits() == 0; }
+  [[nodiscard]] bool is_copied() const { return (bits() & kCopied) != 0; }
+  [[nodiscard]] std::uint64_t number() const { return bits() & ~kCopied; }
+  /// Sets it if nobody was faster.
+  void set_if_none(AnonTag tag) {
+    std::uint64_t none = 0;
+    __atomic_compare_exchange_n(&bits_, &none, tag.bits(), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+  }
+  /// The same tag; as a mapping of which map it counts, see VmaMap.
+  friend bool operator==(const AnonTag& a, const AnonTag& b) { return a.bits() == b.bits(); }
+
+ private:
+  static constexpr std::uint64_t kCopied = std::uint64_t{1} << 63;
+  [[nodiscard]] std::uint64_t bits() const { return __atomic_load_n(&bits_, __ATOMIC_RELAXED); }
+  std::uint64_t bits_ = 0;
+};
+
 /// One mapping.
 struct Vma {
   VirtRange range;
@@ -61,6 +94,7 @@ struct Vma {
   VmaFlags flags;
   MemoryObject* object = nullptr;  ///< null for private anonymous memory
   PageIndex offset;                ///< index in `object` of the first page; for anonymous memory its page number at birth
+  AnonTag anon;                    ///< of private memory that was written to
 
   [[nodiscard]] bool is_shared() const { return flags.has(VmaFlag::kShared); }
   /// The object's index of the page at `address`, which lies in `range`.
@@ -74,11 +108,12 @@ struct Vma {
     v.offset = index_of(v.range.begin());
     return v;
   }
-  /// Whether `next`, which begins where this ends, can be one mapping with it (Linux v6.12 mm/vma.c:can_vma_merge_after()).
-  [[nodiscard]] bool merges_with(const Vma& next) const {
-    return range.end() == next.range.begin() && prot == next.prot && flags == next.flags && object == next.object &&
-           offset + range.pages() == next.offset;
+  /// Whether `next` begins where this ends and says the same in all but rights and tags.
+  [[nodiscard]] bool continues_in(const Vma& next) const {
+    return range.end() == next.range.begin() && flags == next.flags && object == next.object && offset + range.pages() == next.offset;
   }
+  /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
+  [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }
 };
 
 }  // namespace quire

@@ -36,7 +36,7 @@ VmaNode::VmaNode(const Vma& v, VmaNode* l, VmaNode* r) : vma(v), left(l), right(
   const int taller = height_of(l) > height_of(r) ? height_of(l) : height_of(r);
   height = static_cast<std::uint8_t>(taller + 1);
   flags_below = v.flags;
-  first = begin_with_gap(v);
+  first = v.range.begin();
   last = v.range.end();
   if (l != nullptr) {
     flags_below = flags_below | l->flags_below;
@@ -129,7 +129,7 @@ class VmaMap::Editor {
   bool failed_ = false;
 };
 
-VmaMap::VmaMap(const VmaMap& other) : memory_(other.memory_), root_(share(other.root_)) {}
+VmaMap::VmaMap(const VmaMap& other) : memory_(other.memory_), root_(share(other.root_)), born_(other.born_) {}
 
 VmaMap::~VmaMap() { unref(*memory_, root_); }
 
@@ -185,9 +185,8 @@ const Vma* first_with_in(const VmaNode* node, VmaFlags flags, VirtAddr address) 
 VirtAddr later(VirtAddr a, VirtAddr b) { return a < b ? b : a; }
 VirtAddr earlier(VirtAddr a, VirtAddr b) { return a < b ? a : b; }
 
-// The gaps of a subtree lie between `below`, where its predecessor ends, and `above`, where its successor begins with its guard gap: that bounds
-// only the gap next to it, even if the guard reaches over mappings further down. Subtrees whose gaps, the two outer ones included, are all too
-// narrow are not entered.
+// The gaps of a subtree lie between `below`, where its predecessor ends, and `above`, where its successor begins. Subtrees whose gaps, the two
+// outer ones included, are all too narrow are not entered.
 bool may_have_gap(const VmaNode& node, ByteCount length, VirtAddr below, VirtAddr above) {
   return node.widest_gap >= length || gap_between(node.last, above) >= length || gap_between(below, node.first) >= length;
 }
@@ -204,7 +203,7 @@ std::optional<VirtAddr> highest_in(const VmaNode* node, ByteCount length, VirtAd
     if (auto found = highest_in(node->right, length, floor, top, node->vma.range.end(), above)) return found;
   }
   if (node->vma.range.begin() <= floor) return std::nullopt;
-  return highest_in(node->left, length, floor, top, below, begin_with_gap(node->vma));
+  return highest_in(node->left, length, floor, top, below, node->vma.range.begin());
 }
 
 std::optional<VirtAddr> lowest_in(const VmaNode* node, ByteCount length, VirtAddr floor, VirtAddr top, VirtAddr below, VirtAddr above) {
@@ -215,7 +214,7 @@ std::optional<VirtAddr> lowest_in(const VmaNode* node, ByteCount length, VirtAdd
   }
   if (!may_have_gap(*node, length, below, above)) return std::nullopt;
   if (floor < node->vma.range.begin()) {
-    if (auto found = lowest_in(node->left, length, floor, top, below, begin_with_gap(node->vma))) return found;
+    if (auto found = lowest_in(node->left, length, floor, top, below, node->vma.range.begin())) return found;
   }
   if (top <= node->vma.range.end()) return std::nullopt;
   return lowest_in(node->right, length, floor, top, node->vma.range.end(), above);
@@ -225,12 +224,26 @@ constexpr VirtAddr kEverything(~std::uint64_t{0});
 
 }  // namespace
 
+// The place next to a stack is looked at without its guard gap and then refused with it: the search goes on below the whole gap, even if other
+// mappings lie within it.
 std::optional<VirtAddr> VmaMap::highest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const {
-  return highest_in(root_, length, floor, top, VirtAddr(0), kEverything);
+  for (;;) {
+    const auto found = highest_in(root_, length, floor, top, VirtAddr(0), kEverything);
+    if (!found) return std::nullopt;
+    const Vma* next = first_ending_above(*found + length);
+    if (next == nullptr || *found + length <= begin_with_gap(*next)) return found;
+    top = begin_with_gap(*next);
+  }
 }
 
 std::optional<VirtAddr> VmaMap::lowest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const {
-  return lowest_in(root_, length, floor, top, VirtAddr(0), kEverything);
+  for (;;) {
+    const auto found = lowest_in(root_, length, floor, top, VirtAddr(0), kEverything);
+    if (!found) return std::nullopt;
+    const Vma* next = first_ending_above(*found);
+    if (next == nullptr || *found + length <= begin_with_gap(*next)) return found;
+    floor = next->range.end();
+  }
 }
 
 const Vma* VmaMap::first_with(VmaFlags flags, VirtAddr address) const { return first_with_in(root_, flags, address); }
@@ -262,13 +275,51 @@ Result<void> VmaMap::replace(VirtAddr begin, const Vma& vma) {
   return {};
 }
 
+bool VmaMap::tags_merge(const Vma& a, const Vma& b) const {
+  const auto is_copied = [this](const Vma& vma) { return vma.anon.is_copied() || is_inherited(vma); };
+  if (a.anon.is_none()) return !is_copied(b);
+  if (b.anon.is_none()) return !is_copied(a);
+  return a.anon == b.anon && !is_inherited(a);
+}
+
+AnonTag VmaMap::tag_for(const Vma& vma) const {
+  const auto is_usable = [this](const Vma& neighbour) {
+    return !neighbour.anon.is_none() && !neighbour.anon.is_copied() && !is_inherited(neighbour);
+  };
+  const Vma* after = first_ending_above(vma.range.end());
+  if (after != nullptr && vma.continues_in(*after) && is_usable(*after)) return after->anon;
+  const Vma* before = last_beginning_below(vma.range.begin());
+  if (before != nullptr && before->continues_in(vma) && is_usable(*before)) return before->anon;
+  return AnonTag(memory_->next_id());
+}
+
+// Whoever copies the map meanwhile gets the tag or does not: a fork excludes this, and to others it means nothing.
+VmaMap::Tagged VmaMap::try_tag(VirtAddr address) {
+  for (VmaNode* node = root_; node != nullptr;) {
+    if (node->references.load_relaxed() != 1) return Tagged::kShared;
+    if (address < node->vma.range.begin()) {
+      node = node->left;
+    } else if (address < node->vma.range.end()) {
+      node->vma.anon.set_if_none(tag_for(node->vma));
+      return Tagged::kDone;
+    } else {
+      node = node->right;
+    }
+  }
+  return Tagged::kDone;
+}
+
 Result<void> VmaMap::insert_merging(const Vma& vma) {
   const Vma* before = last_beginning_below(vma.range.begin());
   const Vma* after = first_ending_above(vma.range.begin());
-  const bool joins_before = before != nullptr && before->merges_with(vma);
-  const bool joins_after = after != nullptr && vma.merges_with(*after);
+  const bool joins_before = before != nullptr && before->merges_with(vma) && tags_merge(*before, vma);
+  // Both neighbours may go together with what lies between them, but not with each other: then it joins the lower.
+  const bool joins_after = after != nullptr && vma.merges_with(*after) && tags_merge(vma, *after) &&
+                           !(joins_before && !before->anon.is_none() && !after->anon.is_none() && !tags_merge(*before, *after));
   if (!joins_before && !joins_after) return insert(vma);
   Vma merged = vma;
+  if (merged.anon.is_none() && joins_before) merged.anon = before->anon;
+  if (merged.anon.is_none() && joins_after) merged.anon = after->anon;
   const VirtAddr after_begin = joins_after ? after->range.begin() : VirtAddr(0);
   if (joins_after) merged.range = VirtRange(merged.range.begin(), after->range.end());
   if (!joins_before) return replace(after_begin, merged);

@@ -4,7 +4,8 @@
 // was, so a fork shares it, /proc reads it without a lock, and an operation that runs out of memory simply drops the new one (I12).
 // Each node also knows of its subtree: the extent, the widest gap (for placement), the union of flags (are there spans that fork must not
 // share?), and the number of mappings. Nodes count as users of their mapping's object.
-// Locks: none; the AddressSpace's lock guards the variable that holds the map, nodes are immutable.
+// Locks: none; the AddressSpace's lock guards the variable that holds the map, nodes are immutable. Only a tag (AnonTag) may be set in place, in
+// nodes that no other map has.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ inline constexpr PageCount kStackGuardGap{256};
   return vma.range.begin().raw() < gap.raw() ? VirtAddr(0) : vma.range.begin() - gap;
 }
 
-/// A node; immutable once made.
+/// A node; immutable once made, but for its mapping's tag.
 struct VmaNode {
   VmaNode(const Vma& v, VmaNode* l, VmaNode* r);
   Vma vma;
@@ -39,7 +40,7 @@ struct VmaNode {
   std::uint32_t count;      ///< mappings in the subtree
   std::uint8_t height;
   VmaFlags flags_below;     ///< union over the subtree
-  VirtAddr first, last;     ///< extent of the subtree; `first` with its guard gap
+  VirtAddr first, last;     ///< extent of the subtree
   ByteCount widest_gap;     ///< between mappings of the subtree
 };
 
@@ -47,7 +48,8 @@ class VmaMap {
  public:
   explicit VmaMap(MemoryManager& memory) : memory_(&memory) {}
   VmaMap(const VmaMap& other);
-  VmaMap(VmaMap&& other) noexcept : memory_(other.memory_), root_(other.root_) { other.root_ = nullptr; }
+  VmaMap(VmaMap&& other) noexcept : memory_(other.memory_), root_(other.root_), born_(other.born_) { other.root_ = nullptr; }
+  /// Takes the mappings; what counts as inherited stays.
   VmaMap& operator=(VmaMap other) noexcept {
     VmaNode* mine = root_;
     root_ = other.root_;
@@ -113,10 +115,23 @@ class VmaMap {
   void for_each_with(VmaFlags flags, Visit visit) const {
     for (const Vma* vma = first_with(flags, VirtAddr(0)); vma != nullptr; vma = first_with(flags, vma->range.end())) visit(*vma);
   }
-  /// The highest place for `length` bytes in [floor, top), or none (Linux vm_unmapped_area() top down).
+  /// The highest place for `length` bytes in [floor, top), or none (Linux v6.12 mm/vma.c:unmapped_area_topdown()).
   [[nodiscard]] std::optional<VirtAddr> highest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const;
-  /// The lowest place.
+  /// The lowest place (Linux v6.12 mm/vma.c:unmapped_area()).
   [[nodiscard]] std::optional<VirtAddr> lowest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const;
+
+  /// Whether a mapping's tag is from before this map's fork. Each such mapping is as if it had a tag of its own, made by that fork.
+  [[nodiscard]] bool is_inherited(const Vma& vma) const { return !vma.anon.is_none() && vma.anon.number() < born_; }
+  /// From now on tags with numbers below `number` are inherited.
+  void fork_tags(std::uint64_t number) { born_ = number; }
+  /// Whether two mappings' tags let them be one (Linux v6.12 mm/vma.c:is_mergeable_anon_vma(), as of 6.16 on both sides alike).
+  [[nodiscard]] bool tags_merge(const Vma& a, const Vma& b) const;
+  /// The tag that a first write to `vma` gives it: that of a neighbour, the one above first, or one with a new number (Linux v6.12
+  /// mm/vma.c:find_mergeable_anon_vma()).
+  [[nodiscard]] AnonTag tag_for(const Vma& vma) const;
+  /// Gives the mapping at `address` that tag, unless another map shares its node.
+  enum class Tagged : std::uint8_t { kDone, kShared };
+  [[nodiscard]] Tagged try_tag(VirtAddr address);
 
   /// Adds a mapping that overlaps none. Errors: ENOMEM, the map unchanged.
   Result<void> insert(const Vma& vma);
@@ -147,6 +162,7 @@ class VmaMap {
 
   MemoryManager* memory_;
   VmaNode* root_ = nullptr;
+  std::uint64_t born_ = 0;
 };
 
 }  // namespace quire

@@ -90,6 +90,8 @@ void format_memory_block(const MemoryView& memory, std::string& out) {
   line("VmLib:", u.exec - exe);
   line("VmPTE:", u.tables);
   line("VmSwap:", PageCount(0));
+  text.text("VmPTEPss:\t").right(memory.tables.pss >> (10 + kPssShift), 8).text(" kB\n");
+  line("VmPTEShared:", memory.tables.shared);
   text.text("CoreDumping:\t0\nTHP_enabled:\t0\n");
 }
 
@@ -264,15 +266,14 @@ void format_mapping(const Vma& vma, const Layout& layout, std::string& out) {
       73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
   std::string_view device = "00:00", name;
   std::uint64_t offset = 0;
-  if (vma.flags.has(VmaFlag::kHeap)) {
-    name = "[heap]";
-  } else if (vma.range.contains(layout.stack_begin)) {
-    name = "[stack]";
-  } else if (vma.object !=
-             nullptr) {  // shared anonymous memory is a file of the kernel's own tmpfs on Linux
+  if (vma.object != nullptr) {  // shared anonymous memory is a file of the kernel's tmpfs on Linux
     device = "00:01";
     name = "/dev/zero (deleted)";
     offset = vma.offset.raw() << kPageShift;
+  } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
+    name = "[heap]";  // Linux v6.12 include/linux/mm.h:vma_is_initial_heap()
+  } else if (vma.range.contains(layout.stack_begin)) {
+    name = "[stack]";
   }
   const std::size_t line_begin = out.size();
   TextBuilder text(out);
