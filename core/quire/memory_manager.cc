@@ -27,6 +27,24 @@ void MemoryManager::report_malformed(Entry entry, Level level, const char* where
   platform::log(text.c_str());
 }
 
+void MemoryManager::flush_all(FlushRequest::Depth depth) {
+  counters_.add(Counter::kFlushAll);
+  platform::flush_all(machine(), depth);
+}
+
+std::uint32_t MemoryManager::moves_of_pages() const {
+  hooks::yield_point("moves_look", &moves_of_pages_);
+  return moves_of_pages_.load();
+}
+
+void MemoryManager::wait_for_moves(std::uint32_t seen) const { platform::wait(moves_of_pages_, seen); }
+
+void MemoryManager::end_move() {
+  hooks::yield_point("moves_end", &moves_of_pages_);
+  moves_of_pages_.fetch_add(1);
+  platform::wake(moves_of_pages_);
+}
+
 void MemoryManager::fill_zero(std::byte* page) {
 #if defined(__x86_64__)
   // One instruction that counts 512 under icount; the compiler's memset would be a loop where vector registers are off limits.

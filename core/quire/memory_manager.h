@@ -4,6 +4,7 @@
 // is gone. Everything that core allocates comes from `pool()`; there is no other heap. Does not know CPUs: that is the platform's.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "quire/base/errno.h"
@@ -11,9 +12,11 @@
 #include "quire/base/types.h"
 #include "quire/frame/frame.h"
 #include "quire/frame/frame_pool.h"
+#include "quire/object/registry.h"
 #include "quire/platform.h"
 #include "quire/slab/slab.h"
 #include "quire/stats/counters.h"
+#include "quire/tlb/notifier.h"
 #include "quire/zero/zero.h"
 
 namespace quire {
@@ -105,6 +108,17 @@ class MemoryManager {
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
 
+  /// Secondary MMUs.
+  [[nodiscard]] MmuNotifiers& notifiers() { return notifiers_; }
+  /// The objects that live.
+  [[nodiscard]] ObjectRegistry& objects() { return objects_; }
+  /// Makes every CPU forget what it has cached of any address space (S2.24: also of those that do not run).
+  void flush_all(FlushRequest::Depth depth);
+  /// How many moves of pages have ended (rmap/migrate.h). Who meets a page that is being moved reads this, looks again, and waits for more.
+  [[nodiscard]] std::uint32_t moves_of_pages() const;
+  void wait_for_moves(std::uint32_t seen) const;
+  void end_move();
+
   /// A number never given before.
   [[nodiscard]] std::uint64_t next_id() { return next_id_.fetch_add(1); }
 
@@ -140,6 +154,9 @@ class MemoryManager {
   ObjectPool<ShmObject> shm_objects_;
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
+  ObjectRegistry objects_;
+  MmuNotifiers notifiers_;
+  std::atomic<std::uint32_t> moves_of_pages_{0};
   Atomic<std::uint64_t> next_id_{1};
   RwLock observers_{LockRank::kObserve};
   std::uint32_t census_mark_ TA_GUARDED(observers_) = 0;

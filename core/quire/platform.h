@@ -26,6 +26,10 @@ inline constexpr unsigned kMaxCpus = 64;
 /// table locks; may be called with the mm lock.
 void flush(Machine* machine, TlbContext& context, const FlushRequest& request);
 
+/// Drops translations of every context on every CPU, also those kept for contexts that do not run (PCIDs): leaves, or upper entries too.
+/// For changes of entries whose users are not known one by one. Returns when that is certain. Called as flush().
+void flush_all(Machine* machine, FlushRequest::Depth depth);
+
 /// Called before the root of `context` is freed: no CPU may have it loaded afterwards, not even lazily (R25).
 void retire(Machine* machine, TlbContext& context);
 

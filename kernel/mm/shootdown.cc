@@ -23,7 +23,8 @@ constexpr std::uint64_t kSinglePages = 32;
 constexpr unsigned kSlots = 6;
 
 struct Request {
-  TlbContext* context = nullptr;  ///< null: kernel memory
+  TlbContext* context = nullptr;  ///< null: kernel memory, or every context
+  bool every_context = false;
   std::uint64_t begin = 0, pages = 0;
   FlushRequest::Depth depth = FlushRequest::Depth::kTablesToo;
   std::uint64_t generation = 0;
@@ -83,6 +84,16 @@ void flush_all_kernel() {
 
 /// Carries a request out on this CPU. Interrupts off.
 void perform(CpuTlb& tlb, const Request& request) {
+  if (request.every_context) {
+    // What is kept under other PCIDs is not good any more; what is loaded goes now.
+    for (Slot& slot : tlb.slots) {
+      if (tlb.loaded == nullptr || &slot != &tlb.slots[tlb.slot]) slot = Slot{};
+    }
+    if (tlb.loaded == nullptr) return;
+    tlb.slots[tlb.slot].generation = tlb.loaded->generation.load();
+    flush_loaded(tlb);
+    return;
+  }
   if (request.context == nullptr) {
     if (request.pages <= kSinglePages) {
       invalidate_pages(request.begin, request.pages);
@@ -208,6 +219,13 @@ void flush(Machine*, TlbContext& context, const FlushRequest& request) {
   posted.depth = request.depth;
   posted.generation = context.generation.fetch_add(1) + 1;
   kernel::perform_on(posted, context.running.load());
+}
+
+void flush_all(Machine*, FlushRequest::Depth depth) {
+  kernel::Request posted;
+  posted.every_context = true;
+  posted.depth = depth;
+  kernel::perform_on(posted, kernel::online_cpus.load());
 }
 
 void retire(Machine*, TlbContext& context) {

@@ -18,7 +18,7 @@ constexpr std::array kLabels{
     Label{"walk", Effect::kRead},           Label{"load_frame", Effect::kRead},    Label{"copy_frame", Effect::kRead},
     Label{"rw_look", Effect::kRead},        Label{"look_frame", Effect::kRead},        Label{"lock", Effect::kTakeSpin},     Label{"unlock", Effect::kRelease},
     Label{"lock_mmu", Effect::kTakeMmu},    Label{"unlock_mmu", Effect::kRelease}, Label{"relax", Effect::kRelax},
-    Label{"rw_change", Effect::kConfirm},
+    Label{"rw_change", Effect::kConfirm},   Label{"moves_look", Effect::kRead},
 };
 
 /// Labels of operations on a frame as a whole: its contents and its kind are one thing to the explorer.
@@ -35,6 +35,7 @@ const char* kind_name(FrameKind kind) {
     case FrameKind::kZero: return "zero";
     case FrameKind::kSlab: return "small objects";
     case FrameKind::kRadix: return "index node";
+    case FrameKind::kFailed: return "failed memory";
     case FrameKind::kKernel: return "kernel";
   }
   return "unknown";

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "quire/rmap/compact.h"
+#include "quire/rmap/migrate.h"
 #include "support/audit.h"
 
 #ifndef MADV_POPULATE_READ
@@ -269,6 +271,7 @@ void Runner::step(const Operation& operation) {
       break;
   }
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);
+  if (config_.move_pages && !injecting_) move_pages();
   if (ok() && config_.audit_every != 0 && counts_.steps % config_.audit_every == 0) audit();
   if (machine_->violations().count() != 0) fail(machine_->violations().at(0).text.data());
 }
@@ -539,6 +542,18 @@ void Runner::set_limits(Place& place, const Operation& operation) {
   core.stack = ByteCount(limits.stack);
   core.locked = ByteCount(limits.locked);
   place.space->set_limits(core);
+}
+
+// Whatever is in some frames, as the number of the step chooses them.
+void Runner::move_pages() {
+  MemoryManager& memory = machine_->memory();
+  constexpr std::uint64_t kStride = 0x9e3779b97f4a7c15, kFrames = 4, kBetweenCompactions = 997;
+  const std::uint64_t frames = memory.pool().touched_end().raw();
+  for (std::uint64_t n = 0; n < kFrames; ++n) {
+    const std::uint64_t chosen = ((counts_.steps * kFrames + n) * kStride >> 20) % frames;
+    static_cast<void>(migrate_frame(memory, Pfn(chosen)));
+  }
+  if (counts_.steps % kBetweenCompactions == 0) compact(memory);
 }
 
 void Runner::mremap(Place& place, const Operation& operation) {

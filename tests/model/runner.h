@@ -27,6 +27,7 @@ struct RunnerConfig {
   bool zero_page = true;
   std::uint64_t memory = std::uint64_t{128} << 20;
   unsigned audit_every = 256;  ///< steps; 0: only at the end
+  bool move_pages = true;      ///< between steps, pages move to other frames: nobody may notice
 };
 
 /// How often each kind ran.
@@ -88,6 +89,7 @@ class Runner {
   /// What observers say of all spaces, against frames that the oracle shares as Linux would.
   void compare_observed();
   void audit();
+  void move_pages();
   void fail(const std::string& what);
   template <typename Expected, typename Actual>
   bool same_result(const char* name, const Expected& expected, const Actual& actual);

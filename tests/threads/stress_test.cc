@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "quire/rmap/compact.h"
+#include "quire/rmap/migrate.h"
 #include "quire/space/observe.h"
 #include "support/fixture.h"
 
@@ -250,6 +252,41 @@ TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
   EXPECT_EQ(faults.wrong_values + faults.failed_accesses + faults.failed_calls, 0U);
   EXPECT_EQ(onlooker.wrong(), 0U);
   for (std::uint64_t n = 0; n < 64; ++n) EXPECT_EQ(peek(space(), n), n + 1);
+}
+
+// Rows: R13 R14 R24 S0.63 S2.20 S2.24
+TEST_P(Stress, PagesMoveUnderThreadsThatForkAndChangeTheirSpace) {
+  map_pages(space(), 0, kOwned * kThreads * 3);
+  Faults faults;
+  std::vector<Worker> workers;
+  for (unsigned n = 0; n < kThreads; ++n) {
+    Cpu& own = new_cpu(n % 2 == 0 ? CachePolicy::kKeepAll : CachePolicy::kRandom);
+    own.run(space());
+    workers.emplace_back(*this, n, own, new_cpu(CachePolicy::kTablesOnly), faults);
+  }
+  std::atomic<bool> done{false};
+  std::atomic<std::uint64_t> moved{0};
+  const auto move = [&](std::uint64_t stride) {
+    // Whatever is in a frame is moved if it can be; compaction now and then.
+    for (std::uint64_t n = stride; !done; n += stride) {
+      const std::uint64_t frames = memory().pool().touched_end().raw();
+      if (migrate_frame(memory(), Pfn(1 + n % (frames - 1)))) ++moved;
+      if (n % 1024 < stride) compact(memory());
+    }
+  };
+  std::vector<std::thread> movers;
+  movers.emplace_back(move, 7);
+  movers.emplace_back(move, 13);
+  std::vector<std::thread> threads;
+  for (Worker& worker : workers) threads.emplace_back([&worker] { worker.run(rounds() / 3); });
+  for (std::thread& thread : threads) thread.join();
+  done = true;
+  for (std::thread& mover : movers) mover.join();
+  EXPECT_EQ(faults.wrong_values, 0U);
+  EXPECT_EQ(faults.failed_accesses, 0U);
+  EXPECT_EQ(faults.unexpected_success, 0U);
+  EXPECT_EQ(faults.failed_calls, 0U);
+  EXPECT_GT(moved, 0U);
 }
 
 // Rows: S4.19 S0.64 S3.15 R11

@@ -52,6 +52,22 @@ class Entry {
   static constexpr Entry special(EntryKind kind, std::uint64_t payload) {
     return Entry((special_type(kind) << kTypeShift) | (payload << kPageShift));
   }
+  /// The same leaf of another frame.
+  [[nodiscard]] constexpr Entry with_frame(Pfn to) const { return Entry((bits_ & ~kAddressMask) | address_bits(to)); }
+  /// What stands in a leaf's place while its frame is moved: not present, and nothing of the leaf is lost.
+  [[nodiscard]] constexpr Entry as_migration() const {
+    return Entry((bits_ & ~(kPresent | kTypeMask)) | (kTypeMigration << kTypeShift) | (present() ? kWasPresent : 0));
+  }
+  /// The leaf that a migration entry stands for, of the frame `to`.
+  [[nodiscard]] constexpr Entry migrated_to(Pfn to) const {
+    const std::uint64_t kept = bits_ & ~(kTypeMask | kWasPresent | kAddressMask);
+    const bool was_present = (bits_ & kWasPresent) != 0;
+    return Entry(kept | address_bits(to) | (was_present ? kPresent | kUser : kTypeNoAccess << kTypeShift));
+  }
+  /// What stands in a leaf's place when the memory has failed. It goes on to be counted as its class (accounts are those of all sharers).
+  [[nodiscard]] constexpr Entry as_poison() const {
+    return Entry((bits_ & (kAddressMask | kClassMask)) | (kTypePoison << kTypeShift));
+  }
   /// A leaf for memory without a counted descriptor.
   static constexpr Entry raw_leaf(Pfn frame, Prot prot, Writable writable) {
     return Entry(address_bits(frame) | kRawBit).with_prot(prot, writable);
@@ -82,6 +98,8 @@ class Entry {
   [[nodiscard]] constexpr LeafClass leaf_class() const {
     return static_cast<LeafClass>((bits_ >> kClassShift) & 3);
   }
+  /// Whether it counts as a leaf of its class: it names a frame, or stands in the place of such a leaf (I10).
+  [[nodiscard]] constexpr bool is_counted() const { return names_frame() || leaf_class() != LeafClass::kNone; }
   /// A leaf whose frame is this address space's own (copy-on-write), as opposed to one of a shared object.
   [[nodiscard]] constexpr bool is_private_leaf() const { return leaf_class() == LeafClass::kAnon; }
   [[nodiscard]] constexpr bool is_raw() const { return names_frame() && (bits_ & kRawBit) != 0; }
@@ -108,14 +126,16 @@ class Entry {
   /// The bits that forbid writing when cleared; for an atomic AND that keeps what hardware sets meanwhile.
   static constexpr std::uint64_t write_mask() { return kWrite; }
   static constexpr std::uint64_t accessed_mask() { return kAccessed; }
+  static constexpr std::uint64_t dirty_mask() { return kDirty; }
 
   friend constexpr bool operator==(Entry, Entry) = default;
 
  private:
   static constexpr std::uint64_t kPresent = 1ULL << 0, kWrite = 1ULL << 1, kUser = 1ULL << 2, kAccessed = 1ULL << 5,
-                                 kDirty = 1ULL << 6, kRawBit = 1ULL << 11, kNoExecute = 1ULL << 63,
+                                 kDirty = 1ULL << 6, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11, kNoExecute = 1ULL << 63,
                                  kAddressMask = 0x000ffffffffff000ULL;
   static constexpr unsigned kClassShift = 9;  // bits 9 and 10: available to software
+  static constexpr std::uint64_t kClassMask = 3ULL << kClassShift;
   // Not-present entries: bits 2–4 tell what they are. Not bit 1: clearing W never changes a kind.
   static constexpr unsigned kTypeShift = 2;
   static constexpr std::uint64_t kTypeMask = 7ULL << kTypeShift, kTypeNoAccess = 1, kTypeSwap = 2, kTypeMigration = 3,

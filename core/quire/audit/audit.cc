@@ -29,7 +29,7 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   Frame& root = space.root_frame();
   if (root.audit_shares != 0) find("I1", "root named by two spaces; space id", space.id(), 1, root.audit_shares);
   ++root.audit_shares;
-  visit_table(space, root, VirtAddr(0), true, sums);
+  visit_table(space, root, VirtAddr(0), Above{}, sums);
 
   if (!space.map_.is_well_formed()) find("map", "map is not well formed; space id", space.id(), 0, 0);
   std::uint64_t mapped = 0;
@@ -42,13 +42,14 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   if (space.replacing_.load() != 0) find("I7", "a replacement never ended; space id", space.id(), space.replacing_.load(), 0);
 }
 
-void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool writable, SpaceSums& sums) {
+void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above above, SpaceSums& sums) {
   const Geometry& geometry = memory_.geometry();
   const bool is_root = table.level == geometry.root_level();
   const unsigned slots = is_root ? geometry.user_root_slots() : geometry.slots();
   const bool first_time = table.audit_leaves == 0;
   table.audit_leaves = 1;  // of a table: visited
   ++sums.tables;
+  above.noted = above.noted && table.has_flag(Frame::kHoldsBelow);
   if (first_time) {
     ++tables_seen_;
     count_table(table, slots);
@@ -59,12 +60,13 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
     if (entry.is_absent()) continue;
     const VirtAddr address = base + ByteCount(n * geometry.span(table.level).raw());
     if (table.level == kLeafLevel) {
-      if (entry.names_frame()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
+      if (entry.is_counted()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
       if (first_time && memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
         ++memory_.frame(entry.pfn()).audit_leaves;
         ++leaves_seen_;
       }
-      check_leaf(space, entry, address, writable && entry.writable());
+      check_leaf(space, entry, address, above.writable && entry.writable());
+      check_pin(entry, address, above);
       continue;
     }
     const Pfn pfn = entry.pfn();
@@ -86,8 +88,16 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool w
       find("I3", "W above a table with share > 1; address", address.raw(), child.table.share.load(), 1);
     }
     if (first_time) ++child.audit_shares;
-    visit_table(space, child, address, writable && entry.writable(), sums);
+    visit_table(space, child, address, Above{above.writable && entry.writable(), above.noted}, sums);
   }
+}
+
+void Audit::check_pin(Entry entry, VirtAddr address, Above above) {
+  if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame || !entry.is_private_leaf()) return;
+  const Frame& frame = memory_.frame(entry.pfn());
+  if (frame.pins() == 0) return;
+  if (!above.writable || frame.leaf_entries() != 1) find("I9", "a pinned page that others may reach; address", address.raw(), frame.leaf_entries(), 1);
+  if (!above.noted) find("I9", "a pinned page that no table above notes; address", address.raw(), 0, 1);
 }
 
 // `writable`: hardware may store here.
@@ -106,6 +116,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     if (vma->is_shared()) find("S3.3", "zero frame in a shared mapping; address", address.raw(), entry.encoded(), 0);
     return;
   }
+  if (kind == EntryKind::kMigration) find("S1.6", "a migration entry that was left behind; address", address.raw(), entry.pfn().raw(), 0);
   if (kind != EntryKind::kFrame) return;
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
@@ -113,7 +124,9 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)), static_cast<std::uint64_t>(entry.leaf_class()));
     return;
   }
-  if (anon && entry.writable() && frame.counts.load() != Frame::kOneLeaf) {
+  // Others may hold the page of an exclusive path (the space's own writes are theirs to see), never one whose W is inert: that W comes back
+  // when the path does, for whoever is left then (R20).
+  if (anon && entry.writable() && (frame.leaf_entries() != 1 || (!writable && frame.references() != 1))) {
     find("I3", "W on a private frame that is not exclusive; address", address.raw(), frame.counts.load(), Frame::kOneLeaf);
   }
   if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index)) {
@@ -129,7 +142,7 @@ void Audit::count_table(Frame& table, unsigned slots) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     ++live;
-    if (table.level == kLeafLevel && entry.names_frame()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
+    if (table.level == kLeafLevel && entry.is_counted()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
   }
   const std::uint64_t pfn = memory_.pfn_of(table).raw();
   if (live != table.table.live) find("I10", "live entries of table; frame", pfn, table.table.live, live);
@@ -183,16 +196,19 @@ void Audit::check_frames() {
         break;
       case FrameKind::kAnon:
         if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a private frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
         if (frame.references() < frame.leaf_entries() || frame.references() == 0) find("I4", "references of a private frame; frame", pfn, frame.references(), frame.leaf_entries());
         break;
       case FrameKind::kShmem:
         if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a shared frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
         if (frame.references() < frame.leaf_entries() + 1) find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
         break;
       case FrameKind::kUntouched:
       case FrameKind::kZero:
       case FrameKind::kSlab:
       case FrameKind::kRadix:
+      case FrameKind::kFailed:
       case FrameKind::kKernel: break;
     }
   }

@@ -51,7 +51,13 @@ class Audit {
 
   void find(const char* invariant, const char* message, std::uint64_t subject, std::uint64_t stored, std::uint64_t counted);
   void check_space(AddressSpace& space);
-  void visit_table(AddressSpace& space, Frame& table, VirtAddr base, bool writable, SpaceSums& sums);
+  /// What the upper entries on a path say together.
+  struct Above {
+    bool writable = true;  ///< all have W: the path is exclusive
+    bool noted = true;     ///< all tables note that pages below may be held
+  };
+  void visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above above, SpaceSums& sums);
+  void check_pin(Entry entry, VirtAddr address, Above above);
   void check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable);
   void count_table(Frame& table, unsigned slots);
   void check_attachments(Frame& table);

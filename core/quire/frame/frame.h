@@ -2,8 +2,10 @@
 //
 // Life cycle: kUntouched (never used) → kFree ⇄ in use as anon, object page, table, slab, radix … A descriptor never goes away, so it may
 // be locked and looked at after its frame was freed; whoever got there without a count revalidates under the lock (R24, R25).
-// Counts: `counts` holds two numbers, who may touch the frame and how many leaf entries name it, changed by one atomic operation, whose
-// result tells the last one out (I4, I6). Tables have their own share count (S0.3).
+// Counts: `counts` holds three numbers, who may touch the frame, how many of those are pins, and how many leaf entries name it, changed by one
+// atomic operation, whose result tells the last one out (I4, I6). Tables have their own share count (S0.3).
+// Moving: while a frame is migrated, entries that named it are migration entries: each holds a reference, is counted in `moving`, and is no
+// leaf entry, so that "nobody can reach it" is one number read at once. A frozen frame gives no further reference to whoever comes by (R13).
 #pragma once
 
 #include <cstdint>
@@ -31,6 +33,7 @@ enum class FrameKind : std::uint8_t {
   kSlab,       ///< cut into small objects of core
   kRadix,      ///< a node of an object's page index
   kKernel,     ///< the platform's own
+  kFailed,     ///< memory that failed: out of use for good
 };
 
 struct alignas(64) Frame {
@@ -65,11 +68,20 @@ struct alignas(64) Frame {
     Frame* next;
   };
 
-  SpinLock lock;
+  enum Flag : std::uint16_t {
+    kNoFlag = 0,
+    kPoisoned = 1 << 0,  ///< the memory failed: never handed out again
+    /// Of a table: a page below may be held or pinned through it: set before it is, with the space's lock held shared; cleared by a fork,
+    /// with it held exclusively, after a look at all that is below (R19).
+    kHoldsBelow = 1 << 2,
+    kDirty = 1 << 1,     ///< was written through an entry that does not say so any more (I14)
+  };
+
+  SpinLock lock;  ///< of a table: rank kTable; of a page: rank kFrame
   Relaxed<FrameKind> kind;
   Relaxed<Level> level;  ///< of a table
-  std::uint16_t flags;
-  /// Low half: references (who may touch it). High half: leaf entries that name it. A leaf entry is also a reference.
+  Relaxed<std::uint16_t> flags;  ///< of a page: changed under `lock`; of a table: kHoldsBelow
+  /// Bits 0–27: references (who may touch it). 28–39: pins among them. 40–62: leaf entries that name it, each a reference too. 63: frozen.
   Atomic<std::uint64_t> counts;
   union {
     Page page;
@@ -78,22 +90,74 @@ struct alignas(64) Frame {
     Free free;
   };
   std::uint32_t generation;  ///< raised each time the frame is freed
-  std::uint32_t unused;
+  Relaxed<std::uint32_t> moving;  ///< migration entries that stand for this frame; changed under `lock`
   std::uint32_t audit_leaves, audit_shares;  ///< what the audit counted
 
-  static constexpr std::uint64_t kOneReference = 1, kOneLeaf = (std::uint64_t{1} << 32) | 1;
+  static constexpr unsigned kPinShift = 28, kLeafShift = 40;
+  static constexpr std::uint64_t kOneReference = 1, kOnePin = (std::uint64_t{1} << kPinShift) | 1,
+                                 kOneLeaf = (std::uint64_t{1} << kLeafShift) | 1, kFrozen = std::uint64_t{1} << 63;
 
   /// A further leaf entry names the frame. The caller keeps one alive meanwhile.
   void add_leaf() { counts.fetch_add(kOneLeaf); }
   /// A leaf entry is gone. True: that was the last hold; the caller frees the frame.
   [[nodiscard]] bool drop_leaf() { return counts.fetch_sub(kOneLeaf) == kOneLeaf; }
+  /// A further hold; the caller keeps one alive meanwhile.
   void get() { counts.fetch_add(kOneReference); }
+  /// A hold on a frame that may be free, or another's by now: false, nothing was taken. Whoever came by an entry looks at it again afterwards.
+  [[nodiscard]] bool try_get() {
+    std::uint64_t seen = counts.load();
+    do {
+      if (seen == 0 || (seen & kFrozen) != 0) return false;
+    } while (!counts.compare_exchange(seen, seen + kOneReference));
+    return true;
+  }
   /// True: that was the last hold; the caller frees the frame.
   [[nodiscard]] bool put() { return counts.fetch_sub(kOneReference) == kOneReference; }
-  /// Whether one leaf entry and nobody else holds it: with an exclusive path, I5.
-  [[nodiscard]] bool has_one_holder() const { return counts.load() == kOneLeaf; }
-  [[nodiscard]] std::uint32_t references() const { return static_cast<std::uint32_t>(counts.load_relaxed()); }
-  [[nodiscard]] std::uint32_t leaf_entries() const { return static_cast<std::uint32_t>(counts.load_relaxed() >> 32); }
+  /// Whether one leaf entry and nobody else holds it, or nobody whom its owner's stores may surprise: with an exclusive path, I5. A pinned
+  /// private page is reached by one space only (I9), which wants whoever has pinned it to see its stores.
+  [[nodiscard]] bool has_one_holder() const {
+    const std::uint64_t c = counts.load();
+    return c == kOneLeaf || (pins_in(c) != 0 && leaf_entries_in(c) == 1);
+  }
+  void pin() { counts.fetch_add(kOnePin); }
+  /// True: that was the last hold; the caller frees the frame.
+  [[nodiscard]] bool unpin() { return counts.fetch_sub(kOnePin) == kOnePin; }
+  [[nodiscard]] std::uint32_t references() const { return references_in(counts.load_relaxed()); }
+  [[nodiscard]] std::uint32_t pins() const { return pins_in(counts.load_relaxed()); }
+  [[nodiscard]] std::uint32_t leaf_entries() const { return leaf_entries_in(counts.load_relaxed()); }
+  static constexpr std::uint32_t references_in(std::uint64_t c) { return static_cast<std::uint32_t>(c & ((1U << kPinShift) - 1)); }
+  static constexpr std::uint32_t pins_in(std::uint64_t c) {
+    return static_cast<std::uint32_t>(c >> kPinShift) & ((1U << (kLeafShift - kPinShift)) - 1);
+  }
+  static constexpr std::uint32_t leaf_entries_in(std::uint64_t c) { return static_cast<std::uint32_t>((c & ~kFrozen) >> kLeafShift); }
+
+  /// Pages of objects: what the reverse map starts from.
+  [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kShmem; }
+  [[nodiscard]] bool has_flag(Flag flag) const { return (flags & flag) != 0; }
+
+  // A leaf entry becomes a migration entry, is copied or goes as one, becomes a leaf entry again. Locks: the table's; takes the frame's.
+  void begin_moving() {
+    const SpinGuard guard(lock, LockRank::kFrame, key());
+    moving = moving + 1;
+    counts.fetch_sub(kOneLeaf - kOneReference);
+  }
+  void copy_moving() {
+    const SpinGuard guard(lock, LockRank::kFrame, key());
+    moving = moving + 1;
+    get();
+  }
+  /// True: that was the last hold; the caller frees the frame.
+  [[nodiscard]] bool drop_moving() {
+    const SpinGuard guard(lock, LockRank::kFrame, key());
+    moving = moving - 1;
+    return put();
+  }
+  void end_moving() {
+    const SpinGuard guard(lock, LockRank::kFrame, key());
+    moving = moving - 1;
+    counts.fetch_add(kOneLeaf - kOneReference);
+  }
+  [[nodiscard]] std::uint64_t key() const { return reinterpret_cast<std::uint64_t>(this); }
 };
 /// Order among table locks: upper level first, then frame number (descriptors lie in that order).
 [[nodiscard]] inline std::uint64_t table_lock_key(const Frame& table) {

@@ -38,6 +38,7 @@ Frame* FramePool::take_or_null(FrameUse use) {
   if (frame == nullptr) return nullptr;
   frame->kind = FrameKind::kHeld;
   frame->counts.store_relaxed(0);
+  frame->flags = 0;
   counters_->add(Counter::kFrameAlloc);
   return frame;
 }
@@ -86,6 +87,7 @@ void FramePool::give(Frame* frame) {
     __builtin_memset(contents, 0x6b, kPageSize);
   }
   counters_->add(Counter::kFrameFree);
+  if (frame->has_flag(Frame::kPoisoned)) [[unlikely]] return retire(*frame);
   const unsigned cpu = platform::current_cpu();
   Cache& cache = caches_[cpu];
   SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);
@@ -99,6 +101,37 @@ void FramePool::give(Frame* frame) {
     free_count_ += kBatch;
   }
   cache.frames[cache.count++] = frame;
+}
+
+void FramePool::retire(Frame& frame) {
+  frame.kind = FrameKind::kFailed;
+  failed_.fetch_add(1);
+}
+
+bool FramePool::retire_free(Frame& failed) {
+  const auto take_from = [&](Frame** frames, std::uint32_t& count) {
+    for (std::uint32_t n = 0; n < count; ++n) {
+      if (frames[n] != &failed) continue;
+      frames[n] = frames[--count];
+      return true;
+    }
+    return false;
+  };
+  for (unsigned cpu = 0; cpu < platform::kMaxCpus; ++cpu) {
+    SpinGuard guard(caches_[cpu].lock, LockRank::kCpuCache, cpu);
+    if (!take_from(caches_[cpu].frames, caches_[cpu].count)) continue;
+    retire(failed);
+    return true;
+  }
+  SpinGuard guard(lock_, LockRank::kPool);
+  for (Frame** link = &free_; *link != nullptr; link = &(*link)->free.next) {
+    if (*link != &failed) continue;
+    *link = failed.free.next;
+    --free_count_;
+    retire(failed);
+    return true;
+  }
+  return false;
 }
 
 PageCount FramePool::free_frames() {
@@ -125,8 +158,8 @@ Frame* FramePool::take_contiguous_or_null(PageCount count) {
   return nullptr;
 }
 
-Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
-  // Read by audits, which run with the machine stopped.
+Pfn FramePool::touched_end() {
+  SpinGuard guard(lock_, LockRank::kPool);
   Pfn end(0);
   for (unsigned i = 0; i < range_count_; ++i) {
     if (end < ranges_[i].next) end = ranges_[i].next;
@@ -135,6 +168,7 @@ Pfn FramePool::touched_end() const TA_ATTRIBUTE(no_thread_safety_analysis) {
 }
 
 PageCount FramePool::untouched_frames() const TA_ATTRIBUTE(no_thread_safety_analysis) {
+  // Read by audits, which run with the machine stopped.
   PageCount count(0);
   for (unsigned i = 0; i < range_count_; ++i) count += ranges_[i].end - ranges_[i].next;
   return count;
@@ -148,9 +182,7 @@ Result<void> FrameReservation::take_more(std::uint64_t count, FrameUse use) {
   while (held_ < count) {
     Frame* frame = pool_.take_or_null(use);
     if (frame == nullptr) return fail(Errno::kNoMem);
-    frame->free.next = first_;
-    first_ = frame;
-    ++held_;
+    add(*frame);
   }
   return {};
 }

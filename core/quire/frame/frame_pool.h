@@ -34,7 +34,20 @@ class FramePool {
 
   /// Frames free now, everywhere; exact at rest.
   [[nodiscard]] PageCount free_frames();
-  [[nodiscard]] PageCount total_frames() const { return total_; }
+  /// All frames that can be used: those that failed count no more.
+  [[nodiscard]] PageCount total_frames() const { return PageCount(total_.raw() - failed_.load_relaxed()); }
+  /// Takes a free frame whose memory has failed out of use; false: it is not free. One in use that is marked Frame::kPoisoned goes when it is
+  /// given back.
+  [[nodiscard]] bool retire_free(Frame& frame);
+  /// Frames out of use (/proc/meminfo HardwareCorrupted).
+  [[nodiscard]] PageCount failed_frames() const { return PageCount(failed_.load_relaxed()); }
+  /// Collects the free frames of all CPUs and puts them in ascending order, those nobody has touched behind them. O(n log n), for compaction.
+  void sort_free();
+  /// The first of the free frames after sort_free(), for user memory, or null; frames given back meanwhile come in any place.
+  [[nodiscard]] Frame* take_lowest_or_null();
+  /// The longest run of free frames; exact at rest. O(frames).
+  [[nodiscard]] PageCount longest_free_run();
+
   /// Contiguous frames from the untouched ranges, for the platform's big tables; null when there are none. Never given back.
   [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
 
@@ -51,7 +64,7 @@ class FramePool {
   /// Frames in ranges that nobody ever took; for audits.
   [[nodiscard]] PageCount untouched_frames() const;
   /// First frame number that no frame of this pool was ever taken from at or above; bounds audits.
-  [[nodiscard]] Pfn touched_end() const;
+  [[nodiscard]] Pfn touched_end();
 
  private:
   static constexpr unsigned kMaxRanges = 64, kCacheSize = 64, kBatch = 32;
@@ -65,6 +78,8 @@ class FramePool {
   };
 
   bool count_down();
+  static Frame* sorted(Frame* list);
+  void retire(Frame& frame);
   Frame* refill(Cache& cache, unsigned cpu, FrameUse use) TA_REQ(cache.lock);
   Frame* take_global() TA_REQ(lock_);
   Frame* steal();
@@ -72,6 +87,7 @@ class FramePool {
   const MemoryConfig* config_ = nullptr;
   Counters* counters_ = nullptr;
   PageCount total_{0};
+  Atomic<std::uint64_t> failed_{0};
   Atomic<std::uint64_t> countdown_{0};
   Atomic<std::uint32_t> injected_{0};
   SpinLock lock_;
@@ -97,6 +113,12 @@ class FrameReservation {
   Result<void> ensure(std::uint64_t count, FrameUse use) {
     if (held_ >= count) return {};
     return take_more(count, use);
+  }
+  /// Holds one more, taken from the pool by the caller or left over from something else, for give() at the end.
+  void add(Frame& frame) {
+    frame.free.next = first_;
+    first_ = &frame;
+    ++held_;
   }
   /// One of the held frames. Pre: there is one.
   [[nodiscard]] Frame* take();

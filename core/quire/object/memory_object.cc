@@ -1,8 +1,16 @@
 #include "quire/object/memory_object.h"
 
+#include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 
 namespace quire {
+
+MemoryObject::MemoryObject(MemoryManager& memory) : memory_(memory) { memory.objects().add(*this); }
+
+void MemoryObject::end() {
+  memory_.objects().remove(*this);
+  destroy();
+}
 
 void MemoryObject::attach(Attachment& attachment) {
   holds_.fetch_add(kAttachment);
@@ -103,14 +111,15 @@ Result<Frame*> ShmObject::get_page(PageIndex index) {
       nodes_missing = slot == nullptr;
       if (slot != nullptr && *slot == nullptr && page.held() != 0) {
         Frame* fresh = page.take();
-        fresh->kind = FrameKind::kShmem;
         fresh->page = Frame::Page{this, index.raw()};
-        fresh->counts.store_relaxed(Frame::kOneReference);  // the object's own
+        fresh->kind = FrameKind::kShmem;
+        fresh->counts.store(Frame::kOneReference);  // the object's own; last of all, for those who come by the frame (S4.22)
         *slot = fresh;
         resident_.fetch_add(1);
       }
       if (slot != nullptr && *slot != nullptr) {
-        (*slot)->get();
+        if ((*slot)->has_flag(Frame::kPoisoned)) return fail(Errno::kIo);
+        if (!(*slot)->try_get()) return fail(Errno::kAgain);
         return *slot;
       }
     }
@@ -120,6 +129,14 @@ Result<Frame*> ShmObject::get_page(PageIndex index) {
       memory_.clear_data(page.first());
     }
   }
+}
+
+void ShmObject::replace_page(PageIndex index, Frame& from, Frame& to) {
+  FrameReservation none(memory_.pool());
+  const SpinGuard guard(lock_, LockRank::kObject, reinterpret_cast<std::uint64_t>(this));
+  Frame** const slot = slot_locked(index, none);
+  QUIRE_ASSERT(slot != nullptr && *slot == &from, "I8: a page that is not where its frame says");
+  *slot = &to;
 }
 
 bool ShmObject::has_page(PageIndex index) {

@@ -6,12 +6,15 @@
 //
 // Life cycle: an object lives while it has users (mappings' nodes, address spaces) or attachments; two numbers, one atomic, whose result
 // tells the last one out (S4.14, S4.30). It does not own its pages' lives unless it says so (ShmObject does; S4.15).
+// From a page one comes to an object that may be gone, its memory another's: ObjectRegistry tells whether an address is that of an object that
+// lives, and holds it (R24, S4.30).
 // Locks: `attachment lock` (rank kAttachment), inside table locks. ShmObject's page index: rank kObject, outside them.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
+#include "quire/base/assert.h"
 #include "quire/base/atomic.h"
 #include "quire/base/errno.h"
 #include "quire/base/lock.h"
@@ -47,7 +50,10 @@ class MemoryObject {
   MemoryObject(const MemoryObject&) = delete;
   MemoryObject& operator=(const MemoryObject&) = delete;
 
-  void add_user() { holds_.fetch_add(kUser); }
+  void add_user() {
+    const std::uint64_t before = holds_.fetch_add(kUser);
+    QUIRE_ASSERT(before != 0, "S4.30: a hold on an object that is gone");
+  }
   void drop_user() { drop(kUser); }
   [[nodiscard]] std::uint32_t users() const { return static_cast<std::uint32_t>(holds_.load_relaxed()); }
   [[nodiscard]] std::uint32_t attachment_count() const { return static_cast<std::uint32_t>(holds_.load_relaxed() >> 32); }
@@ -77,13 +83,19 @@ class MemoryObject {
 
   /// The class its pages count as.
   [[nodiscard]] virtual LeafClass leaf_class() const = 0;
-  /// The frame of page `index` with one reference for the caller, made if absent. Errors: ENOMEM; EFAULT beyond the object's end.
+  /// The frame of page `index` with one reference for the caller, made if absent. Errors: ENOMEM; EFAULT beyond the object's end; EAGAIN: it
+  /// is being moved (MigrationWait); EIO: the memory has failed.
   virtual Result<Frame*> get_page(PageIndex index) = 0;
+  /// References that the object itself has on each of its pages.
+  [[nodiscard]] virtual std::uint32_t own_references() const { return 0; }
+  /// Puts `to` in the place of its page `from`, if the object keeps one. `to` has the object's reference already, that on `from` is the
+  /// caller's now.
+  virtual void replace_page(PageIndex, Frame&, Frame&) {}
   /// Whether the object itself keeps page `index` in memory now.
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
 
  protected:
-  explicit MemoryObject(MemoryManager& memory) : memory_(memory) {}
+  explicit MemoryObject(MemoryManager& memory);
   ~MemoryObject() = default;
   /// Called once, when the last hold is gone.
   virtual void destroy() = 0;
@@ -95,9 +107,11 @@ class MemoryObject {
   using Index = boost::intrusive::multiset<Attachment, boost::intrusive::compare<AttachmentOrder>,
                                            boost::intrusive::constant_time_size<false>>;
 
+  friend class ObjectRegistry;
   void drop(std::uint64_t hold) {
-    if (holds_.fetch_sub(hold) == hold) destroy();
+    if (holds_.fetch_sub(hold) == hold) end();
   }
+  void end();
   /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence), not beyond `last`.
   struct Step {
     Frame* table;
@@ -110,6 +124,8 @@ class MemoryObject {
   bool is_attached(const Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
+  MemoryObject* next_living_ = nullptr;   ///< guarded by the registry
+  MemoryObject** link_living_ = nullptr;  ///< what points to this; guarded by the registry
   Atomic<std::uint64_t> moves_{0};
   SpinLock lock_;
   Index index_ TA_GUARDED(lock_);
@@ -136,6 +152,8 @@ class ShmObject final : public MemoryObject {
 
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kShmem; }
   Result<Frame*> get_page(PageIndex index) override;
+  [[nodiscard]] std::uint32_t own_references() const override { return 1; }
+  void replace_page(PageIndex index, Frame& from, Frame& to) override;
   [[nodiscard]] bool has_page(PageIndex index) override;
   /// Pages it owns now.
   [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }

@@ -26,6 +26,9 @@ Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
   }
 }
 
+/// Whether a leaf still allows what it did; the processor may have set its flags.
+bool same_leaf(Entry now, Entry seen) { return now.present() && now.pfn() == seen.pfn() && now.writable() == seen.writable(); }
+
 }  // namespace
 
 // The exclusive lock keeps siblings from replacing tables between the look-up and the copy; CPUs that run the space's program go on.
@@ -43,8 +46,17 @@ Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Acc
       const Vma* vma = map_.find(*at);
       const Entry entry = look_up(memory_, root_frame(), *at);
       if (vma != nullptr && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
-        copy(memory_.window(entry.pfn()) + offset, done, part);
-        copied = true;
+        // The entry may be a page's that is about to be moved, which waits for processors but not for us: so the page is held, and the entry
+        // looked at again. A page that is held is not moved.
+        Frame* const page = memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame ? &memory_.frame(entry.pfn()) : nullptr;
+        const bool held = page != nullptr && page->try_get();
+        if (page == nullptr || (held && same_leaf(look_up(memory_, root_frame(), *at), entry))) {
+          std::byte* const memory = memory_.window(entry.pfn()) + offset;
+          hooks::yield_point(access == Access::kWrite ? "store_frame" : "load_frame", memory);
+          copy(memory, done, part);
+          copied = true;
+        }
+        if (held && page->put()) memory_.pool().give(page);
       }
     }
     if (copied) {

@@ -75,11 +75,20 @@ void AddressSpace::release() {
 // Exit: drop what the root names. Nothing is unshared, nothing allocated (S0.55); what only this space named is released.
 void AddressSpace::destroy() {
   memory_.remove_space(*this);
+  if (memory_.notifiers().any()) memory_.notifiers().release(*this);
   platform::retire(memory_.machine(), tlb_);
   release_table(memory_, root_frame());
   if (AnonObject* object = anon_object_.load(); object != nullptr) object->drop_user();
   memory_.spaces().destroy(this);
 }
+
+// No change is under way while it is added, and none looks at what there are before it has the lock.
+Result<void> AddressSpace::add_notifier(MmuNotifier& notifier) {
+  ExclusiveGuard guard(lock_);
+  return memory_.notifiers().add(*this, notifier);
+}
+
+void AddressSpace::remove_notifier(MmuNotifier& notifier) { memory_.notifiers().remove(notifier); }
 
 void AddressSpace::add_actor() { actors_.fetch_add(1); }
 

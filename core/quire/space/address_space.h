@@ -31,6 +31,9 @@ namespace quire {
 class FrameReservation;
 class Gather;
 class MemoryManager;
+class MmuNotifier;
+class PageHold;
+enum class HoldKind : std::uint8_t;
 
 /// How fork treats tables (design.md section 5). Visible behaviour is the same in all three.
 enum class ForkMode : std::uint8_t {
@@ -172,6 +175,17 @@ class AddressSpace {
   /// Writes likewise, with copy-on-write.
   Result<ByteCount> write(VirtAddr address, std::span<const std::byte> from);
 
+  /// Holds the page at `address` for whoever uses it without the space's tables, faulting it in for `access` (space/hold.h).
+  /// Errors: EFAULT (unmapped, or no right to it), ENOMEM, EAGAIN (pinned too often).
+  Result<PageHold> hold(VirtAddr address, Access access, HoldKind kind);
+  /// Writes as a debugger does, also where the program may not: into copies of private memory, never into what others share (Linux FOLL_FORCE).
+  /// Errors: as write().
+  Result<ByteCount> poke(VirtAddr address, std::span<const std::byte> from);
+
+  /// Tells a secondary MMU of all changes from now on (tlb/notifier.h). Errors: EAGAIN: the machine has too many.
+  Result<void> add_notifier(MmuNotifier& notifier);
+  void remove_notifier(MmuNotifier& notifier);
+
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();
   Usage usage();
@@ -213,6 +227,7 @@ class AddressSpace {
   friend class ExclusivePath;
   friend class FaultResolver;
   friend class Gather;
+  friend class HoldAttempt;
   friend class Move;
   friend class Zap;
   friend class ForkCopy;
@@ -221,6 +236,8 @@ class AddressSpace {
 
   /// Whether whoever asks is one of the space's own actors: then, if it is the only one, no other CPU uses the space now.
   enum class Requester : std::uint8_t { kActor, kOther };
+  /// What a fault is for: an access, or a page that is the space's own whatever the mapping allows (a pin, a forced write; S1.13).
+  enum class Purpose : std::uint8_t { kAccess, kOwnPage };
   /// What a hole in a range does to an operation on its mappings.
   enum class Holes : std::uint8_t { kStop, kPass };
   enum class StackGrowth : std::uint8_t { kGrown, kNotAStack, kRefused, kOutOfMemory };
@@ -233,7 +250,7 @@ class AddressSpace {
   Result<void> make_root();
   void destroy();
 
-  FaultOutcome resolve_fault(VirtAddr address, Access access, Requester requester);
+  FaultOutcome resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose = Purpose::kAccess);
   StackGrowth grow_stack(VirtAddr address);
   Result<AnonObject*> anon_object();
 
@@ -327,6 +344,9 @@ class ExclusivePath {
     QUIRE_DEBUG_ASSERT(entry.writable(), "I3: a child without W may be shared");
     return ExclusiveTable(memory, entry.pfn(), table.level().below());
   }
+
+  /// Notes that pages at `address` may be held, in every table on the way from the root down to `level`. Pre: the way is exclusive.
+  static void note_holds(AddressSpace& space, VirtAddr address, Level level);
 
   /// What unshare() needs more of before it can be called again, or the exclusive child.
   struct Unshared {

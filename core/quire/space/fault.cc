@@ -69,11 +69,20 @@ class FaultResolver {
           break;
         }
         case Attempt::kNeedsObjectPage: {
+          const std::uint32_t moves = memory_.moves_of_pages();
           auto page = vma_.object->get_page(vma_.index_of(page_));
+          if (!page && page.error() == Errno::kAgain) {
+            memory_.wait_for_moves(moves);
+            break;
+          }
           if (!page) return page.error() == Errno::kNoMem ? FaultOutcome::kOutOfMemory : FaultOutcome::kBusError;
           object_page_ = *page;
           break;
         }
+        case Attempt::kMoving:
+          gather_.finish();
+          memory_.wait_for_moves(seen_moves_);
+          break;
         case Attempt::kNeedsFlush:
           gather_.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
           gather_.finish();
@@ -84,7 +93,7 @@ class FaultResolver {
 
  private:
   enum class Attempt : std::uint8_t {
-    kDone, kRetry, kBusError, kNeedsTable, kNeedsPage, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush
+    kDone, kRetry, kBusError, kNeedsTable, kNeedsPage, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush, kMoving
   };
 
   // Goes on from the table reached by the attempt before: with the space's lock held, an exclusive path stays one.
@@ -104,7 +113,11 @@ class FaultResolver {
           if (access_ != Access::kWrite && (access_ != Access::kExecute || entry.executable())) return spurious();
           [[fallthrough]];
         case EntryKind::kTable: {
-          if (access_ != Access::kWrite && is_resolved_below(table, slot, entry)) return spurious();
+          if (access_ != Access::kWrite) {
+            const Below below = look_below(table, slot, entry);
+            if (below == Below::kResolved) return spurious();
+            if (below == Below::kMoving) return Attempt::kMoving;
+          }
           const Attempt attempt = unshare(table, slot);
           if (attempt != Attempt::kRetry) return attempt;
           break;
@@ -149,21 +162,26 @@ class FaultResolver {
     return Attempt::kDone;
   }
 
-  // Whether the subtree under a shared entry already serves the access. Nothing in it can go while the table that names it is locked:
-  // our share keeps it, and a table with share above 1 changes for nobody (I2).
-  bool is_resolved_below(const ExclusiveTable& table, Slot slot, Entry seen) {
+  enum class Below : std::uint8_t { kResolved, kMoving, kLacking };
+
+  // Whether the subtree under a shared entry already serves the access, or will when a page has moved. Nothing in it can go while the table
+  // that names it is locked: our share keeps it, and a table with share above 1 changes for nobody (I2).
+  Below look_below(const ExclusiveTable& table, Slot slot, Entry seen) {
+    seen_moves_ = memory_.moves_of_pages();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-    if (table.entry(slot) != seen) return false;
+    if (table.entry(slot) != seen) return Below::kLacking;
+    const auto serves = [this](Entry entry) { return access_ == Access::kRead || entry.executable() ? Below::kResolved : Below::kLacking; };
     Entry entry = seen;
     Level level = table.level();
     while (level != kLeafLevel) {
       const EntryKind kind = memory_.kind_of(entry, level);
-      if (kind == EntryKind::kZeroTable) return access_ == Access::kRead || entry.executable();
-      if (kind != EntryKind::kTable) return false;
+      if (kind == EntryKind::kZeroTable) return serves(entry);
+      if (kind != EntryKind::kTable) return Below::kLacking;
       level = level.below();
       entry = TableView(memory_, memory_.frame(entry.pfn())).entry(geometry_.slot_of(page_, level));
     }
-    return entry.present() && (access_ == Access::kRead || entry.executable());
+    if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kMigration) return Below::kMoving;
+    return entry.present() ? serves(entry) : Below::kLacking;
   }
 
   Attempt unshare(ExclusiveTable& table, Slot slot) {
@@ -218,8 +236,8 @@ class FaultResolver {
         if (entry.writable()) return spurious();
         return entry.is_private_leaf() ? write_private(table, slot, entry) : restore_rights(table, slot, entry);
       case EntryKind::kRaw: return restore_rights(table, slot, entry);
+      case EntryKind::kMigration: return await_move(table, slot, entry);
       case EntryKind::kSwap:
-      case EntryKind::kMigration:
       case EntryKind::kPoison:
       case EntryKind::kMalformed:
       case EntryKind::kMarker:
@@ -227,6 +245,17 @@ class FaultResolver {
       case EntryKind::kZeroTable: return Attempt::kBusError;
     }
     return Attempt::kBusError;
+  }
+
+  // The page is being moved: nothing to do but wait, unless that is over by now. The number of moves is read before the entry is looked at
+  // again; a move counts after its last entry is back.
+  Attempt await_move(const TableView& table, Slot slot, Entry seen) {
+    seen_moves_ = memory_.moves_of_pages();
+    {
+      const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+      if (table.entry(slot) != seen) return Attempt::kRetry;
+    }
+    return Attempt::kMoving;
   }
 
   Attempt map_zero(ExclusiveTable& table, Slot slot) {
@@ -303,8 +332,8 @@ class FaultResolver {
     is_clear_ = false;
     const PageIndex index = page_index(page_);
     fresh.page = Frame::Page{anon_, index.raw()};
-    fresh.counts.store_relaxed(Frame::kOneLeaf);
     fresh.kind = FrameKind::kAnon;
+    fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
     add_attached_entry(table.frame(), *anon_, static_cast<std::int64_t>(index.raw()) - slot, attachments_);
     const Entry entry = Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
     if (!replaces) {
@@ -332,6 +361,12 @@ class FaultResolver {
     const LeafClass leaf_class = vma_.object->leaf_class();
     object_page_->add_leaf();
     add_attached_entry(table.frame(), *vma_.object, static_cast<std::int64_t>(vma_.index_of(page_).raw()) - slot, attachments_);
+    if (object_page_->has_flag(Frame::kPoisoned)) {
+      // It failed since we got it. Who takes its entries away has set the flag first, and finds this table from now on (rmap/poison.h).
+      drop_attached_entry(memory_, table.frame(), *object_page_, slot);
+      static_cast<void>(object_page_->drop_leaf());
+      return Attempt::kBusError;
+    }
     table.install(slot, Entry::leaf(memory_.pfn_of(*object_page_), leaf_class, vma_.prot, vma_.is_shared() ? Writable::kYes : Writable::kNo));
     space_.add_rss(leaf_class, 1);
     return Attempt::kDone;
@@ -353,7 +388,8 @@ class FaultResolver {
     {
       const Slot slot = geometry_.slot_of(page_, kLeafLevel);
       SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
-      if (table_.entry(slot).pfn() == leaf_entry_.pfn()) table_.allow_write(slot, zero_);
+      const Entry entry = table_.entry(slot);
+      if (entry.present() && entry.pfn() == leaf_entry_.pfn() && vma_.prot.write()) table_.allow_write(slot, zero_);
     }
     end_replacement();
   }
@@ -381,21 +417,25 @@ class FaultResolver {
   bool replacing_ = false;
   ExclusiveTable table_;
   Entry leaf_entry_, flushed_for_;
+  std::uint32_t seen_moves_ = 0;
   Gather gather_;
 };
 
 FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resolve_fault(address, access, Requester::kActor); }
 
-FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester) {
+FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   for (;;) {
     bool is_mapped = false;
     {
       SharedGuard guard(lock_);
       if (const Vma* vma = map_.find(address); vma != nullptr) {
-        if (!vma->prot.allows(access)) return FaultOutcome::kAccessError;
-        const bool wants_tag = access == Access::kWrite && vma->object == nullptr && vma->anon.is_none();
+        const bool own_page = purpose == Purpose::kOwnPage;
+        if (!own_page && !vma->prot.allows(access)) return FaultOutcome::kAccessError;
+        // A page of one's own comes about as for a write; that the entry allows one is up to the mapping.
+        const Access what = own_page ? Access::kWrite : access;
+        const bool wants_tag = what == Access::kWrite && vma->object == nullptr && vma->anon.is_none();
         if (!wants_tag || map_.try_tag(address) == VmaMap::Tagged::kDone) {
-          FaultResolver resolver(*this, *vma, address, access, is_only_actor(requester));
+          FaultResolver resolver(*this, *vma, address, what, is_only_actor(requester));
           const FaultOutcome outcome = resolver.run();
           if (outcome == FaultOutcome::kMinor) memory_.counters().add(Counter::kFaultMinor);
           return outcome;

@@ -17,15 +17,15 @@ namespace quire {
 /// Builds the child's tree.
 class ForkCopy {
  public:
-  ForkCopy(MemoryManager& memory, Level share_level)
-      : memory_(memory), share_level_(share_level), frames_(memory_.pool()), attachments_(memory_) {}
+  ForkCopy(AddressSpace& child, Level share_level)
+      : child_(child), memory_(child.memory_), share_level_(share_level), frames_(memory_.pool()), attachments_(memory_) {}
 
   /// Whether the parent lost write permission somewhere and must be flushed.
   [[nodiscard]] bool wants_flush() const { return wants_flush_; }
 
   /// Copies the user half of `from` into `to`. Errors: ENOMEM, `to` holds what was done so far.
-  Result<void> copy(Frame& from, ExclusiveTable& to) {
-    if (from.level == kLeafLevel) return copy_leaves(from, to);
+  Result<void> copy(Frame& from, ExclusiveTable& to, VirtAddr base) {
+    if (from.level == kLeafLevel) return copy_leaves(from, to, base);
     const TableView source(memory_, from);
     const bool is_root = from.level == memory_.geometry().root_level();
     const unsigned slots = is_root ? memory_.geometry().user_root_slots() : memory_.geometry().slots();
@@ -40,7 +40,7 @@ class ForkCopy {
         to.install(slot, entry);  // uncounted (I13)
       } else if (kind != EntryKind::kTable) {
         memory_.report_malformed(entry, from.level, "a fork");
-      } else if (Level(from.level).below() <= share_level_) {
+      } else if (Level(from.level).below() <= share_level_ && !(entry.writable() && settle_holds(memory_.frame(entry.pfn())))) {
         share(source, slot, entry, to);
       } else {
         QUIRE_CHECK(frames_.ensure(1, FrameUse::kUser));
@@ -48,7 +48,7 @@ class ForkCopy {
         memory_.counters().add(Counter::kCopyFork);
         // Named by the child before it is filled, so that a failure further down leaves one tree to tear down (S0.23).
         to.install(slot, Entry::table(memory_.pfn_of(child.frame()), Writable::kYes));
-        QUIRE_CHECK(copy(memory_.frame(entry.pfn()), child));
+        QUIRE_CHECK(copy(memory_.frame(entry.pfn()), child, base + ByteCount(n * memory_.geometry().span(from.level).raw())));
       }
     }
     return {};
@@ -67,14 +67,91 @@ class ForkCopy {
     memory_.counters().add(Counter::kShareFork);
   }
 
-  Result<void> copy_leaves(Frame& from, ExclusiveTable& to) {
-    QUIRE_CHECK(attachments_.ensure(from.table.attachment_count));
-    SpinGuard guard(from.lock, LockRank::kTable, table_lock_key(from));
-    copy_entries(memory_, from, static_cast<NewTable&>(to), attachments_);
+  Result<void> copy_leaves(Frame& from, ExclusiveTable& to, VirtAddr base) {
+    AnonObject* object = nullptr;
+    if (from.has_flag(Frame::kHoldsBelow)) {
+      if (const std::uint32_t pinned = settle_leaves(from); pinned != 0) {
+        QUIRE_TRY(object, child_.anon_object());
+        QUIRE_CHECK(frames_.ensure(pinned, FrameUse::kUser));
+      }
+    }
+    QUIRE_CHECK(attachments_.ensure(from.table.attachment_count + 1U));
+    {
+      SpinGuard guard(from.lock, LockRank::kTable, table_lock_key(from));
+      copy_entries(memory_, from, static_cast<NewTable&>(to), attachments_);
+    }
+    if (object != nullptr) copy_pinned_pages(to, base, *object);
     wants_flush_ = true;
     return {};
   }
 
+  // The parent keeps a page it has pinned, with whoever writes there without its tables; the child gets a copy at once (I9, S1.17; Linux v6.12
+  // mm/memory.c:copy_present_page()). A pin that is gone by now needs none.
+  void copy_pinned_pages(ExclusiveTable& to, VirtAddr base, AnonObject& object) {
+    const SpinGuard guard(to.lock(), LockRank::kTable, to.lock_key());
+    for_each_private_page(to, [&](Slot slot, Entry entry, Frame& page) {
+      if (page.pins() == 0) return;
+      Frame& fresh = *frames_.take();
+      memory_.copy_data(fresh, page);
+      const PageIndex index = page_index(base) + PageCount(slot);
+      fresh.page = Frame::Page{&object, index.raw()};
+      fresh.kind = FrameKind::kAnon;
+      fresh.counts.store(Frame::kOneLeaf);
+      add_attached_entry(to.frame(), object, static_cast<std::int64_t>(index.raw()) - slot, attachments_);
+      to.replace(slot, entry.with_frame(memory_.pfn_of(fresh)));
+      drop_attached_entry(memory_, to.frame(), page, slot);
+      static_cast<void>(page.drop_leaf());  // the parent's entry is another
+      memory_.counters().add(Counter::kForkCopyPinned);
+    });
+  }
+
+  template <typename Visit>
+  void for_each_private_page(const TableView& table, Visit visit) {
+    for (unsigned n = 0, left = table.frame().table.live; n < memory_.geometry().slots() && left != 0; ++n) {
+      const auto slot = static_cast<Slot>(n);
+      const Entry entry = table.entry(slot);
+      if (entry.is_absent()) continue;
+      --left;
+      if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame && entry.is_private_leaf()) visit(slot, entry, memory_.frame(entry.pfn()));
+    }
+  }
+
+  // Makes a subtree of the parent's own fit to be shared: whether it is, that is, no pinned page lies below. Pages that somebody merely holds
+  // lose W, or whoever is left with the table would take it over with their W and write to them (R20). Holds that are gone are forgotten.
+  bool settle_holds(Frame& table) {
+    if (!table.has_flag(Frame::kHoldsBelow)) return false;
+    bool pinned = false;
+    if (table.level == kLeafLevel) {
+      pinned = settle_leaves(table) != 0;
+    } else {
+      const TableView view(memory_, table);
+      for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
+        const Entry entry = view.entry(static_cast<Slot>(n));
+        // Below an entry without W nothing was held through this space, or it has been settled.
+        if (entry.writable() && memory_.kind_of(entry, table.level) == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) pinned = true;
+      }
+      table.flags = pinned ? Frame::kHoldsBelow : Frame::kNoFlag;
+    }
+    return pinned;
+  }
+
+  // How many pages of a leaf table are pinned.
+  std::uint32_t settle_leaves(Frame& table) {
+    std::uint32_t pinned = 0;
+    const TableView view(memory_, table);
+    const SpinGuard guard(table.lock, LockRank::kTable, table_lock_key(table));
+    for_each_private_page(view, [&](Slot slot, Entry entry, const Frame& page) {
+      if (page.pins() != 0) {
+        ++pinned;
+      } else if (entry.writable() && !page.has_one_holder()) {
+        clear_write_in_place(view, slot);
+      }
+    });
+    table.flags = pinned != 0 ? Frame::kHoldsBelow : Frame::kNoFlag;
+    return pinned;
+  }
+
+  AddressSpace& child_;
   MemoryManager& memory_;
   Level share_level_;
   FrameReservation frames_;
@@ -109,13 +186,14 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
 Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
   const Level root_level = memory_.geometry().root_level();
   const Level share_level = mode == ForkMode::kTree ? root_level.below() : mode == ForkMode::kLeaf ? kLeafLevel : Level(0);
-  ForkCopy copier(memory_, share_level);
+  ForkCopy copier(*this, share_level);
   ExclusiveTable root = ExclusivePath::root(*this);
-  const Result<void> copied = copier.copy(parent.root_frame(), root);
+  Gather gather(parent);
+  const Result<void> copied = copier.copy(parent.root_frame(), root, VirtAddr(0));
   if (copier.wants_flush()) {
     // Before the child can run or the parent's next store can be missed (S0.15, R6); also when the fork fails.
-    Gather gather(parent);
     gather.flush_range(VirtRange(VirtAddr(0), memory_.geometry().user_top()), FlushRequest::Depth::kTablesToo);
+    gather.finish();
   }
   if (!copied) return copied;
   for (unsigned c = 0; c < kLeafClasses; ++c) rss_[c].store(parent.rss_[c].load());

@@ -146,6 +146,9 @@ void Move::move_entry(ExclusiveTable& table, VirtRange span, Gather& gather) {
     SpinGuard guard(target.lock(), LockRank::kTable, target.lock_key());
     target.install(slot, entry);
   }
+  if (memory_.kind_of(entry, table.level()) == EntryKind::kTable && memory_.frame(entry.pfn()).has_flag(Frame::kHoldsBelow)) {
+    ExclusivePath::note_holds(space_, there, table.level());  // pages that are held are found from there (R19)
+  }
   gather.flush_range(span, FlushRequest::Depth::kTablesToo);
   memory_.counters().add(Counter::kMoveTable);
 }
@@ -158,7 +161,10 @@ void Move::move_leaves(ExclusiveTable& from, VirtRange range, Gather& gather) {
     std::optional<ExclusiveTable> to;
     for (; at < end; at = at + ByteCount(kPageSize)) {
       if (from.entry(geometry_.slot_of(at, kLeafLevel)).is_absent()) continue;
-      if (!to) to = target_table(target.begin(), kLeafLevel, gather);
+      if (!to) {
+        to = target_table(target.begin(), kLeafLevel, gather);
+        if (from.frame().has_flag(Frame::kHoldsBelow)) ExclusivePath::note_holds(space_, target.begin(), kLeafLevel);
+      }
       move_leaf(from, *to, at);
       gather.flush_range(VirtRange(at, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
     }
@@ -169,7 +175,8 @@ void Move::move_leaf(ExclusiveTable& from, ExclusiveTable& to, VirtAddr address)
   const Slot source = geometry_.slot_of(address, kLeafLevel), target = geometry_.slot_of(target_of(address), kLeafLevel);
   const TwoTables both(from, to);
   const Entry entry = from.clear(source);  // with what hardware has set up to now (I14)
-  if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
+  const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
+  if (kind == EntryKind::kFrame || kind == EntryKind::kMigration) {
     Frame& frame = memory_.frame(entry.pfn());
     MemoryObject& object = *frame.page.object;
     add_attached_entry(to.frame(), object, static_cast<std::int64_t>(frame.page.index) - static_cast<std::int64_t>(target), attachments_);

@@ -76,7 +76,10 @@ class Protect {
 
   void limit_leaf(ExclusiveTable& table, Slot slot, VirtRange page, Prot now, Gather& gather) {
     for (;;) {
-      const Entry entry = table.entry(slot);
+      const Entry seen = table.entry(slot);
+      // A migration entry loses the rights of the leaf it stands for.
+      const bool moving = memory_.kind_of(seen, kLeafLevel) == EntryKind::kMigration;
+      const Entry entry = moving ? seen.migrated_to(seen.pfn()) : seen;
       if (!entry.names_frame()) return;
       // Only what the entry already grants may stay granted.
       std::uint8_t bits = now.bits();
@@ -85,7 +88,7 @@ class Protect {
       const Entry limited = entry.with_prot(now.none() ? now : Prot(static_cast<std::uint8_t>(bits | Prot::kReadBit)),
                                             entry.writable() ? Writable::kYes : Writable::kNo);
       if (limited == entry) return;
-      if (!table.replace_if(slot, entry, limited)) continue;  // hardware set A or D: look again (I14)
+      if (!table.replace_if(slot, seen, moving ? limited.as_migration() : limited)) continue;  // hardware set A or D: look again (I14)
       gather.flush_range(page, FlushRequest::Depth::kLeavesOnly);
       return;
     }

@@ -105,6 +105,11 @@ void Zap::detach(ExclusiveTable& table, Slot slot, Frame& child, VirtRange span,
   gather.drop_table(child, span);
 }
 
+// Whoever put the entry in a leaf's place may not have flushed yet; what comes here next must not be hidden by the leaf.
+void Zap::flush_vanished(VirtAddr page, Gather& gather) {
+  gather.flush_range(VirtRange(page, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
+}
+
 void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
   const Geometry& geometry = memory_.geometry();
   VirtAddr at = range.begin();
@@ -128,12 +133,22 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
         case EntryKind::kRaw:
           gather.flush_range(VirtRange(at, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
           break;
+        case EntryKind::kMigration: {
+          Frame& frame = memory_.frame(old.pfn());
+          drop_attached_entry(memory_, table.frame(), frame, slot);
+          space_.add_rss(old.leaf_class(), -1);
+          flush_vanished(at, gather);
+          if (frame.drop_moving()) memory_.pool().give(&frame);  // in fact whoever moves it holds it
+          break;
+        }
+        case EntryKind::kPoison:
+          space_.add_rss(old.leaf_class(), -1);
+          flush_vanished(at, gather);
+          break;
         case EntryKind::kAbsent:
         case EntryKind::kTable:
         case EntryKind::kZeroTable:
         case EntryKind::kSwap:
-        case EntryKind::kMigration:
-        case EntryKind::kPoison:
         case EntryKind::kMalformed:
         case EntryKind::kMarker:
           break;

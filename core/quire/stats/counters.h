@@ -27,6 +27,7 @@ namespace quire {
   X(kUnshareMremap, "pgtable_unshare_mremap")                                                          \
   X(kUnshareFork, "pgtable_unshare_fork")             /* special spans of a child (S0.16) */           \
   X(kCopyFork, "pgtable_copy_fork")                   /* tables copied by fork in modes leaf and copy */ \
+  X(kForkCopyPinned, "cow_copy_pinned")               /* pinned pages copied for a child by fork */    \
   X(kDetach, "pgtable_detach")                        /* whole tables detached */                      \
   X(kFreeEmpty, "pgtable_free_empty")                                                                  \
   X(kMoveTable, "pgtable_move")                       /* whole tables moved by mremap */                \
@@ -39,8 +40,15 @@ namespace quire {
   X(kFaultSpurious, "pgfault_spurious")                                                                \
   X(kCowCopy, "cow_copy")                             /* pages copied by write faults */               \
   X(kCowReuse, "cow_reuse")                           /* pages found exclusive and reused */           \
+  X(kRmapLookup, "rmap_lookup")                       /* walks from a page to its entries */           \
+  X(kRmapVisit, "rmap_visit")                         /* tables they looked at */                      \
+  X(kMigrateSuccess, "pgmigrate_success")             /* pages moved to other frames */                \
+  X(kMigrateFail, "pgmigrate_fail")                                                                    \
+  X(kPoisoned, "hwpoison_pages")                      /* pages whose memory failed */                  \
+  X(kCompact, "compact_success")                      /* times memory was compacted */                 \
   X(kMalformed, "pgtable_malformed")                  /* entries that name no table or frame (S0.22) */ \
   X(kFlush, "tlb_flush")                              /* flushes asked of the platform */              \
+  X(kFlushAll, "tlb_flush_all")                       /* of all address spaces on all CPUs */          \
   X(kFlushDeferredDrop, "tlb_deferred_drop")          /* shares and frames dropped after a flush */
 // clang-format on
 

@@ -125,9 +125,17 @@ bool copy_leaf(MemoryManager& memory, const TableView& source, Slot slot, Entry 
       }
       to.put_copy(slot, entry);
       return true;
+    case EntryKind::kMigration:
+      // It keeps the rights of the leaf it stands for, which are restored with it: W goes in both, as from a leaf (R9).
+      memory.frame(entry.pfn()).copy_moving();
+      if (entry.is_private_leaf()) {
+        clear_write_in_place(source, slot);
+        entry = entry.without_write();
+      }
+      to.put_copy(slot, entry);
+      return true;
     case EntryKind::kRaw:
     case EntryKind::kZeroFrame:
-    case EntryKind::kMigration:
     case EntryKind::kPoison:
     case EntryKind::kMarker:
       to.put_copy(slot, entry);
@@ -199,11 +207,13 @@ void release_table(MemoryManager& memory, Frame& table) {
       case EntryKind::kFrame:
         if (Frame& frame = memory.frame(entry.pfn()); frame.drop_leaf()) memory.pool().give(&frame);
         break;
+      case EntryKind::kMigration:
+        if (Frame& frame = memory.frame(entry.pfn()); frame.drop_moving()) memory.pool().give(&frame);
+        break;
       case EntryKind::kRaw:
       case EntryKind::kZeroFrame:
       case EntryKind::kZeroTable:
       case EntryKind::kSwap:
-      case EntryKind::kMigration:
       case EntryKind::kPoison:
       case EntryKind::kMalformed:
       case EntryKind::kMarker:

@@ -7,6 +7,16 @@
 
 namespace quire {
 
+void ExclusivePath::note_holds(AddressSpace& space, VirtAddr address, Level level) {
+  const Geometry& geometry = space.memory_.geometry();
+  ExclusiveTable table = root(space);
+  for (;;) {
+    table.frame().flags = Frame::kHoldsBelow;
+    if (table.level() == level) return;
+    table = child(space.memory_, table, table.entry(geometry.slot_of(address, table.level())));
+  }
+}
+
 ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTable& table, Slot slot, VirtRange span,
                                                FrameReservation& frames, AttachmentReservation& attachments, Gather& gather,
                                                Counter reason) {

@@ -35,6 +35,7 @@ class TableView {
 
  protected:
   friend bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask);
+  friend bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh);
   Frame* frame_;
   std::uint64_t* entries_;
   Level level_;
@@ -90,7 +91,7 @@ class ExclusiveTable : public TableView {
     if (entry.is_absent()) return;
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
-    if (level_ == kLeafLevel && entry.names_frame()) {
+    if (level_ == kLeafLevel && entry.is_counted()) {
       std::uint16_t& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
       leaves = static_cast<std::uint16_t>(leaves + sign);
     }
@@ -120,6 +121,16 @@ inline bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask
   std::uint64_t* raw = &table.entries_[slot];
   hooks::yield_point("clear_bits", raw);
   return (__atomic_fetch_and(raw, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+/// Replaces a leaf of any table, shared or not, by what stands for it, or back: frame ↔ migration entry, frame → poison. False: hardware or
+/// somebody else has changed it. What the table counts stays as it is; flushing all sharers is the caller's. Locks: the table's.
+inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh) {
+  QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted() && fresh.is_counted() && seen.leaf_class() == fresh.leaf_class(),
+               "S1.6: not an edit that is allowed in place");
+  hooks::yield_point("exchange_in_place", &table.entries_[slot]);
+  std::uint64_t raw = seen.encoded();
+  return __atomic_compare_exchange_n(&table.entries_[slot], &raw, fresh.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
 }
 /// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
 inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }

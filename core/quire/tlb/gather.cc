@@ -7,6 +7,12 @@
 
 namespace quire {
 
+Gather::Gather(AddressSpace& space) : space_(space) {
+  if (MmuNotifiers& notifiers = space.memory_.notifiers(); notifiers.any()) [[unlikely]] open_ = notifiers.begin(&space);
+}
+
+void Gather::close() { space_.memory_.notifiers().end(open_); }
+
 void Gather::flush_range(VirtRange range, FlushRequest::Depth depth) {
   if (!flush_) {
     range_ = range;
@@ -35,6 +41,7 @@ void Gather::flush_and_release() {
   MemoryManager& memory = space_.memory_;
   memory.counters().add(Counter::kFlush);
   platform::flush(memory.machine(), space_.tlb_, FlushRequest{range_, depth_});
+  if (memory.notifiers().any()) [[unlikely]] memory.notifiers().invalidate(space_, range_, open_);
   if (frames_ + tables_ != 0) memory.counters().add(Counter::kFlushDeferredDrop, frames_ + tables_);
   while (frames_ != 0) {
     Frame* frame = frame_[--frames_];

@@ -2,6 +2,7 @@
 //
 // Life cycle: on the stack of one operation, for one address space. Entries are cleared or replaced under table locks and noted here; then,
 // without table locks, finish() flushes once and drops what was noted: shares of tables, leaf entries of frames. Records are typed (S0.30).
+// Its life is the bracket that secondary MMUs of the space are told of (tlb/notifier.h; S0.56).
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,11 @@ class AddressSpace;
 
 class Gather {
  public:
-  explicit Gather(AddressSpace& space) : space_(space) {}
-  ~Gather() { finish(); }
+  explicit Gather(AddressSpace& space);
+  ~Gather() {
+    finish();
+    if (open_ != 0) close();
+  }
   Gather(const Gather&) = delete;
   Gather& operator=(const Gather&) = delete;
 
@@ -36,6 +40,7 @@ class Gather {
 
  private:
   void flush_and_release();
+  void close();
   static constexpr unsigned kFrames = 128, kTables = 16;
   AddressSpace& space_;
   VirtRange range_;
@@ -44,6 +49,7 @@ class Gather {
   unsigned frames_ = 0, tables_ = 0;
   Frame* frame_[kFrames];
   Frame* table_[kTables];
+  std::uint32_t open_ = 0;  ///< MmuNotifiers::Open
 };
 
 }  // namespace quire

@@ -29,6 +29,7 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
     case FrameKind::kSlab:
     case FrameKind::kRadix:
     case FrameKind::kKernel:
+    case FrameKind::kFailed:
       return false;
   }
   return false;

@@ -95,6 +95,14 @@ void Machine::flush(TlbContext& context, const FlushRequest& request) {
   }
 }
 
+void Machine::flush_all(FlushRequest::Depth depth) {
+  const SectionsReleased released;
+  for (std::atomic<mmu::Mmu*>& slot : mmus_) {
+    if (mmu::Mmu* const mmu = slot.load(std::memory_order_acquire); mmu != nullptr)
+      mmu->flush_all(depth);
+  }
+}
+
 void Machine::retire(TlbContext& context) {
   const SectionsReleased released;
   for (std::atomic<mmu::Mmu*>& slot : mmus_) {

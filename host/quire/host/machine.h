@@ -81,6 +81,7 @@ class Machine : private platform::Machine {
   /// For the seam (platform.cc): the machine behind core's opaque pointer.
   static Machine& of(platform::Machine* machine) { return *static_cast<Machine*>(machine); }
   void flush(TlbContext& context, const FlushRequest& request);
+  void flush_all(FlushRequest::Depth depth);
   void retire(TlbContext& context);
 
  private:

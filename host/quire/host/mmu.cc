@@ -232,6 +232,17 @@ void Mmu::flush(std::uint64_t id, const FlushRequest& request, std::uint64_t gen
   unlock();
 }
 
+void Mmu::flush_all(FlushRequest::Depth depth) {
+  lock();
+  const FlushRequest everything{
+      .range = VirtRange(VirtAddr(0), surroundings_.geometry.user_top()), .depth = depth};
+  for (const Tagged& tagged : tags_) {
+    if (tagged.id != 0 && tagged.cache != nullptr) tagged.cache->flush(everything);
+  }
+  moved();
+  unlock();
+}
+
 void Mmu::retire(std::uint64_t id) {
   lock();
   if (Tagged* const tagged = find(id); tagged != nullptr) {

@@ -82,6 +82,8 @@ class Mmu {
   /// Drops what `request` covers of the context `id`; this is the flush that made its generation
   /// `generation`.
   void flush(std::uint64_t id, const FlushRequest& request, std::uint64_t generation);
+  /// Drops what is remembered of every context.
+  void flush_all(FlushRequest::Depth depth);
   /// Drops all of the context `id`, and its root if it is loaded.
   void retire(std::uint64_t id);
 

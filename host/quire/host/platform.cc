@@ -94,6 +94,12 @@ void flush(Machine* machine, TlbContext& context, const FlushRequest& request) {
   quire::Machine::of(machine).flush(context, request);
 }
 
+void flush_all(Machine* machine, FlushRequest::Depth depth) {
+  hooks::yield_point("flush_all", nullptr);
+  about_to_flush();
+  quire::Machine::of(machine).flush_all(depth);
+}
+
 void retire(Machine* machine, TlbContext& context) {
   hooks::yield_point("retire", &context);
   quire::Machine::of(machine).retire(context);

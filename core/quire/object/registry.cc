@@ -1,0 +1,38 @@
+#include "quire/object/registry.h"
+
+#include "quire/object/memory_object.h"
+
+namespace quire {
+
+void ObjectRegistry::add(MemoryObject& object) {
+  Shard& shard = shard_of(&object);
+  const SpinGuard guard(shard.lock, LockRank::kObjectList);
+  object.next_living_ = shard.first;
+  object.link_living_ = &shard.first;
+  if (shard.first != nullptr) shard.first->link_living_ = &object.next_living_;
+  shard.first = &object;
+}
+
+void ObjectRegistry::remove(MemoryObject& object) {
+  Shard& shard = shard_of(&object);
+  const SpinGuard guard(shard.lock, LockRank::kObjectList);
+  *object.link_living_ = object.next_living_;
+  if (object.next_living_ != nullptr) object.next_living_->link_living_ = object.link_living_;
+}
+
+MemoryObject* ObjectRegistry::hold_or_null(const MemoryObject* address) {
+  Shard& shard = shard_of(address);
+  const SpinGuard guard(shard.lock, LockRank::kObjectList);
+  for (MemoryObject* object = shard.first; object != nullptr; object = object->next_living_) {
+    if (object != address) continue;
+    // An object whose last hold is gone waits for this lock to leave; it is not brought back.
+    std::uint64_t holds = object->holds_.load();
+    do {
+      if (holds == 0) return nullptr;
+    } while (!object->holds_.compare_exchange(holds, holds + MemoryObject::kUser));
+    return object;
+  }
+  return nullptr;
+}
+
+}  // namespace quire

@@ -1,0 +1,38 @@
+// Which memory objects live, by address: how a walk that starts at a page gets hold of the page's object (R24, S4.30).
+//
+// A page names its object by a pointer that nothing keeps good: entries go, and the object with the last of them, while the page waits for a
+// flush or is held by a pipe; the object's memory becomes another's. So the pointer is compared, not followed, until it is found here. If
+// another object lives at the address by then, the walk finds no entry of the page there: a page with entries has its object alive (I11).
+//
+// Life cycle: one in the MemoryManager; each object is in it from its constructor to its last hold. Sharded, so that processes that begin and
+// end do not meet. Locks: rank kObjectList, inside table locks, because objects end when their last table leaves them.
+#pragma once
+
+#include <cstdint>
+
+#include "quire/base/lock.h"
+
+namespace quire {
+
+class MemoryObject;
+
+class ObjectRegistry {
+ public:
+  void add(MemoryObject& object);
+  void remove(MemoryObject& object);
+  /// Holds the object at `address` as a user if one lives there; else null. `address` is not followed.
+  [[nodiscard]] MemoryObject* hold_or_null(const MemoryObject* address);
+
+ private:
+  struct alignas(64) Shard {
+    SpinLock lock;
+    MemoryObject* first TA_GUARDED(lock) = nullptr;
+  };
+  static constexpr unsigned kShards = 32;
+  Shard& shard_of(const MemoryObject* address) {
+    return shards_[(reinterpret_cast<std::uint64_t>(address) >> 6) * 0x9e3779b97f4a7c15ULL >> 59];
+  }
+  Shard shards_[kShards];
+};
+
+}  // namespace quire
