@@ -183,6 +183,8 @@ std::uint64_t page_flags_word(const Frame& frame) {
     case FrameKind::kSlab:
     case FrameKind::kRadix:
       return bit(KPF_SLAB);
+    case FrameKind::kFailed:
+      return bit(KPF_HWPOISON);
     case FrameKind::kHeld:
     case FrameKind::kKernel:
       return 0;
