@@ -68,6 +68,15 @@ void MemoryManager::remove_space(AddressSpace& space) {
   if (space.next_space_ != nullptr) space.next_space_->previous_space_ = space.previous_space_;
 }
 
+AddressSpace* MemoryManager::hold_next_space(AddressSpace* space, std::uint64_t family) {
+  SpinGuard guard(spaces_lock_, LockRank::kSpaces);
+  for (AddressSpace* next = space == nullptr ? first_space_ : space->next_space_; next != nullptr; next = next->next_space_) {
+    const std::uint64_t its = next->family();
+    if (its != 0 && (family == 0 || its == family) && next->try_acquire()) return next;
+  }
+  return nullptr;
+}
+
 AddressSpace* MemoryManager::next_space(AddressSpace& space) { return space.next_space_; }
 
 }  // namespace quire

@@ -117,12 +117,18 @@ class MemoryManager {
     SpinGuard guard(spaces_lock_, LockRank::kSpaces);
     for (AddressSpace* space = first_space_; space != nullptr; space = next_space(*space)) visit(*space);
   }
+  /// The space after `space` in the list (null: the first) of `family` (0: of any, if made), with one more holder: the caller releases it. `space` is
+  /// held by the caller. Spaces that come or go meanwhile may or may not be met.
+  [[nodiscard]] AddressSpace* hold_next_space(AddressSpace* space, std::uint64_t family);
+  /// One observer at a time (space/observe.h).
+  [[nodiscard]] RwLock& observers() { return observers_; }
   /// Physical tables in use, each once (/proc/meminfo PageTables).
   [[nodiscard]] PageCount tables_in_use() const {
     return PageCount(counters_.sum(Counter::kTableAlloc) - counters_.sum(Counter::kTableFree));
   }
 
  private:
+  friend class Census;
   static AddressSpace* next_space(AddressSpace& space);
 
   MemoryConfig config_;
@@ -135,6 +141,8 @@ class MemoryManager {
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   Atomic<std::uint64_t> next_id_{1};
+  RwLock observers_{LockRank::kObserve};
+  std::uint64_t census_mark_ TA_GUARDED(observers_) = 0;
   SpinLock spaces_lock_;
   AddressSpace* first_space_ TA_GUARDED(spaces_lock_) = nullptr;
 };

@@ -46,6 +46,7 @@ class ImageCache {
   /// for longest.
   void keep(const FileVersion& version, const ElfImage& image, AddressSpace* space) {
     AddressSpace* dropped = nullptr;
+    space->hide();
     {
       const Guard guard(mutex_);
       CachedProgram* oldest = programs_.data();

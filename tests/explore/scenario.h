@@ -28,6 +28,7 @@ std::span<const Scenario> filling_scenarios();
 std::span<const Scenario> flushing_scenarios();
 std::span<const Scenario> walking_scenarios();
 std::span<const Scenario> moving_scenarios();
+std::span<const Scenario> observing_scenarios();
 std::span<const Scenario> lock_scenarios();
 std::span<const Scenario> self_test_scenarios();
 

@@ -3,8 +3,10 @@
 
 #include <array>
 #include <cstdio>
+#include <utility>
 
 #include "model/runner.h"
+#include "quire/space/observe.h"
 #include "support/audit.h"
 
 namespace quire::model {
@@ -89,6 +91,63 @@ void Runner::compare_contents(Place& place) {
   }
 }
 
+// A page of an object is mapped as often as it is resident anywhere; a private one as often as
+// spaces hold the oracle's frame. The sums prove it for pages and tables alike (X8): each space's
+// share is rounded down, by less than one unit for each way to the page.
+void Runner::compare_observed() {
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint32_t> shared;
+  for (const Place& place : places_) {
+    if (!place.space) continue;
+    for (const auto& [number, page] : place.oracle->pages()) {
+      if (page.resident && page.attributes.object != 0)
+        ++shared[{page.attributes.object, page.index}];
+    }
+  }
+  std::uint64_t tables_pss = 0, tables_met = 0;
+  for (Place& place : places_) {
+    if (!place.space || !ok()) continue;
+    std::uint64_t expected_pss = 0, resident = 0;
+    Observer observer(*place.space);
+    const auto observed = [&](std::uint64_t number) {
+      PageState state;
+      observer.look(VirtAddr(number * kPage), {&state, 1});
+      return state;
+    };
+    for (const auto& [number, page] : place.oracle->pages()) {
+      const bool anon = page.attributes.object == 0;
+      const PageState state = observed(number);
+      std::uint32_t mappings = 0;
+      if (page.resident)
+        mappings = anon ? static_cast<std::uint32_t>(page.frame.use_count())
+                        : shared[{page.attributes.object, page.index}];
+      if (state.mappings != mappings || state.exclusive != (mappings == 1) ||
+          state.counted != page.resident || (state.counted && state.of_object == anon)) {
+        char text[120];
+        std::snprintf(text, sizeof text, "page %llx is mapped %u times, expected %u",
+                      static_cast<unsigned long long>(number * kPage), state.mappings, mappings);
+        fail(text);
+        return;
+      }
+      if (!page.resident) continue;
+      ++resident;
+      expected_pss += pss_of_page(mappings);
+    }
+    const RangeFigures all =
+        observer.measure(VirtRange(VirtAddr(0), config_.geometry.user_top()));
+    if (all.resident.raw() != resident || all.pss != expected_pss)
+      fail("observed: " + std::to_string(all.resident.raw()) + " resident, pss " +
+           std::to_string(all.pss) + ", expected " + std::to_string(resident) + " and " +
+           std::to_string(expected_pss));
+    const TableFigures tables = observer.tables();
+    tables_pss += tables.pss;
+    tables_met += tables.tables.raw();
+    if (tables.tables != place.space->usage().tables) fail("observed: the number of tables");
+  }
+  const std::uint64_t in_use = machine_->memory().tables_in_use().raw() * pss_of_page(1);
+  if (ok() && (tables_pss > in_use || in_use - tables_pss > tables_met * 64))
+    fail("observed: the sum of the shares of tables is not the tables in use");
+}
+
 void Runner::audit() {
   ++counts_.audits;
   for (Place& place : places_) {
@@ -96,6 +155,7 @@ void Runner::audit() {
     compare_maps(place);
     compare_usage(place);
   }
+  compare_observed();
   if (const std::string findings = test::audit_findings(*machine_); !findings.empty())
     fail("audit:\n" + findings);
 }

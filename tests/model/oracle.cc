@@ -404,6 +404,7 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
         if (changed.locked) return error(EINVAL);
         for (std::uint64_t page = n; page < stop; ++page) {
           pages_.at(page).resident = false;
+          pages_.at(page).frame.reset();
           if (changed.object == 0) pages_.at(page).bytes = {};
         }
         break;
@@ -470,6 +471,7 @@ OracleSpace OracleSpace::fork() const {
     if (page->second.attributes.wipe_on_fork) {
       page->second.bytes = {};
       page->second.resident = false;
+      page->second.frame.reset();
       tag = {};
     } else if (tag.number != 0) {
       // Linux v6.12 mm/rmap.c:anon_vma_fork(): a new one for each mapping.
@@ -488,7 +490,11 @@ bool OracleSpace::touch(std::uint64_t number, bool write) {
   if (object != 0 && page.index >= objects_->at(object).size) return false;
   if (write && object == 0) tag(number);
   // Reading private memory that was never written maps the zero page, which nobody counts.
-  if (object != 0 || write || !shape_.zero_page) page.resident = true;
+  const bool own = object == 0 && (write || !shape_.zero_page);
+  if (object != 0 || own) page.resident = true;
+  // A page that others have too is copied by a write; one that nobody has is made.
+  if (own && (page.frame == nullptr || (write && page.frame.use_count() != 1)))
+    page.frame = std::make_shared<const int>(0);
   return true;
 }
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +57,8 @@ struct OraclePage {
   std::uint64_t index = 0;  ///< in the object; of private memory: the page's number
   bool resident = false;    ///< counted in RSS
   PageBytes bytes;          ///< of private memory
+  /// Stands for the frame of a private page: copies made by fork hold the same until one is written.
+  std::shared_ptr<const int> frame;
 };
 
 /// What became of an access.

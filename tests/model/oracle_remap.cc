@@ -125,6 +125,7 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
   if (keeps_old) {
     for (std::uint64_t n = first; n < first + what.pages; ++n) {
       pages_.at(n).resident = false;
+      pages_.at(n).frame.reset();
       pages_.at(n).bytes = {};
     }
   } else {
@@ -136,6 +137,7 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
     page.index = index + n;
     page.tag = old.tag;
     page.resident = moved[n].resident;
+    page.frame = moved[n].frame;
     page.bytes = moved[n].bytes;
   }
   merge(target, target + what.new_pages);

@@ -85,6 +85,8 @@ class Runner {
   void compare_maps(Place& place);
   void compare_usage(Place& place);
   void compare_contents(Place& place);
+  /// What observers say of all spaces, against frames that the oracle shares as Linux would.
+  void compare_observed();
   void audit();
   void fail(const std::string& what);
   template <typename Expected, typename Actual>

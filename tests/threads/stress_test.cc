@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "quire/space/observe.h"
 #include "support/fixture.h"
 
 namespace quire::test {
@@ -28,6 +30,46 @@ std::uint64_t rounds() {
 /// What goes wrong in a thread is counted there and reported by the main thread.
 struct Faults {
   std::atomic<unsigned> wrong_values{0}, failed_accesses{0}, unexpected_success{0}, failed_calls{0};
+};
+
+/// Somebody who reads smaps, pagemap and the rest all the while. What it is told may be of any
+/// moment, but is possible at one.
+class Onlooker {
+ public:
+  Onlooker(const Space& space, VirtAddr base)
+      : thread_([this, &space, base] { run(space, base); }) {}
+  ~Onlooker() {
+    stop_.store(true);
+    thread_.join();
+  }
+  Onlooker(const Onlooker&) = delete;
+  Onlooker& operator=(const Onlooker&) = delete;
+  [[nodiscard]] unsigned wrong() const { return wrong_.load(); }
+
+ private:
+  void run(const Space& space, VirtAddr base) {
+    std::vector<std::uint32_t> counts(1024);
+    std::vector<PageState> states(1200);
+    while (!stop_.load()) {
+      count_mappings(space->memory(), Pfn(0), counts);
+      Observer observer(*space);
+      const VirtRange all(base, PageCount(states.size()).bytes());
+      const RangeFigures figures = observer.measure(all);
+      if (figures.resident.raw() > states.size() || figures.pss > states.size() * pss_of_page(1))
+        ++wrong_;
+      observer.look(base, states);
+      for (const PageState& state : states) {
+        if (state.counted && state.mappings == 0) ++wrong_;
+      }
+      std::optional<TableRecord> record;
+      std::uint64_t tables = 0;
+      while (observer.next_table(record)) ++tables;
+      if (tables == 0 || observer.tables().tables.raw() == 0) ++wrong_;
+    }
+  }
+  std::atomic<bool> stop_{false};
+  std::atomic<unsigned> wrong_{0};
+  std::thread thread_;
 };
 
 class Stress : public EveryMode {
@@ -156,8 +198,10 @@ TEST_P(Stress, ThreadsOfOneSpaceForkAndChangeItAtTheSameTime) {
     workers.emplace_back(*this, n, own, new_cpu(CachePolicy::kTablesOnly), faults);
   }
   std::vector<std::thread> threads;
+  const Onlooker onlooker(space(), at(0));
   for (Worker& worker : workers) threads.emplace_back([&worker] { worker.run(rounds()); });
   for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(onlooker.wrong(), 0U);
   EXPECT_EQ(faults.wrong_values, 0U);
   EXPECT_EQ(faults.failed_accesses, 0U);
   EXPECT_EQ(faults.unexpected_success, 0U);
@@ -176,6 +220,7 @@ TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
   std::vector<Cpu*> cpus;
   for (unsigned n = 0; n < kThreads; ++n) cpus.push_back(&new_cpu(CachePolicy::kKeepAll));
   cpu().stop();
+  const Onlooker onlooker(space(), at(0));
   for (unsigned n = 0; n < kThreads; ++n) {
     threads.emplace_back([&, n] {
       for (std::uint64_t round = 0; round < rounds() / 10; ++round) {
@@ -203,6 +248,7 @@ TEST_P(Stress, RelativesEndUnshareAndDetachAtTheSameTime) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(faults.wrong_values + faults.failed_accesses + faults.failed_calls, 0U);
+  EXPECT_EQ(onlooker.wrong(), 0U);
   for (std::uint64_t n = 0; n < 64; ++n) EXPECT_EQ(peek(space(), n), n + 1);
 }
 

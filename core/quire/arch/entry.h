@@ -107,6 +107,7 @@ class Entry {
   static constexpr Entry decoded(std::uint64_t bits) { return Entry(bits); }
   /// The bits that forbid writing when cleared; for an atomic AND that keeps what hardware sets meanwhile.
   static constexpr std::uint64_t write_mask() { return kWrite; }
+  static constexpr std::uint64_t accessed_mask() { return kAccessed; }
 
   friend constexpr bool operator==(Entry, Entry) = default;
 

@@ -37,7 +37,7 @@ void RwLock::lock() {
     platform::wait(state_, seen);
     seen = look();
   }
-  hooks::lock_acquired(static_cast<unsigned>(LockRank::kMm), reinterpret_cast<std::uint64_t>(this), this);
+  hooks::lock_acquired(static_cast<unsigned>(rank_), reinterpret_cast<std::uint64_t>(this), this);
 }
 
 void RwLock::unlock() {
@@ -63,7 +63,7 @@ void RwLock::lock_shared() {
     }
     seen = look();
   }
-  hooks::lock_acquired(static_cast<unsigned>(LockRank::kMm), reinterpret_cast<std::uint64_t>(this), this);
+  hooks::lock_acquired(static_cast<unsigned>(rank_), reinterpret_cast<std::uint64_t>(this), this);
 }
 
 void RwLock::unlock_shared() {

@@ -74,6 +74,7 @@ class TA_SCOPED [[nodiscard]] SpinGuard {
 /// A reader-writer lock that sleeps (platform::wait). Writers are not starved: a waiting writer stops new readers.
 class TA_CAPABILITY("reader-writer lock") RwLock {
  public:
+  explicit RwLock(LockRank rank = LockRank::kMm) : rank_(rank) {}
   void lock() TA_ACQ();
   void unlock() TA_REL();
   void lock_shared() TA_ACQ_SHARED();
@@ -87,6 +88,7 @@ class TA_CAPABILITY("reader-writer lock") RwLock {
   static constexpr std::uint32_t kWriter = 1U << 31, kWaiting = 1U << 30, kReaders = kWaiting - 1;
   /// kWriter: held exclusively; kWaiting: somebody sleeps; low bits: readers.
   std::atomic<std::uint32_t> state_{0};
+  const LockRank rank_;
 };
 
 class TA_SCOPED [[nodiscard]] ExclusiveGuard {

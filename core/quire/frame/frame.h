@@ -46,7 +46,7 @@ struct alignas(64) Frame {
     std::uint16_t leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
     Attachment* attachments;      ///< level 1: the objects whose pages it holds
-    std::uint64_t reserved;
+    std::uint64_t census;         ///< scratch of whoever observes (space/census.h)
   };
   /// … of a frame cut into small objects. Guarded by the pool's lock.
   struct Slab {

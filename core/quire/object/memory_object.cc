@@ -19,16 +19,25 @@ void MemoryObject::detach(Attachment& attachment) {
   drop(kAttachment);
 }
 
-bool MemoryObject::next_step(PageIndex index, Step& step) {
+bool MemoryObject::next_step(PageIndex last, Step& step) {
   Attachment after;
   after.first_index = step.first_index;
   after.sequence = step.sequence;
   SpinGuard guard(lock_, LockRank::kAttachment);
   const auto found = index_.upper_bound(after);
-  const auto wanted = static_cast<std::int64_t>(index.raw());
-  if (found == index_.end() || found->first_index > wanted) return false;
+  const auto end = static_cast<std::int64_t>(last.raw());
+  if (found == index_.end() || found->first_index > end) return false;
   step = Step{found->table, found->first_index, found->sequence};
   return true;
+}
+
+bool MemoryObject::is_attached(const Step& step) {
+  Attachment wanted;
+  wanted.first_index = step.first_index;
+  wanted.sequence = step.sequence;
+  SpinGuard guard(lock_, LockRank::kAttachment);
+  const auto found = index_.find(wanted);
+  return found != index_.end() && found->table == step.table;
 }
 
 const Attachment* MemoryObject::find_attachment_for_audit(const Frame& table, std::int64_t first_index) {

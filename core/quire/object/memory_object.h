@@ -63,6 +63,11 @@ class MemoryObject {
   template <typename Visit>
   void for_each_table(PageIndex index, Visit visit);
 
+  /// Visits the tables that may hold entries of pages `first` … `last`, each once for every displacement at which it does, until
+  /// `visit(table, first_index)` returns false: slot n would hold page first_index + n. Locks as above.
+  /// It does not begin anew: an entry that moves meanwhile may be met twice or not at all.
+  template <typename Visit>
+  void for_each_attached(PageIndex first, PageIndex last, Visit visit);
   /// A leaf is about to be in another table: walks that are under way begin anew, as they may have passed that table.
   /// Locks: both tables'.
   void note_move() { moves_.fetch_add(1); }
@@ -93,13 +98,16 @@ class MemoryObject {
   void drop(std::uint64_t hold) {
     if (holds_.fetch_sub(hold) == hold) destroy();
   }
-  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence) that covers `index`.
+  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence), not beyond `last`.
   struct Step {
     Frame* table;
     std::int64_t first_index;
     std::uint64_t sequence;
   };
-  bool next_step(PageIndex index, Step& step);
+  bool next_step(PageIndex last, Step& step);
+  /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker alone
+  /// may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
+  bool is_attached(const Step& step);
 
   Atomic<std::uint64_t> holds_{kUser};
   Atomic<std::uint64_t> moves_{0};
@@ -150,20 +158,24 @@ class ShmObject final : public MemoryObject {
 template <typename Visit>
 void MemoryObject::for_each_table(PageIndex index, Visit visit) {
   std::uint64_t moves;
+  bool stopped = false;
   do {
     moves = moves_.load();
-    Step step{nullptr, static_cast<std::int64_t>(index.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
-    while (next_step(index, step)) {
-      SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
-      bool valid = false;
-      if (step.table->kind == FrameKind::kTable) {
-        for (const Attachment* a = step.table->table.attachments; a != nullptr && !valid; a = a->next_in_table) {
-          valid = a->object == this && a->first_index == step.first_index && a->sequence == step.sequence;
-        }
-      }
-      if (valid && !visit(*step.table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - step.first_index))) return;
-    }
-  } while (moves_.load() != moves);
+    for_each_attached(index, index, [&](Frame& table, std::int64_t first_index) {
+      stopped = !visit(table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - first_index));
+      return !stopped;
+    });
+  } while (!stopped && moves_.load() != moves);
+}
+
+template <typename Visit>
+void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visit) {
+  Step step{nullptr, static_cast<std::int64_t>(first.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
+  while (next_step(last, step)) {
+    SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
+    const bool valid = is_attached(step);
+    if (valid && !visit(*step.table, step.first_index)) return;
+  }
 }
 
 }  // namespace quire

@@ -32,6 +32,12 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
 }
 
 Result<AddressSpace*> AddressSpace::create(MemoryManager& memory, const AddressSpaceConfig& config) {
+  QUIRE_TRY(AddressSpace * space, make(memory, config));
+  space->family_.store(space->id());
+  return space;
+}
+
+Result<AddressSpace*> AddressSpace::make(MemoryManager& memory, const AddressSpaceConfig& config) {
   AddressSpace* space = memory.spaces().make_or_null(memory, config);
   if (space == nullptr) return fail(Errno::kNoMem);
   if (auto made = space->make_root(); !made) {
@@ -53,6 +59,14 @@ Result<void> AddressSpace::make_root() {
 }
 
 Frame& AddressSpace::root_frame() const { return memory_.frame(tlb_.root); }
+
+bool AddressSpace::try_acquire() {
+  std::uint32_t users = users_.load();
+  while (users != 0) {
+    if (users_.compare_exchange(users, users + 1)) return true;
+  }
+  return false;
+}
 
 void AddressSpace::release() {
   if (users_.fetch_sub(1) == 1) destroy();

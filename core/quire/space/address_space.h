@@ -121,6 +121,8 @@ class AddressSpace {
 
   /// One more holder of the pointer (a thread of the process, a snapshot, /proc).
   void acquire() { users_.fetch_add(1); }
+  /// The same for who found the space in the list of all, where it may be on its way out: false, then leave it alone.
+  [[nodiscard]] bool try_acquire();
   /// Drops a holder; the last one destroys the space. Never allocates, never fails (S0.55).
   void release();
 
@@ -173,6 +175,13 @@ class AddressSpace {
   /// The map as it is now: O(1), immutable, to be iterated without a lock.
   VmaMap map();
   Usage usage();
+  /// Which pages clear_refs is about.
+  enum class Pages : std::uint8_t { kAll, kPrivate, kOfObjects };
+  /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share is
+  /// theirs too. Cost: all leaf tables. Allocates nothing.
+  void forget_references(Pages pages);
+  /// The peak of the resident size begins anew.
+  void reset_peak() { rss_peak_.store(rss_now().raw()); }
   /// Tables reachable that other address spaces reach too: share above 1 on the table or above it. O(tables).
   PageCount shared_tables();
   /// The mapping that covers `address`, if any.
@@ -189,10 +198,18 @@ class AddressSpace {
   [[nodiscard]] MemoryManager& memory() const { return memory_; }
   [[nodiscard]] TlbContext& tlb() { return tlb_; }
   [[nodiscard]] std::uint64_t id() const { return tlb_.id; }
+  /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables. 0: still being made, by
+  /// whoever alone knows its tables.
+  [[nodiscard]] std::uint64_t family() const { return family_.load(); }
+  /// From now on observers do not count what it maps: a store from which others are forked, as a page cache is on Linux. Forks are counted.
+  void hide() { hidden_.store(1); }
+  [[nodiscard]] bool is_hidden() const { return hidden_.load() != 0; }
 
  private:
   friend class MemoryManager;
   friend class Audit;
+  friend class Census;
+  friend class Observer;
   friend class ExclusivePath;
   friend class FaultResolver;
   friend class Gather;
@@ -211,6 +228,8 @@ class AddressSpace {
   AddressSpace(MemoryManager& memory, const AddressSpaceConfig& config);
   ~AddressSpace() = default;
 
+  /// create(), but of no family yet.
+  static Result<AddressSpace*> make(MemoryManager& memory, const AddressSpaceConfig& config);
   Result<void> make_root();
   void destroy();
 
@@ -270,6 +289,8 @@ class AddressSpace {
   MemoryManager& memory_;
   TlbContext tlb_;
   Atomic<std::uint32_t> users_{1};
+  Atomic<std::uint64_t> family_{0};
+  Atomic<std::uint8_t> hidden_{0};
   Atomic<std::uint32_t> actors_{0};
   /// Leaves replaced by others of the same contents whose flush is not over: W may be set only after a flush of one's own.
   Atomic<std::uint32_t> replacing_{0};

@@ -89,7 +89,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
   config.fork_mode = fork_mode();
   config.mmap_top = mmap_top_;
   config.mmap_floor = mmap_floor_;
-  QUIRE_TRY(AddressSpace * child, create(memory_, config));
+  QUIRE_TRY(AddressSpace * child, make(memory_, config));
   Result<void> copied{};
   {
     ExclusiveGuard guard(lock_);
@@ -100,6 +100,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
     child->release();
     return fail(Errno::kNoMem);
   }
+  child->family_.store(family_.load());
   memory_.counters().add(Counter::kFork);
   return child;
 }

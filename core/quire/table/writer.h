@@ -34,7 +34,7 @@ class TableView {
   [[nodiscard]] std::uint64_t lock_key() const { return table_lock_key(*frame_); }
 
  protected:
-  friend bool clear_write_in_place(const TableView& table, Slot slot);
+  friend bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask);
   Frame* frame_;
   std::uint64_t* entries_;
   Level level_;
@@ -115,13 +115,14 @@ class NewTable : public ExclusiveTable {
   NewTable& operator=(const NewTable&) = delete;
 };
 
-/// Clears W of an entry of any table, shared or not, keeping what hardware sets meanwhile (S0.13). Taking away is always allowed in
-/// place: fork does it at the top, copying in both copies (R9). Returns whether it was set. Locks: the table's.
-inline bool clear_write_in_place(const TableView& table, Slot slot) {
+/// Clears bits of an entry of any table, shared or not, keeping what hardware sets meanwhile. Returns whether any was set.
+inline bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask) {
   std::uint64_t* raw = &table.entries_[slot];
-  hooks::yield_point("clear_write", raw);
-  return (__atomic_fetch_and(raw, ~Entry::write_mask(), __ATOMIC_SEQ_CST) & Entry::write_mask()) != 0;
+  hooks::yield_point("clear_bits", raw);
+  return (__atomic_fetch_and(raw, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
 }
+/// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
+inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }
 
 /// Fills a zero table at start-up (ZeroObjects).
 void fill_zero_table(MemoryManager& memory, Pfn table, Entry entry);

@@ -6,6 +6,9 @@
 #include <charconv>
 
 #include "fs/dentry.h"
+#include "fs/procfs/clear_refs.h"
+#include "fs/procfs/memory_text.h"
+#include "fs/procfs/memory_words.h"
 #include "fs/procfs/process_text.h"
 
 namespace quire::kernel {
@@ -125,6 +128,7 @@ Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number,
 
 using Where = ProcessEntry::Where;
 constexpr std::array kEntries = {
+    ProcessEntry{"clear_refs", S_IFREG | 0200, Where::kBoth, make_special<make_clear_refs>},
     ProcessEntry{"cmdline", S_IFREG | 0444, Where::kBoth, make_special<make_command_line_text>},
     ProcessEntry{"comm", S_IFREG | 0444, Where::kBoth, make_text<write_comm>},
     ProcessEntry{"cwd", S_IFLNK | 0777, Where::kBoth, make_place_link<&FsContext::cwd>},
@@ -134,9 +138,15 @@ constexpr std::array kEntries = {
     ProcessEntry{"limits", S_IFREG | 0444, Where::kBoth, make_text<format_process_limits>},
     ProcessEntry{"maps", S_IFREG | 0444, Where::kBoth, make_special<make_maps_text>},
     ProcessEntry{"mounts", S_IFREG | 0444, Where::kBoth, make_text<write_mounts>},
+    ProcessEntry{"numa_maps", S_IFREG | 0444, Where::kBoth, make_special<make_numa_maps_text>},
     ProcessEntry{"oom_score", S_IFREG | 0444, Where::kBoth, make_text<format_process_oom_score>},
     ProcessEntry{"oom_score_adj", S_IFREG | 0444, Where::kBoth, make_text<write_oom_score_adj>},
+    ProcessEntry{"pagemap", S_IFREG | 0400, Where::kBoth, make_special<make_pagemap>},
+    ProcessEntry{"pagetable", S_IFREG | 0400, Where::kBoth, make_special<make_page_table_text>},
     ProcessEntry{"root", S_IFLNK | 0777, Where::kBoth, make_place_link<&FsContext::root>},
+    ProcessEntry{"smaps", S_IFREG | 0444, Where::kBoth, make_special<make_smaps_text>},
+    ProcessEntry{"smaps_rollup", S_IFREG | 0444, Where::kBoth,
+                 make_special<make_smaps_rollup_text>},
     ProcessEntry{"stat", S_IFREG | 0444, Where::kBoth, make_text<format_process_stat>},
     ProcessEntry{"statm", S_IFREG | 0444, Where::kBoth, make_text<format_process_statm>},
     ProcessEntry{"status", S_IFREG | 0444, Where::kBoth, make_text<format_process_status>},

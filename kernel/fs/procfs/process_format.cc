@@ -90,6 +90,8 @@ void format_memory_block(const MemoryView& memory, std::string& out) {
   line("VmLib:", u.exec - exe);
   line("VmPTE:", u.tables);
   line("VmSwap:", PageCount(0));
+  text.text("VmPTEPss:\t").right(memory.tables.pss >> (10 + kPssShift), 8).text(" kB\n");
+  line("VmPTEShared:", memory.tables.shared);
   text.text("CoreDumping:\t0\nTHP_enabled:\t0\n");
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "quire/space/address_space.h"
+#include "quire/space/observe.h"
 #include "task/task.h"
 
 namespace quire::kernel {
@@ -19,6 +20,7 @@ struct MemoryView {
   Usage usage;
   Layout layout;
   PageCount locked;
+  TableFigures tables;
 };
 
 /// One thread, or a process as a whole, and the machine around it.

@@ -1,11 +1,12 @@
 #include "fs/procfs/process_text.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "fs/procfs/mounts.h"
+#include "fs/procfs/process_text_node.h"
 #include "fs/procfs/system_figures.h"
 #include "fs/procfs/text.h"
+#include "quire/space/observe.h"
 #include "sched/thread.h"
 
 namespace quire::kernel {
@@ -32,7 +33,10 @@ class WholeText final : public TextSource {
     if (cursor != 0) return false;
     cursor = 1;
     QUIRE_TRY(const auto process, identity_.snapshot());
-    const MemoryView memory = view_memory(process->space);
+    MemoryView memory = view_memory(process->space);
+    // The others do not show them, and they cost a walk.
+    if (memory.present && format_ == format_process_status)
+      memory.tables = std::make_unique<Observer>(*process->space)->tables();
     const Pid id = identity_.tid != 0 ? identity_.tid : identity_.pid;
     format_({*process, memory, id, cpu_count(), memory_figures().total}, out);
     return true;
@@ -115,45 +119,27 @@ class MemoryText final : public TextSource {
   What what_;
 };
 
-/// The text file of a source that is made from the process's identity and `Extra`.
-template <typename Source, typename... Extra>
-class ProcessTextNode final : public ProcText {
- public:
-  ProcessTextNode(std::uint64_t number, std::uint32_t permissions, Owner owner,
-                  const ProcessIdentity& identity, Extra... extra)
-      : ProcText(number, permissions, owner), identity_(identity), extra_(extra...) {}
-
- protected:
-  std::unique_ptr<TextSource> source() const override {
-    return std::apply(
-        [this](auto... extra) { return std::make_unique<Source>(identity_, extra...); }, extra_);
-  }
-
- private:
-  ProcessIdentity identity_;
-  std::tuple<Extra...> extra_;
-};
-
 }  // namespace
 
 RefPtr<Inode> make_process_text(std::uint64_t number, std::uint32_t permissions,
                                 ProcNode::Owner owner, const ProcessIdentity& identity,
                                 ProcessTextFunction format) {
-  return make_ref<ProcessTextNode<WholeText, ProcessTextFunction>>(number, permissions, owner,
-                                                                   identity, format);
+  return make_ref<ProcessTextNode<WholeText, Readers::kAll, ProcessTextFunction>>(
+      number, permissions, owner, identity, format);
 }
 RefPtr<Inode> make_maps_text(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner,
                              const ProcessIdentity& identity) {
-  return make_ref<ProcessTextNode<MapsText>>(number, permissions, owner, identity);
+  return make_ref<ProcessTextNode<MapsText, Readers::kObservers>>(number, permissions, owner,
+                                                                  identity);
 }
 RefPtr<Inode> make_command_line_text(std::uint64_t number, std::uint32_t permissions,
                                      ProcNode::Owner owner, const ProcessIdentity& identity) {
-  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(
+  return make_ref<ProcessTextNode<MemoryText, Readers::kAll, MemoryText::What>>(
       number, permissions, owner, identity, MemoryText::What::kArguments);
 }
 RefPtr<Inode> make_environment_text(std::uint64_t number, std::uint32_t permissions,
                                     ProcNode::Owner owner, const ProcessIdentity& identity) {
-  return make_ref<ProcessTextNode<MemoryText, MemoryText::What>>(
+  return make_ref<ProcessTextNode<MemoryText, Readers::kObservers, MemoryText::What>>(
       number, permissions, owner, identity, MemoryText::What::kEnvironment);
 }
 

@@ -19,6 +19,7 @@ constexpr std::uint64_t kFirstProcessPosition = 256;
 
 std::uint32_t mode_of(const SystemEntry& entry) {
   if (entry.write != nullptr) return S_IFREG | 0444;
+  if (entry.make != nullptr) return S_IFREG | 0400;
   return entry.target != nullptr ? S_IFLNK | 0777 : S_IFDIR | 0555;
 }
 
@@ -63,6 +64,7 @@ class SystemDirectory : public ProcDirectory {
     if (entry == entries_.end()) return fail(Errno::kNoEnt);
     const std::uint64_t n = number_of(static_cast<std::size_t>(entry - entries_.begin()));
     if (entry->write != nullptr) return RefPtr<Inode>(make_ref<SystemText>(n, *entry));
+    if (entry->make != nullptr) return entry->make(n);
     if (entry->target != nullptr)
       return RefPtr<Inode>(make_ref<ProcLink>(n, Owner{}, entry->target()));
     return RefPtr<Inode>(make_ref<SystemDirectory>(n, entry->children));

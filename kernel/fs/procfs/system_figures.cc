@@ -3,6 +3,7 @@
 #include "fs/procfs/memory_statistics.h"
 #include "fs/procfs/text.h"
 #include "mm/memory.h"
+#include "quire/space/observe.h"
 #include "quire/stats/counters.h"
 #include "sched/thread.h"
 #include "task/task.h"
@@ -16,6 +17,12 @@ MemoryFigures memory_figures() {
           .free = manager.pool().free_frames().raw(),
           .reserve = manager.config().kernel_reserve.raw(),
           .tables = manager.tables_in_use().raw()};
+}
+
+void count_pages(MemoryFigures& figures) {
+  const FrameFigures frames = count_frames(memory());
+  figures.anon = frames.anon.raw();
+  figures.mapped = frames.mapped_objects.raw();
 }
 
 SystemFigures system_figures() {
@@ -38,9 +45,15 @@ void write_memory_statistics(std::string& out) {
   const auto line = [&text](std::string_view name, std::uint64_t value) {
     text.text(name).text(" ").number(value).text("\n");
   };
-  const MemoryFigures figures = memory_figures();
+  MemoryFigures figures = memory_figures();
+  count_pages(figures);
   line("nr_free_pages", figures.free);
+  line("nr_anon_pages", figures.anon);
+  line("nr_mapped", figures.mapped);
   line("nr_page_table_pages", figures.tables);
+  line("nr_page_table_shared", count_shared_tables(memory()).raw());
+  line("pgfault", memory().counters().sum(Counter::kFaultMinor) +
+                      memory().counters().sum(Counter::kFaultMajor));
   for (unsigned i = 0; i < kCounterCount; ++i)
     line(kCounterNames[i], memory().counters().sum(static_cast<Counter>(i)));
 }

@@ -12,8 +12,11 @@ namespace quire::kernel {
 /// Pages.
 struct MemoryFigures {
   std::uint64_t total = 0, free = 0, reserve = 0, tables = 0;
+  std::uint64_t anon = 0, mapped = 0;  ///< count_pages()
 };
 MemoryFigures memory_figures();
+/// Adds what takes a look at every frame.
+void count_pages(MemoryFigures& figures);
 
 /// Nanoseconds since boot.
 struct CpuFigures {

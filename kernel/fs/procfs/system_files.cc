@@ -6,6 +6,7 @@
 #include "boot/start_info.h"
 #include "fs/procfs/cpu_info.h"
 #include "fs/procfs/memory_statistics.h"
+#include "fs/procfs/memory_words.h"
 #include "fs/procfs/mounts.h"
 #include "fs/procfs/system_format.h"
 #include "fs/procfs/text.h"
@@ -21,7 +22,11 @@ namespace {
 /// One more than the largest pid.
 constexpr Pid kPidLimit = 32768;
 
-void write_meminfo(std::string& out) { format_meminfo(memory_figures(), out); }
+void write_meminfo(std::string& out) {
+  MemoryFigures figures = memory_figures();
+  count_pages(figures);
+  format_meminfo(figures, out);
+}
 void write_stat(std::string& out) { format_system_stat(system_figures(), out); }
 void write_uptime(std::string& out) { format_uptime(system_figures(), monotonic_ns(), out); }
 void write_load_average(std::string& out) { format_load_average(load_figures(), out); }
@@ -71,6 +76,8 @@ constexpr std::array kSystem = {
     SystemEntry{"cmdline", write_command_line},
     SystemEntry{"cpuinfo", write_cpu_info},
     SystemEntry{"filesystems", format_file_systems},
+    SystemEntry{"kpagecount", nullptr, nullptr, {}, make_frame_counts},
+    SystemEntry{"kpageflags", nullptr, nullptr, {}, make_frame_flags},
     SystemEntry{"loadavg", write_load_average},
     SystemEntry{"meminfo", write_meminfo},
     SystemEntry{"mounts", nullptr, mounts_target},

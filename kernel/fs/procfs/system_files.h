@@ -5,14 +5,18 @@
 #include <string>
 #include <string_view>
 
+#include "fs/vfs.h"
+
 namespace quire::kernel {
 
-/// A file (`write`), a link (`target`) or a directory (`children`).
+/// A file (`write`), a link (`target`), a directory (`children`), or what `make` makes, readable by
+/// root alone.
 struct SystemEntry {
   std::string_view name;
   void (*write)(std::string& out) = nullptr;
   std::string (*target)() = nullptr;
   std::span<const SystemEntry> children = {};
+  RefPtr<Inode> (*make)(std::uint64_t number) = nullptr;
 };
 /// What /proc holds besides processes.
 std::span<const SystemEntry> system_entries();

@@ -42,6 +42,8 @@ void format_meminfo(const MemoryFigures& figures, std::string& out) {
   for (const std::string_view name :
        {"Buffers:", "Cached:", "SwapCached:", "SwapTotal:", "SwapFree:"})
     line(name, 0);
+  line("AnonPages:", figures.anon);
+  line("Mapped:", figures.mapped);
   line("PageTables:", figures.tables);
 }
 

@@ -1,0 +1,97 @@
+#include "fs/procfs/clear_refs.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace quire::kernel {
+
+namespace {
+
+/// What is written: a number, perhaps with blanks around it. Errors: EINVAL, ERANGE (Linux
+/// lib/kstrtox.c:kstrtoint()).
+Result<int> parse(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\n\v\f\r";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  int value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc::result_out_of_range) return fail(Errno::kRange);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
+    return fail(Errno::kInval);
+  return value;
+}
+
+class ClearRefsFile final : public File {
+ public:
+  ClearRefsFile(RefPtr<Inode> node, std::uint32_t open_flags, const ProcessIdentity& identity)
+      : identity_(identity) {
+    inode = std::move(node);
+    flags = open_flags;
+  }
+  [[nodiscard]] bool has_position() const override { return true; }
+
+  /// Linux v6.12 fs/proc/task_mmu.c:clear_refs_write() looks at twelve bytes.
+  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
+    char text[12];
+    const std::size_t size = buffer.size();
+    const std::size_t looked_at = std::min(size, sizeof text);
+    QUIRE_CHECK(buffer.copy_in(text, looked_at));
+    const Result<int> what = parse(std::string_view(text, looked_at));
+    if (!what) return fail(what.error());
+    QUIRE_CHECK(clear(*what));
+    return size;
+  }
+
+ private:
+  enum What : int { kAll = 1, kPrivate = 2, kOfObjects = 3, kPeak = 5 };
+
+  [[nodiscard]] Result<void> clear(int what) const {
+    if (what < kAll || what > kPeak || (what > kOfObjects && what != kPeak))
+      return fail(Errno::kInval);
+    const auto process = identity_.snapshot();
+    if (!process) return fail(process.error());
+    AddressSpace* const space = (*process)->space;
+    if (space == nullptr) return {};
+    switch (static_cast<What>(what)) {
+      case kAll:
+        space->forget_references(AddressSpace::Pages::kAll);
+        break;
+      case kPrivate:
+        space->forget_references(AddressSpace::Pages::kPrivate);
+        break;
+      case kOfObjects:
+        space->forget_references(AddressSpace::Pages::kOfObjects);
+        break;
+      case kPeak:
+        space->reset_peak();
+        break;
+    }
+    return {};
+  }
+  ProcessIdentity identity_;
+};
+
+class ClearRefs final : public ProcNode {
+ public:
+  ClearRefs(std::uint64_t number, std::uint32_t permissions, Owner owner,
+            const ProcessIdentity& identity)
+      : ProcNode(number, S_IFREG | permissions, owner), identity_(identity) {}
+  Result<RefPtr<File>> open(std::uint32_t flags) override {
+    return RefPtr<File>(make_ref<ClearRefsFile>(RefPtr<Inode>(this), flags, identity_));
+  }
+
+ private:
+  ProcessIdentity identity_;
+};
+
+}  // namespace
+
+RefPtr<Inode> make_clear_refs(std::uint64_t number, std::uint32_t permissions,
+                              ProcNode::Owner owner, const ProcessIdentity& identity) {
+  return make_ref<ClearRefs>(number, permissions, owner, identity);
+}
+
+}  // namespace quire::kernel
