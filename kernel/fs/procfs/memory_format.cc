@@ -121,7 +121,7 @@ void format_numa_mapping(const Vma& vma, const Layout& layout, const RangeFigure
   text.hex(vma.range.begin().raw(), 8).text(" default");
   if (vma.object != nullptr) {
     text.text(" file=/dev/zero\\040(deleted)");
-  } else if (vma.flags.has(VmaFlag::kHeap)) {
+  } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
     text.text(" heap");
   } else if (vma.range.contains(layout.stack_begin)) {
     text.text(" stack");
