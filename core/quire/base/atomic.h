@@ -39,7 +39,7 @@ struct Atomic {
 };
 
 /// A small trivial value that some threads look at while its owner changes it, for what they then decide under a lock or look at again.
-/// No order, no read-modify-write, no yield point; used like a plain T.
+/// No order, no yield point; used like a plain T.
 template <typename T>
 struct Relaxed {
   T value_;
@@ -52,6 +52,10 @@ struct Relaxed {
   Relaxed& operator=(T value) {
     __atomic_store(&value_, &value, __ATOMIC_RELAXED);
     return *this;
+  }
+  /// Only `expected` is replaced.
+  void replace_if(T expected, T desired) {
+    __atomic_compare_exchange(&value_, &expected, &desired, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
   }
 };
 

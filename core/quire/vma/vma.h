@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "quire/base/atomic.h"
 #include "quire/base/types.h"
 
 namespace quire {
@@ -60,12 +61,12 @@ inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWip
 class AnonTag {
  public:
   constexpr AnonTag() = default;
-  constexpr explicit AnonTag(std::uint64_t number) : bits_(number) {}
+  constexpr explicit AnonTag(std::uint64_t number) : bits_{number} {}
   /// The tag of a mapping that a fork copied: on Linux it still hangs on its parent's, too, so no mapping without a tag may join it.
   [[nodiscard]] static constexpr AnonTag of_copy(std::uint64_t number) { return AnonTag(number | kCopied); }
-  AnonTag(const AnonTag& other) : bits_(other.bits()) {}
+  AnonTag(const AnonTag& other) : bits_{other.bits()} {}
   AnonTag& operator=(const AnonTag& other) {
-    __atomic_store_n(&bits_, other.bits(), __ATOMIC_RELAXED);
+    bits_ = other.bits();
     return *this;
   }
   ~AnonTag() = default;
@@ -74,17 +75,14 @@ class AnonTag {
   [[nodiscard]] bool is_copied() const { return (bits() & kCopied) != 0; }
   [[nodiscard]] std::uint64_t number() const { return bits() & ~kCopied; }
   /// Sets it if nobody was faster.
-  void set_if_none(AnonTag tag) {
-    std::uint64_t none = 0;
-    __atomic_compare_exchange_n(&bits_, &none, tag.bits(), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-  }
+  void set_if_none(AnonTag tag) { bits_.replace_if(0, tag.bits()); }
   /// The same tag; as a mapping of which map it counts, see VmaMap.
   friend bool operator==(const AnonTag& a, const AnonTag& b) { return a.bits() == b.bits(); }
 
  private:
   static constexpr std::uint64_t kCopied = std::uint64_t{1} << 63;
-  [[nodiscard]] std::uint64_t bits() const { return __atomic_load_n(&bits_, __ATOMIC_RELAXED); }
-  std::uint64_t bits_ = 0;
+  [[nodiscard]] std::uint64_t bits() const { return bits_; }
+  Relaxed<std::uint64_t> bits_{0};
 };
 
 /// One mapping.
