@@ -116,6 +116,27 @@ class Runner {
   Counts counts_;
 };
 
+template <typename Expected, typename Actual>
+bool Runner::same_result(const char* name, const Expected& expected, const Actual& actual) {
+  const int wanted = expected ? 0 : expected.error();
+  const int got = actual ? 0 : static_cast<int>(actual.error());
+  if (wanted != 0) ++counts_.errors;
+  if (wanted == got) return wanted == 0;
+  fail(std::string(name) + ": errno " + std::to_string(got) + ", expected " +
+       std::to_string(wanted));
+  return false;
+}
+
+// A failure that was asked for, and that the operation reported: the oracle is not told of the
+// operation.
+template <typename Actual>
+bool Runner::failed_as_asked(const Actual& actual) {
+  if (!injecting_ || actual || !machine_->memory().pool().failure_injected()) return false;
+  if (actual.error() != Errno::kNoMem && actual.error() != Errno::kAgain) return false;
+  failed_ = true;
+  return true;
+}
+
 /// Runs `steps` random operations; true if nothing differed. `report` receives the failure with the
 /// seed.
 bool run_random(const RunnerConfig& config, std::uint64_t seed, std::uint64_t steps, Counts& counts,
