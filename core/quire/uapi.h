@@ -26,4 +26,7 @@ inline constexpr int kMadvNormal = 0, kMadvRandom = 1, kMadvSequential = 2, kMad
                      kMadvWipeOnFork = 18, kMadvKeepOnFork = 19, kMadvCold = 20, kMadvPageOut = 21, kMadvPopulateRead = 22,
                      kMadvPopulateWrite = 23, kMadvDontNeedLocked = 24;
 
+/// Quire's own, which no Linux knows: whether fork copies or shares the tables of a mapping (S0.57).
+inline constexpr int kMadvForkCopies = 0x51520001, kMadvForkShares = 0x51520002;
+
 }  // namespace quire::uapi

@@ -104,6 +104,8 @@ static void shared(void) {
   tell_contents("the first mapping", 0, 1);
   draw("a second mapping", 14);
   tell_place("a second mapping of private memory", (place(16, 1, kWrite, kPrivate), move(16, 0, 1, kFixed, 20)));
+  tell_place("a second mapping in place of the first", (place(30, 1, kWrite, kShared), move(30, 0, 1, kFixed, 30)));
+  tell_text("then it is gone", touch('r', page(30)));
   tell_place("beyond its object", move(2, 1, 2, kFixed, 24));
   tell_text("within", touch('r', page(24)));
   tell_text("beyond", touch('r', page(25)));

@@ -51,6 +51,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
       if (!cut) return error(cut.error());
       what.pages = what.new_pages;
     }
+    if (!pages_.contains(what.first)) return error(EFAULT);
     if (keeps_old && !may_expand(*attributes, what.pages, 0)) return error(ENOMEM);
     if (fixed && to < shape_.mmap_floor) return error(EPERM);
     if (!fixed) {

@@ -353,5 +353,32 @@ TEST_F(TreeFork, HasMalformedUpperEntriesSeenByTheAudit) {
   machine().forget_violations();
 }
 
+// Rows: S0.57
+TEST_P(Fork, CopiesWhereAMappingAsksForIt) {
+  map_pages(space(), 0, 512);
+  map_pages(space(), 1024, 512);
+  fill(space(), 0, 4);
+  fill(space(), 1024, 4);
+  ASSERT_TRUE(advise(space(), 0, 512, uapi::kMadvForkCopies));
+  {
+    const Space child = fork();
+    const auto leaf_table = [&](const Space& where, std::uint64_t page) {
+      const Path path = path_to(*where, at(page));
+      return path.tables[path.depth - 1];
+    };
+    EXPECT_NE(leaf_table(child, 0), leaf_table(space(), 0));
+    EXPECT_EQ(leaf_table(child, 1024) == leaf_table(space(), 1024), GetParam() != ForkMode::kCopy);
+    poke(child, 1, 77);
+    for (const std::uint64_t page : {0, 1, 2, 1024, 1027}) EXPECT_EQ(peek(space(), page), page + 1);
+    EXPECT_EQ(peek(child, 1), 77U);
+    EXPECT_EQ(peek(child, 1027), 1028U);
+  }
+  ASSERT_TRUE(advise(space(), 0, 512, uapi::kMadvForkShares));
+  const std::uint64_t copies = counter(Counter::kUnshareFork);
+  const Space child = fork();
+  EXPECT_EQ(counter(Counter::kUnshareFork), copies);
+  EXPECT_EQ(peek(child, 2), 3U);
+}
+
 }  // namespace
 }  // namespace quire::test

@@ -127,6 +127,8 @@ TEST_P(Remap, GivesSharedMemoryASecondMapping) {
   EXPECT_EQ(peek(space(), 1), 50U);
   map("....A");
   EXPECT_EQ(move(space(), 4, 0, 20, 1).error(), Errno::kInval);
+  // In place of the first: that is gone before it can be had twice.
+  EXPECT_EQ(move(space(), 0, 0, 0, 1).error(), Errno::kFault);
 }
 
 // Rows: S0.61

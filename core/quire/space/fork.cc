@@ -8,6 +8,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/own_tables.h"
 #include "quire/space/zap.h"
 #include "quire/table/tree.h"
 #include "quire/tlb/gather.h"
@@ -236,6 +237,13 @@ Result<void> AddressSpace::drop_fork_special() {
       Zap zap(*this, vma->range, vma->range, Counter::kUnshareFork);
       QUIRE_CHECK(zap.reserve());
       zap.run(gather);
+    }
+    if (vma->flags.has(VmaFlag::kCopyOnFork)) {
+      OwnTables tables(*this, Counter::kUnshareFork);
+      tables.count(vma->range);
+      QUIRE_CHECK(tables.reserve());
+      tables.run(
+          vma->range, gather, [](ExclusiveTable&, VirtRange) {}, [](ExclusiveTable&, Slot, VirtRange) {});
     }
     Vma fresh = *vma;
     fresh.flags = vma->flags.without(kLockedFlags);

@@ -40,6 +40,8 @@ AdviceRule rule_of(int advice) {
     case uapi::kMadvKeepOnFork: return {Advice::kFlags, {}, VmaFlag::kWipeOnFork};
     case uapi::kMadvDontDump: return {Advice::kFlags, VmaFlag::kDontDump, {}};
     case uapi::kMadvDoDump: return {Advice::kFlags, {}, VmaFlag::kDontDump};
+    case uapi::kMadvForkCopies: return {Advice::kFlags, VmaFlag::kCopyOnFork, {}};
+    case uapi::kMadvForkShares: return {Advice::kFlags, {}, VmaFlag::kCopyOnFork};
     case uapi::kMadvDontNeed: return {Advice::kDontNeed, {}, {}};
     case uapi::kMadvDontNeedLocked: return {Advice::kDontNeedLocked, {}, {}};
     // Kept, and shown by /proc, but without huge pages and merging of equal pages they change nothing, as Linux may choose, too.

@@ -6,6 +6,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/own_tables.h"
 #include "quire/table/tree.h"
 #include "quire/tlb/gather.h"
 #include "quire/uapi.h"
@@ -17,63 +18,30 @@ namespace {
 /// One pass over the entries of a range whose rights shrink.
 class Protect {
  public:
-  Protect(AddressSpace& space, MemoryManager& memory) : space_(space), memory_(memory), frames_(memory.pool()), attachments_(memory) {}
+  explicit Protect(AddressSpace& space) : memory_(space.memory()), tables_(space, Counter::kUnshareMprotect) {}
 
-  // Counts the tables that must be copied: all in the range that are shared, or below a shared one.
-  void count(const TableView& table, VirtRange range, bool shared_above) {
-    if (table.level() == kLeafLevel) return;
-    for_each_slot(table, range, [&](Slot slot, VirtRange, VirtRange part) {
-      const Entry entry = table.entry(slot);
-      if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) return;
-      Frame& child = memory_.frame(entry.pfn());
-      const bool shared = shared_above || child.table.share.load() > 1;
-      if (shared) {
-        ++need_frames_;
-        if (child.level == kLeafLevel) need_attachments_ += child.table.attachment_count;
-      }
-      count(TableView(memory_, child), part, shared);
-    });
-  }
-  Result<void> reserve() {
-    QUIRE_CHECK(frames_.ensure(need_frames_, FrameUse::kUser));
-    return attachments_.ensure(need_attachments_);
-  }
+  void count(VirtRange range) { tables_.count(range); }
+  Result<void> reserve() { return tables_.reserve(); }
 
   // `old` and `now` are the rights of the mapping before and after.
-  void run(ExclusiveTable table, VirtRange range, Prot old, Prot now, Gather& gather) {
+  void run(VirtRange range, Prot old, Prot now, Gather& gather) {
     const bool loses_more_than_write = (old.bits() & ~now.bits() & ~Prot::kWriteBit) != 0 || now.none();
-    if (table.level() == kLeafLevel) {
-      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-      for_each_slot(table, range, [&](Slot slot, VirtRange span, VirtRange) { limit_leaf(table, slot, span, now, gather); });
-      return;
-    }
-    for_each_slot(table, range, [&](Slot slot, VirtRange span, VirtRange part) {
-      const Entry entry = table.entry(slot);
-      const EntryKind kind = memory_.kind_of(entry, table.level());
-      if (kind == EntryKind::kZeroTable) {
-        if (!loses_more_than_write) return;
-        SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-        table.clear(slot);
-        gather.flush_range(span, FlushRequest::Depth::kTablesToo);
-      } else if (kind == EntryKind::kTable) {
-        if (gather.is_full()) gather.finish();
-        auto mine = ExclusivePath::unshare(space_, table, slot, span, frames_, attachments_, gather, Counter::kUnshareMprotect);
-        QUIRE_ASSERT(mine.state == ExclusivePath::Unshared::State::kExclusive, "I12: mprotect reserved too little");
-        run(*mine.child, part, old, now, gather);
-      }
-    });
+    tables_.run(
+        range, gather,
+        [&](ExclusiveTable& table, VirtRange part) {
+          SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+          OwnTables::for_each_slot(memory_.geometry(), table, part,
+                                   [&](Slot slot, VirtRange page, VirtRange) { limit_leaf(table, slot, page, now, gather); });
+        },
+        [&](ExclusiveTable& table, Slot slot, VirtRange span) {
+          if (!loses_more_than_write) return;
+          SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+          table.clear(slot);
+          gather.flush_range(span, FlushRequest::Depth::kTablesToo);
+        });
   }
 
  private:
-  template <typename Visit>
-  void for_each_slot(const TableView& table, VirtRange range, Visit visit) {
-    for (VirtAddr at = range.begin(); at < range.end();) {
-      const VirtRange span = memory_.geometry().entry_range(at, table.level());
-      visit(memory_.geometry().slot_of(at, table.level()), span, range.intersection(span));
-      at = span.end();
-    }
-  }
-
   void limit_leaf(ExclusiveTable& table, Slot slot, VirtRange page, Prot now, Gather& gather) {
     for (;;) {
       const Entry seen = table.entry(slot);
@@ -94,11 +62,8 @@ class Protect {
     }
   }
 
-  AddressSpace& space_;
   MemoryManager& memory_;
-  std::uint32_t need_frames_ = 0, need_attachments_ = 0;
-  FrameReservation frames_;
-  AttachmentReservation attachments_;
+  OwnTables tables_;
 };
 
 // Memory that becomes writable is accounted from then on; it is given back only if nothing was written meanwhile (Linux v6.12
@@ -204,14 +169,14 @@ Result<void> AddressSpace::mprotect_locked(VirtRange asked, std::uint32_t grows,
 }
 
 Result<void> AddressSpace::protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) {
-  Protect protect(*this, memory_);
+  Protect protect(*this);
   auto shrinks = [&](const Vma& vma) { return (vma.prot.bits() & ~prot.bits()) != 0; };
   for (const Vma& vma : map.overlapping(range)) {
-    if (shrinks(vma)) protect.count(TableView(memory_, root_frame()), vma.range.intersection(range), false);
+    if (shrinks(vma)) protect.count(vma.range.intersection(range));
   }
   QUIRE_CHECK(protect.reserve());
   for (const Vma& vma : map.overlapping(range)) {
-    if (shrinks(vma)) protect.run(ExclusivePath::root(*this), vma.range.intersection(range), vma.prot, prot, gather);
+    if (shrinks(vma)) protect.run(vma.range.intersection(range), vma.prot, prot, gather);
   }
   return {};
 }

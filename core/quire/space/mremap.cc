@@ -101,9 +101,10 @@ Result<VirtAddr> AddressSpace::remap_to_locked(const Vma& vma, const MremapReque
     return fail(Errno::kNoMem);
   }
   QUIRE_TRY(const VirtAddr to, place_locked(request.new_address, request.new_length, fixed ? uapi::kMapFixed : 0));
-  // Unmapping may have cut it.
-  const Vma left = *map_.find(request.old_address);
-  return move_locked(left, rest, to);
+  // Unmapping may have cut it, or taken it: a second mapping of memory may be asked for in place of the first.
+  const Vma* left = map_.find(request.old_address);
+  if (left == nullptr) return fail(Errno::kFault);
+  return move_locked(Vma(*left), rest, to);
 }
 
 // The mapping that is to be resized or moved, after all that Linux's check_prep_vma() asks.

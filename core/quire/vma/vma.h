@@ -30,6 +30,7 @@ enum class VmaFlag : std::uint32_t {
   kHugePage = 1 << 13,     ///< MADV_HUGEPAGE
   kNoHugePage = 1 << 14,   ///< MADV_NOHUGEPAGE
   kMergeable = 1 << 15,    ///< MADV_MERGEABLE
+  kCopyOnFork = 1 << 16,   ///< fork shares no tables here (S0.57)
 };
 
 /// A set of VmaFlag.
@@ -53,7 +54,7 @@ constexpr VmaFlags operator|(VmaFlag a, VmaFlag b) { return VmaFlags(a) | VmaFla
 inline constexpr VmaFlags kLockedFlags = VmaFlag::kLocked | VmaFlag::kLockOnFault;
 
 /// Mappings with these flags are not the same in a forked child (S0.16).
-inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked;
+inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork;
 
 /// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write, the
 /// same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:find_mergeable_anon_vma()).

@@ -1,0 +1,36 @@
+#include "quire/space/own_tables.h"
+
+namespace quire {
+
+OwnTables::OwnTables(AddressSpace& space, Counter reason)
+    : space_(space), memory_(space.memory()), reason_(reason), frames_(memory_.pool()), attachments_(memory_) {}
+
+// All tables in the range that are shared, or below a shared one.
+void OwnTables::count_below(const TableView& table, VirtRange range, bool shared_above) {
+  if (table.level() == kLeafLevel) return;
+  for_each_slot(memory_.geometry(), table, range, [&](Slot slot, VirtRange, VirtRange part) {
+    const Entry entry = table.entry(slot);
+    if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) return;
+    Frame& child = memory_.frame(entry.pfn());
+    const bool shared = shared_above || child.table.share.load() > 1;
+    if (shared) {
+      ++need_frames_;
+      if (child.level == kLeafLevel) need_attachments_ += child.table.attachment_count;
+    }
+    count_below(TableView(memory_, child), part, shared);
+  });
+}
+
+Result<void> OwnTables::reserve() {
+  QUIRE_CHECK(frames_.ensure(need_frames_, FrameUse::kUser));
+  return attachments_.ensure(need_attachments_);
+}
+
+ExclusiveTable OwnTables::own_child(ExclusiveTable& table, Slot slot, VirtRange span, Gather& gather) {
+  if (gather.is_full()) gather.finish();
+  auto mine = ExclusivePath::unshare(space_, table, slot, span, frames_, attachments_, gather, reason_);
+  QUIRE_ASSERT(mine.state == ExclusivePath::Unshared::State::kExclusive, "I12: too few tables were reserved");
+  return *mine.child;
+}
+
+}  // namespace quire

@@ -1,0 +1,61 @@
+// Making all tables of a range a space's own: those it shares are copied (P1).
+//
+// Used by whoever changes entries all over a range (mprotect) or wants nothing shared there (a mapping that copies at fork). What it may need
+// is reserved before the first entry changes, so the work itself cannot fail (I12).
+#pragma once
+
+#include "quire/base/assert.h"
+#include "quire/frame/frame_pool.h"
+#include "quire/memory_manager.h"
+#include "quire/space/address_space.h"
+#include "quire/table/tree.h"
+#include "quire/tlb/gather.h"
+
+namespace quire {
+
+class OwnTables {
+ public:
+  /// Locks: the space's, exclusive, for the life of the object. `reason`: what copies are counted as.
+  OwnTables(AddressSpace& space, Counter reason);
+  /// Adds what `range` needs. Ranges are counted once each, in any order.
+  void count(VirtRange range) { count_below(TableView(memory_, memory_.frame(space_.tlb().root)), range, false); }
+  /// Errors: ENOMEM.
+  Result<void> reserve();
+  /// Calls on_leaves(table, part) for each leaf table and on_zero(table, slot, span) for each zero table in `range`; on_zero may clear it.
+  template <typename OnLeaves, typename OnZero>
+  void run(VirtRange range, Gather& gather, OnLeaves on_leaves, OnZero on_zero) {
+    run_below(ExclusivePath::root(space_), range, gather, on_leaves, on_zero);
+  }
+  /// Calls visit(slot, span, part) for each slot of `table` that `range` touches.
+  template <typename Visit>
+  static void for_each_slot(const Geometry& geometry, const TableView& table, VirtRange range, Visit visit) {
+    for (VirtAddr at = range.begin(); at < range.end();) {
+      const VirtRange span = geometry.entry_range(at, table.level());
+      visit(geometry.slot_of(at, table.level()), span, range.intersection(span));
+      at = span.end();
+    }
+  }
+
+ private:
+  void count_below(const TableView& table, VirtRange range, bool shared_above);
+
+  template <typename OnLeaves, typename OnZero>
+  void run_below(ExclusiveTable table, VirtRange range, Gather& gather, OnLeaves& on_leaves, OnZero& on_zero) {
+    if (table.level() == kLeafLevel) return on_leaves(table, range);
+    for_each_slot(memory_.geometry(), table, range, [&](Slot slot, VirtRange span, VirtRange part) {
+      const EntryKind kind = memory_.kind_of(table.entry(slot), table.level());
+      if (kind == EntryKind::kZeroTable) return on_zero(table, slot, span);
+      if (kind == EntryKind::kTable) run_below(own_child(table, slot, span, gather), part, gather, on_leaves, on_zero);
+    });
+  }
+  [[nodiscard]] ExclusiveTable own_child(ExclusiveTable& table, Slot slot, VirtRange span, Gather& gather);
+
+  AddressSpace& space_;
+  MemoryManager& memory_;
+  Counter reason_;
+  std::uint32_t need_frames_ = 0, need_attachments_ = 0;
+  FrameReservation frames_;
+  AttachmentReservation attachments_;
+};
+
+}  // namespace quire
