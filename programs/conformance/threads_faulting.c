@@ -106,7 +106,7 @@ static void together(void) {
   clear_arena();
 }
 
-static volatile int seen, stage;
+static volatile int stage;
 static void* see_fault(void* argument) {
   (void)argument;
   while (stage == 0) sched_yield();

@@ -52,6 +52,15 @@ TEST_P(Rmap, FindsEachEntryOnceHoweverManyProcessesShareTheTable) {
   EXPECT_EQ(visits(frame_of(children[3], 0)).entries, 1U);
 }
 
+// Rows: S4.5
+TEST_P(Rmap, LooksIntoNoTableThatEndsBeforeThePage) {
+  map_pages(space(), 0, 3 * kSpan);
+  fill(space(), 0, 3 * kSpan);
+  for (const std::uint64_t page : {kSpan - 1, kSpan, 2 * kSpan - 1, 2 * kSpan}) {
+    EXPECT_EQ(visits(frame_of(space(), page)).tables, 1U) << page;
+  }
+}
+
 // Rows: S4.5 S4.4 S2.25
 TEST_P(Rmap, LooksAtTheOwnersTableOnlyInALargeFamily) {
   constexpr unsigned kChildren = 100, kPages = 100;  // a thousand of each: bench/

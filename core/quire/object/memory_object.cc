@@ -5,7 +5,7 @@
 
 namespace quire {
 
-MemoryObject::MemoryObject(MemoryManager& memory) : memory_(memory) { memory.objects().add(*this); }
+void MemoryObject::become_known() { memory_.objects().add(*this); }
 
 void MemoryObject::end() {
   memory_.objects().remove(*this);
@@ -25,6 +25,10 @@ void MemoryObject::detach(Attachment& attachment) {
     index_.erase(index_.iterator_to(attachment));
   }
   drop(kAttachment);
+}
+
+std::int64_t MemoryObject::first_position_of(PageIndex index) const {
+  return static_cast<std::int64_t>(index.raw()) - (static_cast<std::int64_t>(memory_.geometry().slots()) - 1);
 }
 
 bool MemoryObject::next_step(PageIndex last, Step& step) {
@@ -139,14 +143,14 @@ void ShmObject::replace_page(PageIndex index, Frame& from, Frame& to) {
   *slot = &to;
 }
 
-bool ShmObject::has_page(PageIndex index) {
+const Frame* ShmObject::find_page(PageIndex index) {
   SpinGuard guard(lock_, LockRank::kObject, reinterpret_cast<std::uint64_t>(this));
-  if ((index.raw() >> (kRadixBits * height_)) != 0) return false;
+  if ((index.raw() >> (kRadixBits * height_)) != 0) return nullptr;
   const Frame* at = root_;
   for (unsigned height = height_; height > 0 && at != nullptr; --height) {
     at = node_slots(memory_, *at)[(index.raw() >> (kRadixBits * (height - 1))) % kNodeSlots];
   }
-  return at != nullptr;
+  return at;
 }
 
 void ShmObject::free_node(Frame* node, unsigned height) {

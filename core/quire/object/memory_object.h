@@ -93,9 +93,13 @@ class MemoryObject {
   virtual void replace_page(PageIndex, Frame&, Frame&) {}
   /// Whether the object itself keeps page `index` in memory now.
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
+  /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its address.
+  [[nodiscard]] virtual bool owns(const Frame& page) = 0;
 
  protected:
-  explicit MemoryObject(MemoryManager& memory);
+  explicit MemoryObject(MemoryManager& memory) : memory_(memory) {}
+  /// Lets pages find the object. The last thing of each final class's constructor: whoever finds it may call what only that class has.
+  void become_known();
   ~MemoryObject() = default;
   /// Called once, when the last hold is gone.
   virtual void destroy() = 0;
@@ -118,6 +122,8 @@ class MemoryObject {
     std::int64_t first_index;
     std::uint64_t sequence;
   };
+  /// The first index of a table whose last slot is that of page `index`: a table that begins before cannot hold it.
+  [[nodiscard]] std::int64_t first_position_of(PageIndex index) const;
   bool next_step(PageIndex last, Step& step);
   /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker alone
   /// may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
@@ -134,10 +140,12 @@ class MemoryObject {
 /// The private pages of one address space: index = virtual page number at birth.
 class AnonObject final : public MemoryObject {
  public:
-  explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) {}
+  explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) { become_known(); }
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kAnon; }
   Result<Frame*> get_page(PageIndex) override { return fail(Errno::kFault); }
   [[nodiscard]] bool has_page(PageIndex) override { return false; }
+  /// It keeps no list of pages; one that outlived its object has no entries to be found.
+  [[nodiscard]] bool owns(const Frame&) override { return true; }
 
  private:
   void destroy() override;
@@ -148,13 +156,14 @@ class ShmObject final : public MemoryObject {
  public:
   /// An object of `pages` pages with one user. Errors: ENOMEM.
   static Result<ShmObject*> create(MemoryManager& memory, PageCount pages);
-  ShmObject(MemoryManager& memory, PageCount pages) : MemoryObject(memory), pages_(pages) {}
+  ShmObject(MemoryManager& memory, PageCount pages) : MemoryObject(memory), pages_(pages) { become_known(); }
 
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kShmem; }
   Result<Frame*> get_page(PageIndex index) override;
   [[nodiscard]] std::uint32_t own_references() const override { return 1; }
   void replace_page(PageIndex index, Frame& from, Frame& to) override;
-  [[nodiscard]] bool has_page(PageIndex index) override;
+  [[nodiscard]] bool has_page(PageIndex index) override { return find_page(index) != nullptr; }
+  [[nodiscard]] bool owns(const Frame& page) override { return find_page(PageIndex(page.page.index)) == &page; }
   /// Pages it owns now.
   [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
   [[nodiscard]] PageCount size() const { return pages_; }
@@ -163,6 +172,7 @@ class ShmObject final : public MemoryObject {
   static constexpr unsigned kRadixBits = 9;
   void destroy() override;
   static constexpr unsigned kMaxHeight = 6;  ///< 54 index bits: all of user space
+  [[nodiscard]] const Frame* find_page(PageIndex index);
   Frame** slot_locked(PageIndex index, FrameReservation& nodes) TA_REQ(lock_);
   void free_node(Frame* node, unsigned height);
 
@@ -188,7 +198,7 @@ void MemoryObject::for_each_table(PageIndex index, Visit visit) {
 
 template <typename Visit>
 void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visit) {
-  Step step{nullptr, static_cast<std::int64_t>(first.raw()) - static_cast<std::int64_t>(kMaxSlots), 0};
+  Step step{nullptr, first_position_of(first), 0};
   while (next_step(last, step)) {
     SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
     const bool valid = is_attached(step);

@@ -20,7 +20,11 @@ namespace quire {
 class ObjectHold {
  public:
   ObjectHold(MemoryManager& memory, const Frame& page)
-      : object_(page.is_page() ? memory.objects().hold_or_null(page.page.object) : nullptr) {}
+      : object_(page.is_page() ? memory.objects().hold_or_null(page.page.object) : nullptr) {
+    if (object_ == nullptr || object_->owns(page)) return;
+    object_->drop_user();
+    object_ = nullptr;
+  }
   ~ObjectHold() {
     if (object_ != nullptr) object_->drop_user();
   }
