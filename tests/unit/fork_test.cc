@@ -369,7 +369,7 @@ TEST_P(Fork, CopiesWhereAMappingAsksForIt) {
     EXPECT_NE(leaf_table(child, 0), leaf_table(space(), 0));
     EXPECT_EQ(leaf_table(child, 1024) == leaf_table(space(), 1024), GetParam() != ForkMode::kCopy);
     poke(child, 1, 77);
-    for (const std::uint64_t page : {0, 1, 2, 1024, 1027}) EXPECT_EQ(peek(space(), page), page + 1);
+    for (const std::uint64_t page : {0U, 1U, 2U, 1024U, 1027U}) EXPECT_EQ(peek(space(), page), page + 1);
     EXPECT_EQ(peek(child, 1), 77U);
     EXPECT_EQ(peek(child, 1027), 1028U);
   }
