@@ -14,7 +14,7 @@ Vma mapping() {
   Vma vma;
   vma.range = VirtRange(VirtAddr(0x7f0000000000), ByteCount(0x8000));
   vma.prot = kProtReadWrite;
-  vma.flags = VmaFlag::kMayWrite;
+  vma.flags = VmaFlag::kMayWrite | VmaFlag::kAccounted;
   return vma;
 }
 

@@ -49,13 +49,11 @@ void format_figures(const RangeFigures& f, std::uint64_t locked_pss, Of of, std:
   figures.pss("Locked:", locked_pss);
 }
 
-// In the order of Linux's bits (Linux v6.12 fs/proc/task_mmu.c:show_smap_vma_flags()). Private
-// writable memory is accounted ("ac") unless it was mapped without reserve.
+// In the order of Linux's bits (Linux v6.12 fs/proc/task_mmu.c:show_smap_vma_flags()).
 void format_flags(const Vma& vma, std::string& out) {
   const VmaFlags flags = vma.flags;
   const bool shared = vma.is_shared();
   const bool may_write = flags.has(VmaFlag::kMayWrite);
-  const bool accounted = !shared && vma.prot.write() && !flags.has(VmaFlag::kNoReserve);
   struct Flag {
     const char* name;
     bool set;
@@ -75,7 +73,7 @@ void format_flags(const Vma& vma, std::string& out) {
       {"rr", flags.has(VmaFlag::kRandom)},
       {"dc", flags.has(VmaFlag::kDontFork)},
       {"lf", flags.has(VmaFlag::kLockOnFault)},
-      {"ac", accounted},
+      {"ac", flags.has(VmaFlag::kAccounted)},
       {"nr", flags.has(VmaFlag::kNoReserve)},
       {"wf", flags.has(VmaFlag::kWipeOnFork)},
       {"dd", flags.has(VmaFlag::kDontDump)},
