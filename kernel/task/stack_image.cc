@@ -75,7 +75,7 @@ Result<void> map_stack(AddressSpace& space, std::uint64_t begin, std::uint64_t e
   request.prot =
       quire::uapi::kProtRead | quire::uapi::kProtWrite | (executable ? quire::uapi::kProtExec : 0);
   request.flags = quire::uapi::kMapPrivate | quire::uapi::kMapAnonymous | quire::uapi::kMapFixed |
-                  quire::uapi::kMapGrowsDown | quire::uapi::kMapStack;
+                  quire::uapi::kMapGrowsDown;
   QUIRE_CHECK(space.mmap(request));
   return {};
 }
