@@ -138,7 +138,6 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   const VirtRange from(request.old_address, request.old_length);
   Vma moved = vma;
   moved.range = VirtRange(to, request.new_length);
-  moved.flags = vma.flags.without(VmaFlag::kStack);
   // What was never written is known by its new place, so that it merges there (Linux v6.12 mm/vma.c:copy_vma()).
   const bool is_fresh = vma.object == nullptr && vma.anon.is_none();
   moved.offset = is_fresh ? page_index(to) : vma.index_of(request.old_address);

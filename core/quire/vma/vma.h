@@ -23,7 +23,6 @@ enum class VmaFlag : std::uint32_t {
   kDontDump = 1 << 6,
   kLocked = 1 << 7,
   kAccounted = 1 << 8,   ///< counts as committed memory (Linux VM_ACCOUNT): private, once writable, not kNoReserve
-  kStack = 1 << 9,       ///< main stack: /proc/PID/maps prints [stack]
   kRandom = 1 << 10,
   kSequential = 1 << 11,
   kLockOnFault = 1 << 12,  ///< mlock2(MLOCK_ONFAULT); only with kLocked
