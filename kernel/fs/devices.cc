@@ -48,6 +48,7 @@ class FullDevice final : public ZeroDevice {
 
 class RandomDevice final : public MemoryDevice {
  public:
+  [[nodiscard]] bool can_poll() const override { return true; }
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
     std::array<std::byte, 256> bytes;
     std::size_t done = 0;

@@ -36,7 +36,7 @@ RefPtr<File> FdTable::take(Slot& slot) {
 }
 
 void FdTable::put(Slot& slot, RefPtr<File> file, bool close_on_exec) {
-  file->descriptors.fetch_add(1);
+  hold_open(*file);
   slot.file = std::move(file);
   slot.close_on_exec = close_on_exec;
   slot.reserved = false;
@@ -46,7 +46,7 @@ void FdTable::put(Slot& slot, RefPtr<File> file, bool close_on_exec) {
 void FdTable::drop(RefPtr<File> file) {
   if (!file) return;
   release_process_locks(*this, *file);
-  if (file->descriptors.fetch_sub(1) == 1) file->on_close();
+  let_go_open(std::move(file));
 }
 
 Result<int> FdTable::find_free_locked(int lowest) {

@@ -7,6 +7,7 @@
 #include "fs/dentry.h"
 #include "fs/file_locks.h"
 #include "fs/vfs.h"
+#include "ipc/epoll.h"
 
 namespace quire::kernel {
 
@@ -58,7 +59,7 @@ Result<std::int64_t> File::fcntl(std::uint32_t, std::uint64_t) { return fail(Err
 
 std::string File::anonymous_name() const { return "anon_inode:[file]"; }
 
-PollMask File::poll(Sleeper*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
+PollMask File::poll(Listener*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
 
 Result<void> File::truncate(std::uint64_t) { return fail(Errno::kInval); }
 
@@ -81,6 +82,14 @@ Result<Attributes> File::attributes() {
 }
 
 bool File::nonblocking() const { return (flags.load() & O_NONBLOCK) != 0; }
+
+void hold_open(File& file) { file.descriptors.fetch_add(1); }
+
+void let_go_open(RefPtr<File> file) {
+  if (file->descriptors.fetch_sub(1) != 1) return;
+  if (file->epoll_items.load() != nullptr) leave_epolls(*file);
+  file->on_close();
+}
 
 Result<void> Inode::set_attributes(const AttributeChange&) { return fail(Errno::kPerm); }
 

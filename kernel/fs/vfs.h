@@ -27,6 +27,7 @@ class File;
 class Dentry;
 struct Credentials;
 struct FifoState;
+struct EpollItem;
 
 /// struct timespec's resolution, nanoseconds since the epoch.
 struct FileTimes {
@@ -93,6 +94,9 @@ class IoBuffer {
 /// What poll reports: POLLIN, POLLOUT, POLLHUP, POLLERR …
 using PollMask = std::uint32_t;
 
+/// Classes of files that some system calls are for alone; such a call casts what says so.
+enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kProcess, kSocket };
+
 /// An open file. Subclasses implement what they can; the defaults answer as Linux does for files without the operation.
 class File : public RefCounted {
  public:
@@ -106,8 +110,11 @@ class File : public RefCounted {
   virtual Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument);  // EBADF
   /// What /proc/PID/fd/N shows for a file opened without a name: "pipe:[7]", "anon_inode:[eventfd]".
   [[nodiscard]] virtual std::string anonymous_name() const;                           // "anon_inode:[file]"
-  /// Ready events now; if `sleeper` is given, first enqueues it wherever a change will be announced.
-  virtual PollMask poll(Sleeper* sleeper);  // always readable and writable
+  /// Ready events now; if `listener` is given, first enqueues it wherever a change will be announced.
+  virtual PollMask poll(Listener* listener);  // always readable and writable
+  /// Whether an epoll may watch it: whether poll() can say anything but the default.
+  [[nodiscard]] virtual bool can_poll() const { return false; }
+  [[nodiscard]] virtual FileKind kind() const { return FileKind::kOther; }
   virtual Result<void> truncate(std::uint64_t size);                          // EINVAL
   /// fallocate(2) with its FALLOC_FL_* mode.
   virtual Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length);  // EOPNOTSUPP
@@ -132,11 +139,18 @@ class File : public RefCounted {
   std::atomic<std::uint32_t> descriptors{0};  ///< slots of descriptor tables that name it; FdTable's
   Mutex position_lock;
   std::uint64_t position = 0;
+  /// What epolls know of it (ipc/epoll.h), under their lock; taken down when the last descriptor is closed.
+  std::atomic<EpollItem*> epoll_items{nullptr};
 
  protected:
   File();
   ~File() override;
 };
+
+/// A descriptor's share in an open file: for descriptor tables, and for files on their way in a message. The last one to go ends what
+/// belongs to descriptors (on_close(), epoll), so let_go_open() may sleep.
+void hold_open(File& file);
+void let_go_open(RefPtr<File> file);
 
 /// A file system object. Directory operations get names without slashes.
 class Inode : public RefCounted {

@@ -1,4 +1,4 @@
-// The calls of this area that wait for events, and eventfd's and pipe's: the handlers
+// The calls of this area that wait for events, and and those that make files for it: the handlers
 // ipc_syscalls() lists.
 #pragma once
 
@@ -14,5 +14,14 @@ SyscallResult sys_pipe(const SyscallArgs& args);
 SyscallResult sys_pipe2(const SyscallArgs& args);
 SyscallResult sys_eventfd(const SyscallArgs& args);
 SyscallResult sys_eventfd2(const SyscallArgs& args);
+SyscallResult sys_epoll_create(const SyscallArgs& args);
+SyscallResult sys_epoll_create1(const SyscallArgs& args);
+SyscallResult sys_epoll_ctl(const SyscallArgs& args);
+SyscallResult sys_epoll_wait(const SyscallArgs& args);
+SyscallResult sys_epoll_pwait(const SyscallArgs& args);
+SyscallResult sys_epoll_pwait2(const SyscallArgs& args);
+SyscallResult sys_timerfd_create(const SyscallArgs& args);
+SyscallResult sys_timerfd_settime(const SyscallArgs& args);
+SyscallResult sys_timerfd_gettime(const SyscallArgs& args);
 
 }  // namespace quire::kernel

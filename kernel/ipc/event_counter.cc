@@ -34,7 +34,7 @@ class EventCounter final : public File {
       return taken != 0;
     };
     QUIRE_CHECK(wait_for(readers_, take));
-    writers_.wake_all();
+    writers_.wake_all(POLLOUT);
     QUIRE_CHECK(buffer.copy_out(&taken, sizeof taken));
     return sizeof taken;
   }
@@ -51,14 +51,15 @@ class EventCounter final : public File {
       return true;
     };
     QUIRE_CHECK(wait_for(writers_, add));
-    readers_.wake_all();
+    readers_.wake_all(POLLIN);
     return sizeof added;
   }
 
-  PollMask poll(Sleeper* sleeper) override {
-    if (sleeper != nullptr) {
-      sleeper->add(readers_);
-      sleeper->add(writers_);
+  [[nodiscard]] bool can_poll() const override { return true; }
+  PollMask poll(Listener* listener) override {
+    if (listener != nullptr) {
+      listener->add(readers_);
+      listener->add(writers_);
     }
     Guard guard(lock_);
     return static_cast<PollMask>((value_ != 0 ? POLLIN : 0) | (value_ < kLargest ? POLLOUT : 0));

@@ -33,7 +33,9 @@ class PipeFile final : public File {
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
     return pipe_->write(buffer, blocking());
   }
-  PollMask poll(Sleeper* sleeper) override { return pipe_->poll(ends_, writers_seen_, sleeper); }
+  [[nodiscard]] bool can_poll() const override { return true; }
+  [[nodiscard]] FileKind kind() const override { return FileKind::kPipe; }
+  PollMask poll(Listener* listener) override { return pipe_->poll(ends_, writers_seen_, listener); }
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
     if (command != FIONREAD) return fail(Errno::kNotTty);
     QUIRE_CHECK(put_user(argument, static_cast<int>(pipe_->readable_bytes())));
@@ -131,7 +133,7 @@ Result<std::size_t> Pipe::read(IoBuffer& buffer, Blocking blocking) {
     }
     if (!taken) return taken;
     if (*taken != 0) {
-      write_wait_.wake_all();
+      write_wait_.wake_all(POLLOUT | POLLWRNORM);
       return taken;
     }
     if (ended) return 0;
@@ -175,7 +177,7 @@ Result<std::size_t> Pipe::write(IoBuffer& buffer, Blocking blocking) {
     if (!added) return so_far(added.error());
     if (*added != 0) {
       done += *added;
-      read_wait_.wake_all();
+      read_wait_.wake_all(POLLIN | POLLRDNORM);
       continue;
     }
     if (blocking == Blocking::kNo) return so_far(Errno::kAgain);
@@ -189,10 +191,10 @@ Result<std::size_t> Pipe::write(IoBuffer& buffer, Blocking blocking) {
   return done;
 }
 
-PollMask Pipe::poll(Ends ends, std::uint32_t writers_seen, Sleeper* sleeper) {
-  if (sleeper != nullptr) {
-    if (ends.read) sleeper->add(read_wait_);
-    if (ends.write) sleeper->add(write_wait_);
+PollMask Pipe::poll(Ends ends, std::uint32_t writers_seen, Listener* listener) {
+  if (listener != nullptr) {
+    if (ends.read) listener->add(read_wait_);
+    if (ends.write) listener->add(write_wait_);
   }
   Guard guard(lock_);
   PollMask events = 0;

@@ -47,7 +47,7 @@ class Pipe final : public AnonymousInode {
   Result<std::size_t> write(IoBuffer& buffer, Blocking blocking);
   /// The end is not reported to a file opened without waiting while there was no writer, until one
   /// has come and gone: `writers_seen` is then how many there had been before, else 0.
-  PollMask poll(Ends ends, std::uint32_t writers_seen, Sleeper* sleeper);
+  PollMask poll(Ends ends, std::uint32_t writers_seen, Listener* listener);
   void close(Ends ends);
 
   [[nodiscard]] std::size_t readable_bytes();

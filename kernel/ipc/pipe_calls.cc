@@ -40,6 +40,15 @@ constexpr SyscallEntry kCalls[] = {
     {__NR_poll, "poll", sys_poll},          {__NR_ppoll, "ppoll", sys_ppoll},
     {__NR_select, "select", sys_select},    {__NR_pselect6, "pselect6", sys_pselect6},
     {__NR_eventfd, "eventfd", sys_eventfd}, {__NR_eventfd2, "eventfd2", sys_eventfd2},
+    {__NR_epoll_create, "epoll_create", sys_epoll_create},
+    {__NR_epoll_create1, "epoll_create1", sys_epoll_create1},
+    {__NR_epoll_ctl, "epoll_ctl", sys_epoll_ctl},
+    {__NR_epoll_wait, "epoll_wait", sys_epoll_wait},
+    {__NR_epoll_pwait, "epoll_pwait", sys_epoll_pwait},
+    {__NR_epoll_pwait2, "epoll_pwait2", sys_epoll_pwait2},
+    {__NR_timerfd_create, "timerfd_create", sys_timerfd_create},
+    {__NR_timerfd_settime, "timerfd_settime", sys_timerfd_settime},
+    {__NR_timerfd_gettime, "timerfd_gettime", sys_timerfd_gettime},
 };
 
 }  // namespace

@@ -21,12 +21,17 @@ void WaitQueue::remove(Waiter& waiter) {
   (waiter.next != nullptr ? waiter.next->previous : last_) = waiter.previous;
 }
 
-void WaitQueue::wake_all() {
+void WaitQueue::wake_all(std::uint32_t events) {
   // Whoever sleeps has joined before testing its condition, and the condition changed before this.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (first_ == nullptr) return;
   const Guard guard(lock_);
-  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next) waiter->sleeper->wake();
+  bool given_to_one = false;
+  for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next) {
+    Listener& listener = *waiter->listener;
+    if (listener.is_exclusive_ && given_to_one) continue;
+    if (listener.on_wake(events) && listener.is_exclusive_) given_to_one = true;
+  }
 }
 
 void WaitQueue::wake_one() {
@@ -34,28 +39,32 @@ void WaitQueue::wake_one() {
   if (first_ == nullptr) return;
   const Guard guard(lock_);
   for (Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next) {
-    if (waiter->sleeper->wake()) return;
+    if (waiter->listener->on_wake(0)) return;
   }
+}
+
+void Listener::add(WaitQueue& queue) {
+  Waiter& waiter = count_ < kInlineQueues ? inline_[count_++] : *more_.emplace_back(std::make_unique<Waiter>());
+  waiter.listener = this;
+  queue.insert(waiter);
+}
+
+void Listener::leave(PassOn pass_on) {
+  const auto leave_one = [pass_on](Waiter& waiter) {
+    waiter.queue->remove(waiter);
+    if (pass_on == PassOn::kYes) waiter.queue->wake_one();
+  };
+  for (unsigned i = 0; i < count_; ++i) leave_one(inline_[i]);
+  for (const auto& waiter : more_) leave_one(*waiter);
+  count_ = 0;
+  more_.clear();
 }
 
 Sleeper::Sleeper() : thread_(current_thread()) {}
 
-Sleeper::~Sleeper() {
-  const auto leave = [this](Waiter& waiter) {
-    waiter.queue->remove(waiter);
-    if (woken_.load()) waiter.queue->wake_one();
-  };
-  for (unsigned i = 0; i < count_; ++i) leave(inline_[i]);
-  for (const auto& waiter : more_) leave(*waiter);
-}
+Sleeper::~Sleeper() { leave(woken_.load() ? PassOn::kYes : PassOn::kNo); }
 
-void Sleeper::add(WaitQueue& queue) {
-  Waiter& waiter = count_ < kInlineQueues ? inline_[count_++] : *more_.emplace_back(std::make_unique<Waiter>());
-  waiter.sleeper = this;
-  queue.insert(waiter);
-}
-
-bool Sleeper::wake() {
+bool Sleeper::on_wake(std::uint32_t) {
   if (woken_.exchange(true)) return false;
   wake_thread(thread_);
   return true;

@@ -32,6 +32,7 @@ namespace quire::kernel {
   /* groups.cc */ X(setpgid) X(getpgid) X(getpgrp) X(setsid) X(getsid)                             \
   /* signal_calls.cc */ X(rt_sigaction) X(rt_sigprocmask) X(rt_sigpending) X(rt_sigsuspend)        \
    X(rt_sigtimedwait) X(sigaltstack) X(pause) X(rt_sigreturn)                                      \
+  /* signal_file.cc */ X(signalfd) X(signalfd4)                                                   \
   /* kill.cc */ X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo)                 \
   /* deliver.cc */ X(restart_syscall)                                                              \
   /* futex_calls.cc */ X(futex)                                                                    \

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "task/signal_file.h"
 #include "task/signals.h"
 
 namespace quire::kernel {
@@ -120,6 +121,7 @@ void send_locked(Process& process, Task* target, const SignalInfo& info,
   if ((judge.blocked & bit) == 0 && is_ignored_locked(process, signal)) return;
   (target != nullptr ? target->pending : process.pending).add(info, node);
   offer(process, target, signal);
+  announce_to_signal_files_locked(signal);
 }
 
 void send_locked(Process& process, const SignalInfo& info) {

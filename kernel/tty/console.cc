@@ -77,7 +77,8 @@ class TerminalFile final : public File {
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
     return terminal_.ioctl(command, argument);
   }
-  PollMask poll(Sleeper* sleeper) override { return terminal_.poll(sleeper); }
+  [[nodiscard]] bool can_poll() const override { return true; }
+  PollMask poll(Listener* listener) override { return terminal_.poll(listener); }
   Result<Attributes> attributes() override {
     if (inode) return inode->attributes();
     Attributes a;

@@ -49,8 +49,8 @@ class StandardInput final : public AnonymousInode {
     }
   }
 
-  PollMask poll(Sleeper* sleeper) {
-    if (sleeper != nullptr) sleeper->add(stream_.readers());
+  PollMask poll(Listener* listener) {
+    if (listener != nullptr) listener->add(stream_.readers());
     Guard guard(lock_);
     if (!stream_.available().empty()) return POLLIN | POLLRDNORM;
     return stream_.ended() ? POLLHUP : 0;
@@ -106,7 +106,8 @@ class InputFile final : public File {
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
     return stream_.read(buffer, nonblocking());
   }
-  PollMask poll(Sleeper* sleeper) override { return stream_.poll(sleeper); }
+  [[nodiscard]] bool can_poll() const override { return true; }
+  PollMask poll(Listener* listener) override { return stream_.poll(listener); }
   [[nodiscard]] std::string anonymous_name() const override { return stream_.link_name("pipe"); }
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument) override {
     if (command != FIONREAD) return fail(Errno::kNotTty);
@@ -127,7 +128,8 @@ class OutputFile final : public File {
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
     return stream_.write(buffer);
   }
-  PollMask poll(Sleeper*) override { return POLLOUT | POLLWRNORM; }
+  [[nodiscard]] bool can_poll() const override { return true; }
+  PollMask poll(Listener*) override { return POLLOUT | POLLWRNORM; }
   [[nodiscard]] std::string anonymous_name() const override { return stream_.link_name("pipe"); }
 
  private:

@@ -131,10 +131,10 @@ WaitResult Terminal::wait_while_stopped() {
   return wait_until(writers_, started, Interruptible::kYes);
 }
 
-PollMask Terminal::poll(Sleeper* sleeper) {
-  if (sleeper != nullptr) {
-    sleeper->add(readers_);
-    sleeper->add(writers_);
+PollMask Terminal::poll(Listener* listener) {
+  if (listener != nullptr) {
+    listener->add(readers_);
+    listener->add(writers_);
   }
   Guard guard(lock_);
   if (hung_up_) return kHungUpEvents;

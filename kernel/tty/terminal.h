@@ -43,7 +43,7 @@ class Terminal {
   Result<std::size_t> write(IoBuffer& buffer, Blocking blocking);
   /// Errors: ENOTTY for what it does not know, and as ioctl_tty(2).
   Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);
-  PollMask poll(Sleeper* sleeper);
+  PollMask poll(Listener* listener);
 
   /// Bytes from the device. Returns how many were taken; if fewer, wait_for_room() says when to
   /// come again. For one thread.

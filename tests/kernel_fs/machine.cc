@@ -44,11 +44,13 @@ bool Mutex::try_lock() { return state_.exchange(1, std::memory_order_acquire) ==
 void Mutex::unlock() { state_.store(0, std::memory_order_release); }
 
 // sched/: sleepers look again now and then.
-void WaitQueue::wake_all() {}
+void WaitQueue::wake_all(std::uint32_t) {}
 void WaitQueue::wake_one() {}
 Sleeper::Sleeper() : thread_(*reinterpret_cast<Thread*>(this)) {}
 Sleeper::~Sleeper() = default;
-void Sleeper::add(WaitQueue&) {}
+void Listener::add(WaitQueue&) {}
+void Listener::leave(PassOn) {}
+bool Sleeper::on_wake(std::uint32_t) { return false; }
 WaitResult Sleeper::sleep(Interruptible interruptible, Deadline) {
   if (interruptible == Interruptible::kYes && !test::machine().signals.empty())
     return WaitResult::kInterrupted;
