@@ -37,13 +37,24 @@ void wake_cpu(unsigned cpu) {
   if (cpu != this_cpu_data().index) send_interrupt(cpu_data(cpu).apic_id, kRescheduleVector);
 }
 
-/// Takes an idle CPU for the caller to give work to and wake: `preferred` if that is idle. None if all are busy.
-std::optional<unsigned> claim_idle_cpu(unsigned preferred) {
-  for (std::uint64_t idle = idle_cpus.load(); idle != 0; idle = idle_cpus.load()) {
+/// Takes an idle CPU of `among` for the caller to give work to and wake: `preferred` if that is idle. None if all are busy.
+std::optional<unsigned> claim_idle_cpu(unsigned preferred, std::uint64_t among) {
+  for (std::uint64_t idle = idle_cpus.load() & among; idle != 0; idle = idle_cpus.load() & among) {
     const auto cpu = (idle & bit_of(preferred)) != 0 ? preferred : static_cast<unsigned>(std::countr_zero(idle));
     if ((idle_cpus.fetch_and(~bit_of(cpu)) & bit_of(cpu)) != 0) return cpu;
   }
   return std::nullopt;
+}
+
+/// The CPU of `among` with the fewest threads waiting.
+unsigned shortest_queue(std::uint64_t among) {
+  among &= online_cpus.load();
+  auto best = static_cast<unsigned>(std::countr_zero(among));
+  for (std::uint64_t rest = among; rest != 0; rest &= rest - 1) {
+    const auto cpu = static_cast<unsigned>(std::countr_zero(rest));
+    if (queues.of(cpu).length() < queues.of(best).length()) best = cpu;
+  }
+  return best;
 }
 
 /// Puts a thread where it ran, unless that CPU is busy and another is idle. One whose registers are not saved yet stays
@@ -51,29 +62,39 @@ std::optional<unsigned> claim_idle_cpu(unsigned preferred) {
 void enqueue(Thread::Internals& thread) {
   const unsigned last = thread.cpu.load();
   if (thread.on_cpu.load()) {
+    const bool may_stay = thread.may_run_on(last);
     queues.of(last).push(thread);
-    // It may have gone idle since.
-    if ((idle_cpus.fetch_and(~bit_of(last)) & bit_of(last)) != 0) wake_cpu(last);
+    // It may have gone idle since. If the thread must not stay, that CPU sends it on once the registers are saved.
+    if ((idle_cpus.fetch_and(~bit_of(last)) & bit_of(last)) != 0 || !may_stay) wake_cpu(last);
     return;
   }
-  const std::optional<unsigned> idle = claim_idle_cpu(last);
-  const unsigned cpu = idle.value_or(last);
+  const std::uint64_t allowed = thread.thread.allowed_cpus.load();
+  const std::optional<unsigned> idle = claim_idle_cpu(last, allowed);
+  const unsigned busy = (allowed & bit_of(last)) != 0 ? last : shortest_queue(allowed);
+  const unsigned cpu = idle.value_or(busy);
   thread.cpu.store(cpu);
   queues.of(cpu).push(thread);
   if (idle) wake_cpu(cpu);
 }
 
+/// Sends on the threads that wait on this CPU and must not run here. Pre: interrupts off.
+void send_strays_on() {
+  const unsigned cpu = this_cpu_data().index;
+  while (Thread::Internals* const stray = queues.local().take_stray(cpu)) enqueue(*stray);
+}
+
 Thread::Internals* steal(unsigned thief) {
   const unsigned count = cpu_count();
   for (unsigned i = 1; i < count; ++i) {
-    if (Thread::Internals* thread = queues.of((thief + i) % count).steal(); thread != nullptr) return thread;
+    if (Thread::Internals* thread = queues.of((thief + i) % count).steal(thief); thread != nullptr) return thread;
   }
   return nullptr;
 }
 
-bool work_waits() {
+/// Whether a thread waits somewhere that `taker` may run.
+bool work_waits(unsigned taker) {
   for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
-    if (queues.of(cpu).length() != 0) return true;
+    if (queues.of(cpu).has_work_for(taker)) return true;
   }
   return false;
 }
@@ -105,7 +126,7 @@ void run_next() {
   const InterruptsOff off;
   Cpu& cpu = this_cpu_data();
   RunQueue& queue = queues.local();
-  Thread::Internals* next = queue.pop();
+  Thread::Internals* next = queue.pop(cpu.index);
   if (next == nullptr) next = steal(cpu.index);
   if (next == nullptr) next = queue.idle;
   Thread::Internals& self = *cpu.current->internals;
@@ -121,8 +142,14 @@ void run_next() {
 void finish_thread_switch() {
   Thread::Internals& previous = *queues.local().previous;
   const bool dead = previous.state.load(std::memory_order_relaxed) == ThreadState::kDead;
-  previous.on_cpu.store(false, std::memory_order_release);
-  if (dead) bury(previous);
+  const unsigned cpu = this_cpu_data().index;
+  const std::uint64_t allowed = previous.thread.allowed_cpus.load(std::memory_order_relaxed);
+  previous.on_cpu.store(false, std::memory_order_seq_cst);
+  if (dead) {
+    bury(previous);
+  } else if ((allowed & bit_of(cpu)) == 0) [[unlikely]] {
+    send_strays_on();
+  }
 }
 
 void init_idle_thread() {
@@ -147,7 +174,7 @@ void idle_loop() {
     run_next();
     disable_interrupts();
     idle_cpus.fetch_or(bit);
-    if (work_waits()) {
+    if (work_waits(this_cpu_data().index)) {
       enable_interrupts();
     } else {
       if (exact) prepare_exact_halt(HostWait::any() ? HaltFor::kHost : HaltFor::kEvents);
@@ -167,7 +194,8 @@ void start_thread(Thread& thread) {
 void yield_cpu() {
   RunQueue& queue = queues.local();
   Thread& self = current_thread();
-  if (queue.length() == 0 || self.internals == queue.idle) {
+  const bool may_stay = self.internals->may_run_on(this_cpu_data().index);
+  if ((queue.length() == 0 && may_stay) || self.internals == queue.idle) {
     this_cpu_data().reschedule = false;
     return;
   }
@@ -216,15 +244,39 @@ void interrupt_thread(Thread& thread) {
   }
 }
 
-void on_reschedule_interrupt() { this_cpu_data().exit_work = true; }
+void on_reschedule_interrupt() {
+  Cpu& cpu = this_cpu_data();
+  cpu.exit_work = true;
+  send_strays_on();
+  if (!cpu.current->internals->may_run_on(cpu.index)) cpu.reschedule = true;
+}
+
+void restrict_thread(Thread& thread, std::uint64_t cpus) {
+  thread.allowed_cpus.store(cpus);
+  Thread::Internals& internals = *thread.internals;
+  if (&thread == &current_thread()) {
+    while (!internals.may_run_on(this_cpu())) yield_cpu();
+    return;
+  }
+  const unsigned cpu = internals.cpu.load();
+  if (internals.may_run_on(cpu)) return;
+  if (cpu != this_cpu()) {
+    wake_cpu(cpu);
+  } else {
+    const InterruptsOff off;
+    send_strays_on();
+  }
+}
 
 void on_tick() {
   Cpu& cpu = this_cpu_data();
   RunQueue& queue = queues.local();
   if (cpu.current->internals == queue.idle) return;
   arm_tick(kSliceNs);
-  if (queue.length() != 0) {
-    if (const auto idle = claim_idle_cpu(cpu.index)) wake_cpu(*idle);  // to steal
+  if (!cpu.current->internals->may_run_on(cpu.index)) {
+    cpu.reschedule = true;
+  } else if (queue.length() != 0) {
+    if (const auto idle = claim_idle_cpu(cpu.index, ~std::uint64_t{0})) wake_cpu(*idle);  // to steal
   } else {
     // Fairness across CPUs: a thread that waits elsewhere takes turns with this one.
     Thread::Internals* const waiting = steal(cpu.index);

@@ -24,6 +24,7 @@ enum class ThreadState : std::uint32_t {
 /// What the scheduler keeps of a thread.
 struct Thread::Internals {
   explicit Internals(Thread& t) : thread(t) {}
+  [[nodiscard]] bool may_run_on(unsigned index) const { return (thread.allowed_cpus.load(std::memory_order_relaxed) >> index & 1) != 0; }
   Thread& thread;
   std::uint64_t stack_pointer = 0;      ///< where switch_stacks() saved the registers
   std::byte* stack = nullptr;           ///< lowest address; null for idle threads, which never go to user mode

@@ -40,6 +40,9 @@ class Thread {
   /// Page faults resolved without and with I/O, those of user copies included.
   std::atomic<std::uint64_t> minor_faults{0}, major_faults{0};
 
+  /// CPUs it may run on, as a bit mask; at least one that is online. Changed by restrict_thread().
+  std::atomic<std::uint64_t> allowed_cpus{~std::uint64_t{0}};
+
   /// Copies the FPU state of the running thread into this one (fork). Pre: this one is prepared.
   void copy_fpu_from_current();
   /// FPU state as the 512-byte FXSAVE image, for signal frames. Current thread only.
@@ -74,6 +77,9 @@ void start_thread(Thread& thread);
 void yield_cpu();
 /// Makes a thread that sleeps interruptibly look at has_interruption() again; makes one that runs in user mode enter the kernel soon.
 void interrupt_thread(Thread& thread);
+/// Ties a thread to the CPUs of a mask from its next return to user mode on; the current thread is on one of them when this returns.
+/// Pre: the mask has an online CPU.
+void restrict_thread(Thread& thread, std::uint64_t cpus);
 /// Replaces the current thread's address space (exec, exit): loads `space` (null: the kernel's), maintains actors, and returns the old
 /// one, which no CPU has loaded any more on this thread's account.
 AddressSpace* switch_space(AddressSpace* space);

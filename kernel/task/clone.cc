@@ -11,6 +11,7 @@
 #include "sched/wait.h"
 #include "task/calls.h"
 #include "task/image_cache.h"
+#include "task/process_file.h"
 #include "task/signals.h"
 #include "task/task_limits.h"
 #include "time/clock.h"
@@ -22,7 +23,7 @@ namespace {
 constexpr std::uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                           CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                           CLONE_NEWNET | CLONE_NEWTIME;
-constexpr std::uint64_t kUnsupported = CLONE_PIDFD | CLONE_PTRACE | CLONE_INTO_CGROUP;
+constexpr std::uint64_t kUnsupported = CLONE_PTRACE | CLONE_INTO_CGROUP;
 
 struct CloneRequest {
   std::uint64_t flags = 0;  ///< CLONE_*, without the signal
@@ -30,6 +31,7 @@ struct CloneRequest {
   std::uint64_t stack = 0;  ///< 0: the parent's
   UserAddr parent_tid = 0, child_tid = 0;
   std::uint64_t tls = 0;
+  UserAddr pidfd = 0;
   [[nodiscard]] bool has(std::uint64_t flag) const { return (flags & flag) != 0; }
 };
 
@@ -41,6 +43,8 @@ Result<void> check_flags(const CloneRequest& request) {
   if (request.has(CLONE_SIGHAND) && request.has(CLONE_CLEAR_SIGHAND)) return fail(Errno::kInval);
   if (request.has(CLONE_FS) && request.has(CLONE_NEWNS | CLONE_NEWUSER)) return fail(Errno::kInval);
   if (request.has(kUnsupported)) return fail(Errno::kInval);
+  // Linux v6.12 kernel/fork.c:copy_process(), but for descriptors of threads, which came with v6.9.
+  if (request.has(CLONE_PIDFD) && request.has(CLONE_DETACHED | CLONE_THREAD)) return fail(Errno::kInval);
   // As a Linux built without namespaces answers who may make them, and who may not.
   if (wants_namespace) return fail(current_credentials().is_root() ? Errno::kInval : Errno::kPerm);
   if (request.exit_signal != 0 && !is_signal(request.exit_signal)) return fail(Errno::kInval);
@@ -85,7 +89,10 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   Task& parent = current();
   std::memcpy(child.command, parent.command, sizeof child.command);
   child.blocked = parent.blocked;
-  child.nice = parent.nice;
+  child.allowed_cpus.store(parent.allowed_cpus.load());
+  child.policy = parent.policy;
+  // Linux v6.12 kernel/sched/core.c:sched_fork()
+  child.nice = parent.resets_policy_on_fork ? std::max(parent.nice, 0) : parent.nice;
   child.credentials = parent.credentials;
   child.files = request.has(CLONE_FILES) ? parent.files : parent.files->clone();
   child.fs = request.has(CLONE_FS) ? parent.fs : parent.fs->clone();
@@ -143,6 +150,26 @@ void wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
     sleeper.sleep(Interruptible::kNo);
 }
 
+/// A descriptor for the child, which the program is told before there is one.
+class FdReservation {
+ public:
+  FdReservation() = default;
+  FdReservation(const FdReservation&) = delete;
+  FdReservation& operator=(const FdReservation&) = delete;
+  ~FdReservation() {
+    if (fd_ >= 0) current_files().release(fd_);
+  }
+  /// Errors: EMFILE, EFAULT.
+  Result<void> reserve(UserAddr told_at) {
+    QUIRE_TRY(fd_, current_files().reserve(0));
+    return put_user(told_at, std::int32_t{fd_});
+  }
+  void fill(RefPtr<File> file) { current_files().fill(std::exchange(fd_, -1), std::move(file), true); }
+
+ private:
+  int fd_ = -1;
+};
+
 /// An unborn child gives back what start_thread() would have passed on.
 void discard(std::unique_ptr<Task>& child) {
   if (child->space != nullptr) child->space->release();
@@ -159,6 +186,8 @@ SyscallResult clone_task(const CloneRequest& request) {
   child->process = process;
   RefPtr<VforkEvent> vfork_event;
   if (request.has(CLONE_VFORK)) child->vfork_event = vfork_event = make_ref<VforkEvent>();
+  FdReservation pidfd;
+  if (request.has(CLONE_PIDFD)) QUIRE_CHECK(pidfd.reserve(request.pidfd));
   Result<void> made = share_or_fork_space(request, *child);
   if (made) made = copy_task(request, *child);
   if (made) {
@@ -170,6 +199,7 @@ SyscallResult clone_task(const CloneRequest& request) {
     return fail(made.error());
   }
   const Pid tid = child->tid;
+  if (request.has(CLONE_PIDFD)) pidfd.fill(make_process_file(process, 0));
   // Linux ignores a bad address here too.
   if (request.has(CLONE_PARENT_SETTID)) static_cast<void>(put_user(request.parent_tid, tid));
   start_task(std::move(child));
@@ -187,12 +217,15 @@ SyscallResult sys_vfork(const SyscallArgs&) {
 
 SyscallResult sys_clone(const SyscallArgs& args) {
   const std::uint64_t flags = uint_argument(args, 0);
+  // Both are told at the same address.
+  if ((flags & CLONE_PIDFD) != 0 && (flags & CLONE_PARENT_SETTID) != 0) return fail(Errno::kInval);
   return clone_task({.flags = flags & ~std::uint64_t{CSIGNAL},
                      .exit_signal = static_cast<int>(flags & CSIGNAL),
                      .stack = args.a[1],
                      .parent_tid = address_argument(args, 2),
                      .child_tid = address_argument(args, 3),
-                     .tls = args.a[4]});
+                     .tls = args.a[4],
+                     .pidfd = address_argument(args, 2)});
 }
 
 SyscallResult sys_clone3(const SyscallArgs& args) {
@@ -219,7 +252,8 @@ SyscallResult sys_clone3(const SyscallArgs& args) {
                      .stack = wanted.stack == 0 ? 0 : wanted.stack + wanted.stack_size,
                      .parent_tid = wanted.parent_tid,
                      .child_tid = wanted.child_tid,
-                     .tls = wanted.tls});
+                     .tls = wanted.tls,
+                     .pidfd = wanted.pidfd});
 }
 
 }  // namespace quire::kernel

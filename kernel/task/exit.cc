@@ -68,6 +68,7 @@ RefPtr<Process> end_process_of_last_task(Task& task) {
   Process& process = *task.process;
   process.state = Process::State::kZombie;
   process.ending = true;
+  process.end_watchers.wake_all();
   process.last_credentials = task.credentials;
   std::copy(std::begin(task.command), std::end(task.command), process.last_command);
   give_children_away(process);

@@ -7,9 +7,6 @@
 
 namespace quire::kernel {
 
-namespace {
-
-/// Whether the current task may send `signal` to `target`. Locks: task_lock held.
 bool may_signal_locked(Process& target, int signal) {
   const Credentials& own = current_credentials();
   const Credentials& theirs = credentials_of_locked(target);
@@ -19,6 +16,8 @@ bool may_signal_locked(Process& target, int signal) {
     return true;
   return signal == SIGCONT && target.group->session == current_process().group->session;
 }
+
+namespace {
 
 /// Sends `info`, or only tests if the signal is 0. Locks: task_lock held. Errors: EPERM.
 Result<void> send_checked_locked(Process& process, Task* target, const SignalInfo& info,

@@ -134,6 +134,8 @@ class Task final : public Thread {
   UserAddr robust_list = 0;                         ///< [own/T]
   int parent_death_signal = 0;                      ///< [own/T]
   std::int32_t nice = 0;                            ///< [T]
+  int policy = 0;                                   ///< [T] SCHED_NORMAL, BATCH or IDLE; kept, not heeded
+  bool resets_policy_on_fork = false;               ///< [T]
 
   RefPtr<FdTable> files;                  ///< [own/T]; null once exiting
   RefPtr<FsContext> fs;                   ///< [own/T]; null once exiting
@@ -186,6 +188,8 @@ class Process final : public RefCounted {
   WaitQueue child_events;         ///< a child changed
   WaitQueue resume;               ///< stopped tasks wait here
   WaitQueue tasks_changed;        ///< a task left
+  WaitQueue end_watchers;         ///< pidfds: told when the last task has ended
+  std::uint32_t barriers = 0;     ///< [T] MEMBARRIER_CMD_REGISTER_* asked for
 
   AddressSpace* space = nullptr;               ///< [T] the tasks' memory; they hold it
   std::uint32_t tasks_in_space = 0;            ///< [T] tasks that have not left it

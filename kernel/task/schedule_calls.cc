@@ -1,4 +1,4 @@
-// What programs ask of the scheduler. It is round robin without priorities, so most answers say so.
+// What programs ask of the scheduler. It is round robin without priorities, so most answers say so; CPUs that a task is tied to are heeded.
 // Behaviour: man7 sched(7), sched_setaffinity(2), getpriority(2).
 #include <algorithm>
 
@@ -18,12 +18,26 @@ constexpr std::uint64_t kSliceNs = 4'000'000;
 
 std::uint64_t online_mask() { return (std::uint64_t{1} << cpu_count()) - 1; }
 
-/// Errors: ESRCH, EINVAL.
-Result<void> check_task(Pid tid) {
+/// Calls visit(task) for a task or, with 0, the current one. Locks: task_lock is held meanwhile. Errors: ESRCH, EINVAL, visit's.
+template <typename Visit>
+Result<void> with_task(Pid tid, Visit visit) {
   if (tid < 0) return fail(Errno::kInval);
   const TaskGuard guard(task_lock);
-  if (tid != 0 && tree().find_task(tid) == nullptr) return fail(Errno::kSrch);
-  return {};
+  Task* const task = tid == 0 ? &current() : tree().find_task(tid);
+  if (task == nullptr) return fail(Errno::kSrch);
+  return visit(*task);
+}
+
+/// Errors: ESRCH, EINVAL.
+Result<void> check_task(Pid tid) {
+  return with_task(tid, [](Task&) { return Result<void>(); });
+}
+
+/// Whether the current task may change how `task` is scheduled.
+bool may_reschedule(const Task& task) {
+  const Credentials& own = current_credentials();
+  const Credentials& theirs = task.credentials->value;
+  return own.is_root() || own.euid == theirs.uid || own.euid == theirs.euid;
 }
 
 bool is_fair(int policy) {
@@ -66,11 +80,8 @@ Result<void> for_each_named(int which, int who, Visit visit) {
 }
 
 Result<void> renice(Task& task, std::int32_t nice) {
-  const Credentials& own = current_credentials();
-  const Credentials& theirs = task.credentials->value;
-  if (!own.is_root() && own.euid != theirs.uid && own.euid != theirs.euid)
-    return fail(Errno::kPerm);
-  if (nice < task.nice && !own.is_root()) return fail(Errno::kAcces);
+  if (!may_reschedule(task)) return fail(Errno::kPerm);
+  if (nice < task.nice && !current_credentials().is_root()) return fail(Errno::kAcces);
   task.nice = nice;
   return {};
 }
@@ -85,31 +96,56 @@ SyscallResult sys_sched_yield(const SyscallArgs&) {
 SyscallResult sys_sched_getaffinity(const SyscallArgs& args) {
   const std::uint32_t size = uint_argument(args, 1);
   if (size < sizeof(std::uint64_t) || size % sizeof(std::uint64_t) != 0) return fail(Errno::kInval);
-  QUIRE_CHECK(check_task(int_argument(args, 0)));
-  QUIRE_CHECK(put_user(address_argument(args, 2), online_mask()));
+  std::uint64_t mask = 0;
+  QUIRE_CHECK(with_task(int_argument(args, 0), [&](const Task& task) -> Result<void> {
+    mask = task.allowed_cpus.load() & online_mask();
+    return {};
+  }));
+  QUIRE_CHECK(put_user(address_argument(args, 2), mask));
   return sizeof(std::uint64_t);
 }
 
-/// Tasks cannot be tied to CPUs: only a mask that leaves them all is accepted. Errors: as Linux;
-/// EINVAL for a narrower mask.
+/// Linux v6.12 kernel/sched/syscalls.c:sched_setaffinity(): CPUs that are not there are dropped from the mask.
 SyscallResult sys_sched_setaffinity(const SyscallArgs& args) {
   const std::uint64_t size = std::min<std::uint64_t>(uint_argument(args, 1), sizeof(std::uint64_t));
   std::uint64_t mask = 0;
   QUIRE_CHECK(copy_from_user(&mask, address_argument(args, 2), size));
-  QUIRE_CHECK(check_task(int_argument(args, 0)));
-  if ((mask & online_mask()) != online_mask()) return fail(Errno::kInval);
+  bool is_self = false;
+  QUIRE_CHECK(with_task(int_argument(args, 0), [&](Task& task) -> Result<void> {
+    if (!may_reschedule(task)) return fail(Errno::kPerm);
+    if ((mask & online_mask()) == 0) return fail(Errno::kInval);
+    is_self = &task == &current();
+    if (!is_self) restrict_thread(task, mask & online_mask());
+    return {};
+  }));
+  if (is_self) restrict_thread(current(), mask & online_mask());  // it may move, so without the lock
   return 0;
 }
 
 SyscallResult sys_sched_getscheduler(const SyscallArgs& args) {
-  QUIRE_CHECK(check_task(int_argument(args, 0)));
-  return SCHED_NORMAL;
+  int policy = SCHED_NORMAL;
+  QUIRE_CHECK(with_task(int_argument(args, 0), [&](const Task& task) -> Result<void> {
+    policy = task.policy | (task.resets_policy_on_fork ? SCHED_RESET_ON_FORK : 0);
+    return {};
+  }));
+  return policy;
 }
 
 SyscallResult sys_sched_setscheduler(const SyscallArgs& args) {
   QUIRE_TRY(const int priority, get_user<int>(address_argument(args, 2)));
-  QUIRE_CHECK(check_task(int_argument(args, 0)));
-  QUIRE_CHECK(check_policy(int_argument(args, 1) & ~SCHED_RESET_ON_FORK, priority));
+  const int wanted = int_argument(args, 1);
+  if (wanted < 0) return fail(Errno::kInval);
+  const int policy = wanted & ~SCHED_RESET_ON_FORK;
+  const bool resets = (wanted & SCHED_RESET_ON_FORK) != 0;
+  const auto change = [&](Task& task) -> Result<void> {
+    QUIRE_CHECK(check_policy(policy, priority));
+    if (!current_credentials().is_root() && task.resets_policy_on_fork && !resets) return fail(Errno::kPerm);
+    if (!may_reschedule(task)) return fail(Errno::kPerm);
+    task.policy = policy;
+    task.resets_policy_on_fork = resets;
+    return {};
+  };
+  QUIRE_CHECK(with_task(int_argument(args, 0), change));
   return 0;
 }
 

@@ -51,6 +51,9 @@ void update_attention_locked(Task& task);
 /// Whether the default action, or SIG_IGN, would throw `signal` away. Locks: task_lock held.
 bool is_ignored_locked(const Process& process, int signal);
 
+/// Whether the current task may send `signal` to `target`. Locks: task_lock held.
+bool may_signal_locked(Process& target, int signal);
+
 /// A process's own copy of actions that it shares.
 RefPtr<SignalActions> copy_actions(const SignalActions& from);
 /// Handlers become the default action, what is ignored stays so (exec; Linux v6.12

@@ -3,6 +3,7 @@
 #include "sched/wait.h"
 #include "task/calls.h"
 #include "task/exit.h"
+#include "task/process_file.h"
 #include "task/signals.h"
 #include "task/usage.h"
 
@@ -11,9 +12,10 @@ namespace quire::kernel {
 namespace {
 
 struct WaitRequest {
-  enum class Which : std::uint8_t { kAll, kProcess, kGroup } which = Which::kAll;
+  enum class Which : std::uint8_t { kAll, kProcess, kGroup, kThis } which = Which::kAll;
   Pid id = 0;
   int options = 0;
+  RefPtr<Process> process;  ///< for kThis
 };
 
 /// What happened to a child.
@@ -32,6 +34,9 @@ bool is_eligible(const Process& child, const WaitRequest& request) {
       break;
     case WaitRequest::Which::kProcess:
       if (child.pid != request.id) return false;
+      break;
+    case WaitRequest::Which::kThis:
+      if (&child != request.process.get()) return false;
       break;
     case WaitRequest::Which::kGroup:
       if (child.group->id != request.id) return false;
@@ -107,7 +112,7 @@ SyscallResult sys_wait4(const SyscallArgs& args) {
   if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL)) != 0)
     return fail(Errno::kInval);
   if (pid == INT32_MIN) return fail(Errno::kSrch);
-  WaitRequest request{.options = options | WEXITED};
+  WaitRequest request{.options = options | WEXITED, .process = {}};
   if (pid > 0) {
     request.which = WaitRequest::Which::kProcess;
     request.id = pid;
@@ -133,7 +138,7 @@ SyscallResult sys_waitid(const SyscallArgs& args) {
       (options & kEvents) == 0) {
     return fail(Errno::kInval);
   }
-  WaitRequest request{.id = id, .options = options};
+  WaitRequest request{.id = id, .options = options, .process = {}};
   switch (which) {
     case P_ALL:
       break;
@@ -146,11 +151,21 @@ SyscallResult sys_waitid(const SyscallArgs& args) {
       request.which = WaitRequest::Which::kGroup;
       if (id == 0) request.id = current_group();
       break;
+    case P_PIDFD: {
+      if (id < 0) return fail(Errno::kInval);
+      bool waits = true;
+      QUIRE_TRY(request.process, process_of_file(id, waits));
+      request.which = WaitRequest::Which::kThis;
+      if (!waits) request.options |= WNOHANG;
+      break;
+    }
     default:
-      return fail(Errno::kInval);  // P_PIDFD: there are no pidfds
+      return fail(Errno::kInval);
   }
   WaitEvent event;
   QUIRE_CHECK(wait_for_event(request, event));
+  // A pidfd that does not block says so (Linux v6.12 kernel/exit.c:kernel_waitid_prepare()).
+  if (event.pid == 0 && request.options != options) return fail(Errno::kAgain);
   if (event.pid != 0) QUIRE_CHECK(put_usage(address_argument(args, 4), event.used));
   if (to == 0) return 0;
   // Only these fields are written (Linux v6.12 kernel/exit.c:SYSCALL_DEFINE5(waitid)).

@@ -1,0 +1,13 @@
+// pidfds: a process as a file (task/process_file.cc).
+#pragma once
+
+#include "task/process.h"
+
+namespace quire::kernel {
+
+/// A new open file that stands for `process`, with PIDFD_* flags.
+RefPtr<File> make_process_file(RefPtr<Process> process, std::uint32_t flags);
+/// The process behind a descriptor of the current one; `waits` tells whether it is in blocking mode. Errors: EBADF.
+Result<RefPtr<Process>> process_of_file(int fd, bool& waits);
+
+}  // namespace quire::kernel
