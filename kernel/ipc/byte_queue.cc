@@ -1,6 +1,7 @@
 #include "ipc/byte_queue.h"
 
 #include <new>
+#include <utility>
 
 #include "mm/frames.h"
 
@@ -23,6 +24,26 @@ void ByteQueue::drop_first_piece() {
   }
   first_ = piece->next;
   free_frame(reinterpret_cast<std::byte*>(piece));
+}
+
+void ByteQueue::drop_last(std::size_t n) {
+  std::size_t kept = size_ - n;
+  size_ = kept;
+  Piece* piece = first_;
+  while (piece != nullptr) {
+    const std::size_t part = std::min<std::size_t>(kept, piece->end - piece->begin);
+    piece->end = piece->begin + static_cast<std::uint32_t>(part);
+    kept -= part;
+    if (kept == 0) break;
+    piece = piece->next;
+  }
+  if (piece == nullptr) return;
+  last_ = piece;
+  for (Piece* rest = std::exchange(piece->next, nullptr); rest != nullptr;) {
+    Piece* const next = rest->next;
+    free_frame(reinterpret_cast<std::byte*>(rest));
+    rest = next;
+  }
 }
 
 void ByteQueue::clear() {

@@ -1,7 +1,7 @@
 // A queue of bytes in frames of the kernel's, taken when bytes come and freed when they
 // have gone: a pipe nobody wrote to costs nothing.
 //
-// Life cycle: part of a pipe; its owner serialises it. Bytes are copied by callbacks, so that they
+// Life cycle: part of a pipe or a socket; its owner serialises it. Bytes are copied by callbacks, so that they
 // may go straight to and from user memory. It knows no limit: the owner does. One empty piece is
 // kept for the next bytes.
 #pragma once
@@ -62,6 +62,22 @@ class ByteQueue {
     }
     return done;
   }
+
+  /// As take(), but the bytes stay.
+  template <typename Copy>
+  Result<std::size_t> peek(std::size_t n, Copy copy) const {
+    std::size_t done = 0;
+    n = std::min(n, size_);
+    for (const Piece* piece = first_; done < n; piece = piece->next) {
+      const std::size_t part = std::min<std::size_t>(n - done, piece->end - piece->begin);
+      if (part == 0) continue;
+      if (auto copied = copy(piece->data + piece->begin, part); !copied) return stop(done, copied.error());
+      done += part;
+    }
+    return done;
+  }
+  /// Forgets the last `n` bytes, of an append() that turned out too short. Pre: there are as many.
+  void drop_last(std::size_t n);
 
   void clear();
 

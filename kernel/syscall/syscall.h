@@ -44,6 +44,7 @@ std::span<const SyscallEntry> process_syscalls();  ///< task/: fork … futex, s
 std::span<const SyscallEntry> memory_syscalls();   ///< mm/: mmap … madvise
 std::span<const SyscallEntry> file_syscalls();     ///< fs/: open … ioctl
 std::span<const SyscallEntry> ipc_syscalls();      ///< ipc/: pipes, eventfd, poll, select
+std::span<const SyscallEntry> net_syscalls();      ///< net/: sockets
 
 /// Called by the entry code with interrupts on; stores the result in frame.rax. Afterwards the entry code calls return_to_user_work().
 void dispatch_syscall(TrapFrame& frame);

@@ -35,6 +35,7 @@ void init_syscalls() {
   add(memory_syscalls());
   add(file_syscalls());
   add(ipc_syscalls());
+  add(net_syscalls());
 }
 
 void dispatch_syscall(TrapFrame& frame) {

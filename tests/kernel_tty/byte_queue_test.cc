@@ -77,6 +77,33 @@ TEST(ByteQueue, AFaultingReaderLosesNothing) {
   EXPECT_EQ(get(queue, 3), "abc");
 }
 
+TEST(ByteQueue, APeekLeavesTheBytes) {
+  ByteQueue queue;
+  ASSERT_TRUE(put(queue, "x" + std::string(9000, 'a') + "b"));
+  EXPECT_EQ(get(queue, 1), "x");
+  std::string seen;
+  const auto look = [&seen](const std::byte* from, std::size_t n) -> Result<void> {
+    seen.append(reinterpret_cast<const char*>(from), n);
+    return {};
+  };
+  EXPECT_EQ(*queue.peek(100000, look), 9001U);
+  EXPECT_EQ(seen, std::string(9000, 'a') + "b");
+  EXPECT_EQ(get(queue, 100000), seen);
+  EXPECT_EQ(*queue.peek(10, look), 0U);
+}
+
+TEST(ByteQueue, ForgetsTheLastBytes) {
+  for (const std::size_t kept : {0U, 1U, 4000U, 4080U, 4081U, 9000U, 12000U}) {
+    ByteQueue queue;
+    ASSERT_TRUE(put(queue, std::string(kept, 'k')));
+    ASSERT_TRUE(put(queue, std::string(12000, 'f')));
+    queue.drop_last(12000);
+    EXPECT_EQ(queue.size(), kept);
+    ASSERT_TRUE(put(queue, "next"));
+    EXPECT_EQ(get(queue, 100000), std::string(kept, 'k') + "next");
+  }
+}
+
 TEST(ByteQueue, CanBeClearedAndUsedAgain) {
   ByteQueue queue;
   ASSERT_TRUE(put(queue, std::string(20000, 'a')));

@@ -1,0 +1,131 @@
+#include "net/control.h"
+
+#include <asm/resource.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace quire::kernel {
+
+namespace {
+
+/// struct cmsghdr.
+struct ControlHeader {
+  std::uint64_t size;
+  int level, type;
+};
+constexpr std::uint64_t kMostControl = 20480;  // Linux's /proc/sys/net/core/optmem_max
+constexpr std::size_t kMostFiles = 253;        // Linux v6.12 include/net/scm.h: SCM_MAX_FD
+
+std::uint64_t aligned(std::uint64_t size) { return (size + 7) & ~std::uint64_t{7}; }
+
+Result<void> read_rights(UserAddr from, std::uint64_t size, std::vector<RefPtr<File>>& files) {
+  const std::uint64_t count = size / sizeof(int);
+  if (count + files.size() > kMostFiles) return fail(Errno::kInval);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    QUIRE_TRY(const int fd, get_user<int>(from + i * sizeof(int)));
+    QUIRE_TRY(RefPtr<File> file, current_files().get(fd));
+    files.push_back(std::move(file));
+  }
+  return {};
+}
+
+/// Linux v6.12 net/core/scm.c:scm_check_creds().
+Result<SocketCredentials> read_credentials(UserAddr from, std::uint64_t size) {
+  if (size != sizeof(SocketCredentials)) return fail(Errno::kInval);
+  QUIRE_TRY(const auto given, get_user<SocketCredentials>(from));
+  const Credentials& own = current_credentials();
+  if (own.is_root()) return given;
+  const bool own_uid = given.uid == own.uid || given.uid == own.euid || given.uid == own.suid;
+  const bool own_gid = given.gid == own.gid || given.gid == own.egid || given.gid == own.sgid;
+  if (given.pid != current_pid() || !own_uid || !own_gid) return fail(Errno::kPerm);
+  return given;
+}
+
+/// Writes control messages one after the other.
+class ControlWriter {
+ public:
+  ControlWriter(UserAddr to, std::uint64_t size) : to_(to), left_(size) {}
+
+  /// As much of `size` bytes as fits. False if it did not. Errors: EFAULT.
+  Result<bool> put(int type, const void* data, std::uint64_t size) {
+    if (left_ < sizeof(ControlHeader)) return false;
+    const std::uint64_t whole = sizeof(ControlHeader) + size, part = std::min(whole, left_);
+    QUIRE_CHECK(put_user(to_, ControlHeader{part, SOL_SOCKET, type}));
+    QUIRE_CHECK(copy_to_user(to_ + sizeof(ControlHeader), data, part - sizeof(ControlHeader)));
+    const std::uint64_t step = std::min(aligned(part), left_);
+    to_ += step;
+    left_ -= step;
+    written_ += step;
+    return part == whole;
+  }
+  /// Bytes of data that the next message may have.
+  [[nodiscard]] std::uint64_t room() const { return left_ < sizeof(ControlHeader) ? 0 : left_ - sizeof(ControlHeader); }
+  [[nodiscard]] std::uint64_t written() const { return written_; }
+
+ private:
+  UserAddr to_;
+  std::uint64_t left_, written_ = 0;
+};
+
+/// Descriptors for as many files as fit and may be opened. Returns whether those were all. Errors: EFAULT.
+Result<bool> put_rights(ControlWriter& writer, const Rights& rights, bool close_on_exec) {
+  std::vector<int> fds;
+  const std::uint64_t room = writer.room() / sizeof(int);
+  for (const RefPtr<File>& file : rights.files()) {
+    if (fds.size() == room) break;
+    const auto fd = current_files().install(file, 0, close_on_exec);
+    if (!fd) break;
+    fds.push_back(*fd);
+  }
+  if (fds.empty()) return rights.empty();
+  QUIRE_CHECK(writer.put(SCM_RIGHTS, fds.data(), fds.size() * sizeof(int)));
+  return fds.size() == rights.files().size();
+}
+
+}  // namespace
+
+Result<void> read_control(const Socket& socket, UserAddr from, std::uint64_t size, Ancillary& into) {
+  if (size > kMostControl) return fail(kNoBuffers);
+  std::vector<RefPtr<File>> files;
+  for (std::uint64_t at = 0; at + sizeof(ControlHeader) <= size;) {
+    QUIRE_TRY(const auto header, get_user<ControlHeader>(from + at));
+    if (header.size < sizeof(ControlHeader) || header.size > size - at) return fail(Errno::kInval);
+    const UserAddr data = from + at + sizeof(ControlHeader);
+    const std::uint64_t data_size = header.size - sizeof(ControlHeader);
+    at += aligned(header.size);
+    if (socket.domain != AF_UNIX) return fail(Errno::kInval);  // IP_PKTINFO and its like are not there
+    if (header.level != SOL_SOCKET) continue;
+    switch (header.type) {
+      case SCM_RIGHTS:
+        QUIRE_CHECK(read_rights(data, data_size, files));
+        break;
+      case SCM_CREDENTIALS: {
+        QUIRE_TRY(into.credentials, read_credentials(data, data_size));
+        break;
+      }
+      default:
+        return fail(Errno::kInval);
+    }
+  }
+  if (files.empty()) return {};
+  if (Rights::on_their_way() > current_rlimit(RLIMIT_NOFILE) && !current_credentials().is_root()) return fail(kTooManyReferences);
+  into.rights = Rights(std::move(files));
+  return {};
+}
+
+Result<std::uint64_t> write_control(const Socket& socket, UserAddr to, std::uint64_t size, std::uint32_t flags, IncomingMessage& message) {
+  ControlWriter writer(to, size);
+  bool all = true;
+  if (socket.options.pass_credentials && message.ancillary.credentials) {
+    QUIRE_TRY(all, writer.put(SCM_CREDENTIALS, &*message.ancillary.credentials, sizeof(SocketCredentials)));
+  }
+  if (!message.ancillary.rights.empty()) {
+    QUIRE_TRY(const bool all_files, put_rights(writer, message.ancillary.rights, (flags & MSG_CMSG_CLOEXEC) != 0));
+    all = all && all_files;
+  }
+  if (!all) message.result_flags |= MSG_CTRUNC;
+  return writer.written();
+}
+
+}  // namespace quire::kernel

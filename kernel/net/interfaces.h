@@ -1,0 +1,13 @@
+// The one network interface there is: lo.
+#pragma once
+
+#include <cstdint>
+
+#include "quire/base/errno.h"
+
+namespace quire::kernel {
+
+/// ioctl(2) of any socket about interfaces: SIOCGIF*. Errors: ENOTTY for others, ENODEV, EFAULT.
+Result<std::int64_t> interface_ioctl(std::uint32_t command, std::uint64_t argument);
+
+}  // namespace quire::kernel
