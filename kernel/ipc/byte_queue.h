@@ -63,6 +63,43 @@ class ByteQueue {
     return done;
   }
 
+  /// Appends what fill(std::byte* to, std::size_t room), which returns how many bytes it put there, provides: up to `n` bytes, and no more
+  /// once it gave less than it might. Memory is had before bytes are asked for. Errors: as append().
+  template <typename Fill>
+  Result<std::size_t> append_some(std::size_t n, Fill fill) {
+    std::size_t done = 0;
+    while (done < n) {
+      if (last_ == nullptr || last_->end == Piece::kCapacity) {
+        if (!add_piece()) return stop(done, Errno::kNoMem);
+      }
+      const std::size_t room = std::min(n - done, Piece::kCapacity - last_->end);
+      const Result<std::size_t> got = fill(last_->data + last_->end, room);
+      if (!got) return stop(done, got.error());
+      last_->end += static_cast<std::uint32_t>(*got);
+      size_ += *got;
+      done += *got;
+      if (*got < room) break;
+    }
+    return done;
+  }
+  /// Takes up to `n` bytes as far as drain(const std::byte* from, std::size_t), which returns how many it took, goes. Errors: as take().
+  template <typename Drain>
+  Result<std::size_t> take_some(std::size_t n, Drain drain) {
+    std::size_t done = 0;
+    n = std::min(n, size_);
+    while (done < n) {
+      const std::size_t part = std::min<std::size_t>(n - done, first_->end - first_->begin);
+      const Result<std::size_t> taken = drain(static_cast<const std::byte*>(first_->data) + first_->begin, part);
+      if (!taken) return stop(done, taken.error());
+      first_->begin += static_cast<std::uint32_t>(*taken);
+      size_ -= *taken;
+      done += *taken;
+      if (first_->begin == first_->end) drop_first_piece();
+      if (*taken < part) break;
+    }
+    return done;
+  }
+
   /// As take(), but the bytes stay.
   template <typename Copy>
   Result<std::size_t> peek(std::size_t n, Copy copy) const {

@@ -48,6 +48,7 @@ class PipeFile final : public File {
     return static_cast<std::int64_t>(size);
   }
   [[nodiscard]] std::string anonymous_name() const override { return pipe_->link_name("pipe"); }
+  [[nodiscard]] Pipe& pipe() const { return *pipe_; }
 
  protected:
   ~PipeFile() override { pipe_->close(ends_); }
@@ -242,6 +243,75 @@ Result<std::size_t> Pipe::resize(std::uint64_t wanted) {
   write_wait_.wake_all();
   return size;
 }
+
+Result<std::size_t> Pipe::fill_from(std::size_t n, Fill fill, void* context) {
+  Result<std::size_t> done = 0;
+  {
+    Guard guard(lock_);
+    const std::size_t room = room_locked();
+    if (readers_ == 0) {
+      done = fail(Errno::kPipe);
+    } else if (room == 0) {
+      return fail(Errno::kAgain);
+    } else {
+      done = bytes_.append_some(std::min(n, room), [&](std::byte* to, std::size_t size) { return fill(context, to, size); });
+    }
+  }
+  if (!done && done.error() == Errno::kPipe) signal_current(SIGPIPE);
+  if (done && *done != 0) read_wait_.wake_all(POLLIN | POLLRDNORM);
+  return done;
+}
+
+Result<std::size_t> Pipe::drain_to(std::size_t n, Drain drain, void* context) {
+  Result<std::size_t> done = 0;
+  {
+    Guard guard(lock_);
+    if (bytes_.size() == 0 && writers_ != 0) return fail(Errno::kAgain);
+    done = bytes_.take_some(n, [&](const std::byte* from, std::size_t size) { return drain(context, from, size); });
+  }
+  if (done && *done != 0) write_wait_.wake_all(POLLOUT | POLLWRNORM);
+  return done;
+}
+
+Result<std::size_t> Pipe::pass_to(Pipe& other, std::size_t n, Leave leave) {
+  Result<std::size_t> done = 0;
+  {
+    Guard first(this < &other ? lock_ : other.lock_);
+    Guard second(this < &other ? other.lock_ : lock_);
+    const std::size_t room = other.room_locked();
+    if (other.readers_ == 0) {
+      done = fail(Errno::kPipe);
+    } else if (bytes_.size() == 0) {
+      if (writers_ != 0) return fail(Errno::kAgain);
+      return 0;
+    } else if (room == 0) {
+      return fail(Errno::kAgain);
+    } else {
+      const auto copy = [&other](const std::byte* from, std::size_t size) -> Result<void> {
+        const auto put = [&from](std::byte* to, std::size_t part) -> Result<void> {
+          std::copy_n(from, part, to);
+          from += part;
+          return {};
+        };
+        // Memory is asked for before a byte is taken: what does not fit whole is not there.
+        const auto added = other.bytes_.append(size, put);
+        if (added && *added != size) other.bytes_.drop_last(*added);
+        if (!added || *added != size) return fail(Errno::kNoMem);
+        return {};
+      };
+      const std::size_t wanted = std::min(n, room);
+      done = leave == Leave::kAll ? bytes_.peek(wanted, copy) : bytes_.take(wanted, copy);
+    }
+  }
+  if (!done && done.error() == Errno::kPipe) signal_current(SIGPIPE);
+  if (done && *done != 0) {
+    other.read_wait_.wake_all(POLLIN | POLLRDNORM);
+    if (leave == Leave::kNothing) write_wait_.wake_all(POLLOUT | POLLWRNORM);
+  }
+  return done;
+}
+
+Pipe& pipe_of(File& file) { return static_cast<PipeFile&>(file).pipe(); }
 
 Result<RefPtr<File>> open_fifo(FifoState& fifo, std::uint32_t flags) {
   RefPtr<Pipe> pipe;

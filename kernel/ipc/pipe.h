@@ -50,6 +50,16 @@ class Pipe final : public AnonymousInode {
   PollMask poll(Ends ends, std::uint32_t writers_seen, Listener* listener);
   void close(Ends ends);
 
+  /// One step of splice(2) without waiting: up to `n` bytes that fill() provides, or that drain() takes (ByteQueue), which may call other
+  /// files but not pipes. Errors: EPIPE (with SIGPIPE), EAGAIN (no room; nothing there but writers), theirs. 0: the end.
+  using Fill = Result<std::size_t> (*)(void* context, std::byte* to, std::size_t room);
+  using Drain = Result<std::size_t> (*)(void* context, const std::byte* from, std::size_t size);
+  Result<std::size_t> fill_from(std::size_t n, Fill fill, void* context);
+  Result<std::size_t> drain_to(std::size_t n, Drain drain, void* context);
+  /// Moves or copies up to `n` bytes from this pipe to another one without waiting. Errors: EPIPE (with SIGPIPE), EAGAIN. 0: the end.
+  enum class Leave : std::uint8_t { kNothing, kAll };
+  Result<std::size_t> pass_to(Pipe& other, std::size_t n, Leave leave);
+
   [[nodiscard]] std::size_t readable_bytes();
   [[nodiscard]] std::size_t size();
   /// Rounded up to a power of two of pages, as F_SETPIPE_SZ does. Errors: EINVAL, EPERM (beyond
@@ -78,6 +88,9 @@ struct FifoState {
   Mutex lock;
   RefPtr<Pipe> pipe;
 };
+
+/// The pipe an open file is an end of. Pre: file.kind() is kPipe.
+Pipe& pipe_of(File& file);
 
 /// open(2) of a named pipe. The caller sets the file's inode (which keeps `fifo`) and dentry.
 /// Errors: as Pipe::open().

@@ -40,6 +40,8 @@ constexpr SyscallEntry kCalls[] = {
     {__NR_poll, "poll", sys_poll},          {__NR_ppoll, "ppoll", sys_ppoll},
     {__NR_select, "select", sys_select},    {__NR_pselect6, "pselect6", sys_pselect6},
     {__NR_eventfd, "eventfd", sys_eventfd}, {__NR_eventfd2, "eventfd2", sys_eventfd2},
+    {__NR_splice, "splice", sys_splice},    {__NR_tee, "tee", sys_tee},
+    {__NR_vmsplice, "vmsplice", sys_vmsplice},
     {__NR_epoll_create, "epoll_create", sys_epoll_create},
     {__NR_epoll_create1, "epoll_create1", sys_epoll_create1},
     {__NR_epoll_ctl, "epoll_ctl", sys_epoll_ctl},
