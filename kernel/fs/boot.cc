@@ -104,6 +104,7 @@ struct DeviceNode {
 constexpr DeviceNode kDevices[] = {
     {"null", 1, 3, 0666},    {"zero", 1, 5, 0666}, {"full", 1, 7, 0666},    {"random", 1, 8, 0666},
     {"urandom", 1, 9, 0666}, {"tty", 5, 0, 0666},  {"console", 5, 1, 0620},
+    {"ptmx", 5, 2, 0666},
 };
 struct DeviceLink {
   std::string_view name, target;

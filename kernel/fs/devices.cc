@@ -10,6 +10,7 @@
 
 #include "drivers/console_port.h"
 #include "mm/uaccess.h"
+#include "tty/pty.h"
 #include "tty/terminal.h"
 
 namespace quire::kernel {
@@ -99,6 +100,8 @@ Result<RefPtr<File>> open_device(const Attributes& attributes, std::uint32_t fla
       return open_memory_device(minor);
     case TTYAUX_MAJOR:
       return open_terminal_device(minor, flags);
+    case kPtyMajor:
+      return open_pty_slave(minor, flags);
     default:
       return fail(Errno::kNxIo);
   }

@@ -112,4 +112,13 @@ void set_session_terminal(Terminal* terminal) {
   current_process().group->session->terminal = terminal;
 }
 
+void forget_session_terminal(Terminal& terminal) {
+  const TaskGuard guard(task_lock);
+  tree().for_each_process([&terminal](Process& process) {
+    if (!process.group) return;
+    Session& session = *process.group->session;
+    if (session.terminal == &terminal) session.terminal = nullptr;
+  });
+}
+
 }  // namespace quire::kernel

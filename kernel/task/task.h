@@ -80,6 +80,8 @@ bool group_in_session(Pid group, Pid session);
 /// The controlling terminal of the current session, or null; set or cleared by the terminal.
 Terminal* current_terminal();
 void set_session_terminal(Terminal* terminal);
+/// No session has `terminal` any more (it was hung up).
+void forget_session_terminal(Terminal& terminal);
 
 /// For procfs: a snapshot of one process, and the list of all.
 struct ProcessSnapshot {

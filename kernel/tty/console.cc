@@ -10,13 +10,14 @@
 #include "fs/dentry.h"
 #include "sched/thread.h"
 #include "tty/input_stream.h"
+#include "tty/pty.h"
 #include "tty/terminal.h"
 
 namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint32_t kTtyMinor = 0, kConsoleMinor = 1;
+constexpr std::uint32_t kTtyMinor = 0, kConsoleMinor = 1, kPtmxMinor = 2;
 constexpr std::uint32_t kConsoleDevice = MKDEV(TTYAUX_MAJOR, kConsoleMinor);
 
 class ConsoleTerminal final : public Terminal {
@@ -66,6 +67,7 @@ class TerminalFile final : public File {
  public:
   TerminalFile(Terminal& terminal, std::uint32_t open_flags) : terminal_(terminal) {
     flags = open_flags & ~std::uint32_t{O_NOCTTY};
+    terminal.on_open();
   }
 
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t) override {
@@ -86,6 +88,9 @@ class TerminalFile final : public File {
     a.rdev = terminal_.device();
     return a;
   }
+
+ protected:
+  ~TerminalFile() override { terminal_.on_close(); }
 
  private:
   [[nodiscard]] Terminal::Blocking blocking() const {
@@ -118,7 +123,10 @@ void terminal_set_winsize(std::uint16_t rows, std::uint16_t columns) {
   if (Terminal* const terminal = console_terminal()) terminal->set_window_size(rows, columns);
 }
 
+RefPtr<File> make_terminal_file(Terminal& terminal, std::uint32_t flags) { return make_ref<TerminalFile>(terminal, flags); }
+
 Result<RefPtr<File>> open_terminal_device(std::uint32_t rdev_minor, std::uint32_t flags) {
+  if (rdev_minor == kPtmxMinor) return open_pty_master(flags);
   Terminal* terminal = nullptr;
   if (rdev_minor == kTtyMinor) {
     terminal = current_terminal();
@@ -128,7 +136,7 @@ Result<RefPtr<File>> open_terminal_device(std::uint32_t rdev_minor, std::uint32_
   }
   if (terminal == nullptr) return fail(Errno::kNoDev);
   terminal->acquire_on_open(flags);
-  return RefPtr<File>(make_ref<TerminalFile>(*terminal, flags));
+  return make_terminal_file(*terminal, flags);
 }
 
 }  // namespace quire::kernel

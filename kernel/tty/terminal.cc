@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <memory>
 
 #include "syscall/syscall.h"
 #include "time/clock.h"
@@ -115,7 +116,7 @@ Result<bool> Terminal::send_chunk(std::string_view bytes, std::string& scratch) 
   {
     Guard guard(lock_);
     if (hung_up_) return fail(Errno::kIo);
-    if (discipline_.stopped()) return false;
+    if (discipline_.stopped() || !has_output_room()) return false;
     scratch.clear();
     discipline_.process_output(bytes, scratch);
   }
@@ -126,7 +127,7 @@ Result<bool> Terminal::send_chunk(std::string_view bytes, std::string& scratch) 
 WaitResult Terminal::wait_while_stopped() {
   const auto started = [this] {
     Guard guard(lock_);
-    return hung_up_ || !discipline_.stopped();
+    return hung_up_ || (!discipline_.stopped() && has_output_room());
   };
   return wait_until(writers_, started, Interruptible::kYes);
 }
@@ -140,7 +141,7 @@ PollMask Terminal::poll(Listener* listener) {
   if (hung_up_) return kHungUpEvents;
   PollMask events = 0;
   if (discipline_.poll_readable()) events |= POLLIN | POLLRDNORM;
-  if (!discipline_.stopped()) events |= POLLOUT | POLLWRNORM;
+  if (!discipline_.stopped() && has_output_room()) events |= POLLOUT | POLLWRNORM;
   return events;
 }
 
@@ -171,12 +172,23 @@ std::size_t Terminal::receive(std::string_view bytes) {
   return effects.accepted;
 }
 
-void Terminal::wait_for_room() {
-  const auto has_room = [this] {
-    Guard guard(lock_);
-    return hung_up_ || discipline_.has_room();
-  };
-  (void)wait_until(room_, has_room, Interruptible::kNo);
+bool Terminal::has_input_room() {
+  Guard guard(lock_);
+  return hung_up_ || discipline_.has_room();
+}
+
+WaitResult Terminal::wait_for_room(Interruptible interruptible) {
+  return wait_until(room_, [this] { return has_input_room(); }, interruptible);
+}
+
+void Terminal::start_again() {
+  const auto fresh = std::make_unique<LineDiscipline>();
+  Guard guard(lock_);
+  discipline_ = *fresh;
+  held_echo_.clear();
+  window_ = {};
+  session_ = group_ = 0;
+  hung_up_ = false;
 }
 
 void Terminal::hang_up() {

@@ -10,7 +10,7 @@
 // are sent, and other areas called, with neither held. Behaviour: man7 termios(3), ioctl_tty(2);
 // Linux v6.12 drivers/tty/{tty_io,tty_ioctl,tty_jobctrl,n_tty}.c.
 //
-// Not there: pseudo-terminals, TIOCSTI, modem lines, struct termio (TCGETA), exclusive mode.
+// Not there: TIOCSTI, modem lines, struct termio (TCGETA), exclusive mode.
 #pragma once
 
 #include <asm/termios.h>
@@ -48,7 +48,7 @@ class Terminal {
   /// Bytes from the device. Returns how many were taken; if fewer, wait_for_room() says when to
   /// come again. For one thread.
   std::size_t receive(std::string_view bytes);
-  void wait_for_room();
+  WaitResult wait_for_room(Interruptible interruptible = Interruptible::kNo);
   /// The device is gone: SIGHUP and SIGCONT to the session's leader and to the foreground group.
   void hang_up();
   /// SIGWINCH to the foreground group if the size changed.
@@ -67,10 +67,21 @@ class Terminal {
   [[nodiscard]] Pid foreground_group();
   /// Linux's device number, as stat and /proc/PID/stat show it.
   [[nodiscard]] std::uint32_t device() const { return device_; }
+  /// A file on it was opened, or is no more.
+  virtual void on_open() {}
+  virtual void on_close() {}
 
  protected:
   /// Hands bytes to the device; may sleep.
   virtual void transmit(std::string_view bytes) = 0;
+  /// Whether programs may write; if not, on_room() says when. Echo does not ask.
+  [[nodiscard]] virtual bool has_output_room() { return true; }
+  void on_room() { writers_.wake_all(); }
+  /// Room for input: whether there is any, and who is told when there is again.
+  [[nodiscard]] bool has_input_room();
+  [[nodiscard]] WaitQueue& input_room() { return room_; }
+  /// Makes a terminal that was hung up as new. Pre: no file on it is open, and no session has it.
+  void start_again();
 
  private:
   static constexpr std::size_t kChunk = 512;
@@ -104,6 +115,9 @@ class Terminal {
 /// Opens /dev/tty (minor 0: the session's controlling terminal) or /dev/console (minor 1).
 /// Errors: ENXIO (no controlling terminal), ENODEV (the command gave no terminal; another minor).
 Result<RefPtr<File>> open_terminal_device(std::uint32_t rdev_minor, std::uint32_t flags);
+
+/// A new open file on a terminal.
+RefPtr<File> make_terminal_file(Terminal& terminal, std::uint32_t flags);
 
 /// The terminal behind quire.stdin and quire.stdout, or null if no standard file is one.
 Terminal* console_terminal();

@@ -21,6 +21,7 @@
 #include "sync/lock.h"
 #include "syscall/syscall.h"
 #include "time/clock.h"
+#include "tty/pty.h"
 #include "tty/terminal.h"
 
 namespace quire::kernel {
@@ -119,6 +120,8 @@ void random_bytes(void* to, std::size_t size) { std::memset(to, 0x5a, size); }
 Result<RefPtr<File>> open_terminal_device(std::uint32_t, std::uint32_t) {
   return fail(Errno::kNxIo);
 }
+
+Result<RefPtr<File>> open_pty_slave(std::uint32_t, std::uint32_t) { return fail(Errno::kNxIo); }
 
 }  // namespace quire::kernel
 
