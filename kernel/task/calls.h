@@ -42,6 +42,8 @@ namespace quire::kernel {
   /* clock_calls.cc */ X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday)           \
    X(settimeofday) X(time) X(nanosleep) X(clock_nanosleep)                                         \
   /* itimer.cc */ X(getitimer) X(setitimer) X(alarm)                                               \
+  /* posix_timers.cc */ X(timer_create) X(timer_delete) X(timer_settime) X(timer_gettime)            \
+   X(timer_getoverrun)                                                                             \
   /* usage.cc */ X(times) X(getrusage)                                                             \
   /* schedule_calls.cc */ X(sched_yield) X(sched_getaffinity) X(sched_setaffinity)                 \
    X(sched_getscheduler) X(sched_setscheduler) X(sched_getparam) X(sched_setparam)                 \

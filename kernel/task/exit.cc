@@ -2,6 +2,7 @@
 
 #include "sched/thread.h"
 #include "task/calls.h"
+#include "task/posix_timers.h"
 #include "task/signals.h"
 #include "tty/terminal.h"
 
@@ -108,6 +109,11 @@ void leave_space(AddressSpace* next) {
   Process& process = *task.process;
   AddressSpace& old = *task.space;
   release_user_locks(task);
+  if (next != nullptr) {  // exec: timers are the old program's
+    std::unique_ptr<PosixTimers> timers;
+    const TaskGuard guard(task_lock);
+    timers = std::move(process.posix_timers);
+  }
   const std::uint64_t peak = old.usage().rss_peak.raw();
   {
     const TaskGuard guard(task_lock);

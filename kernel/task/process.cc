@@ -5,6 +5,7 @@
 #include "sched/thread.h"
 #include "sched/wait.h"
 #include "task/itimer.h"
+#include "task/posix_timers.h"
 
 namespace quire::kernel {
 

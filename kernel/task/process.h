@@ -25,6 +25,7 @@
 namespace quire::kernel {
 
 class IntervalTimers;
+class PosixTimers;
 class Process;
 
 /// The one lock of this area. Taken with interrupts off, because timers send signals.
@@ -203,6 +204,7 @@ class Process final : public RefCounted {
   RefPtr<SharedLimits> limits;   ///< [T]
   std::unique_ptr<IntervalTimers>
       timers;  ///< made by the first setitimer; taken down by the last task's exit
+  std::unique_ptr<PosixTimers> posix_timers;  ///< [T] made by the first timer_create; taken down by exec
 
   [[nodiscard]] Task& first_task() { return tasks.front(); }
 };

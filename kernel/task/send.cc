@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "task/posix_timers.h"
 #include "task/signal_file.h"
 #include "task/signals.h"
 
@@ -137,6 +138,7 @@ bool take_signal_locked(Task& task, SignalSet wanted, SignalInfo& info,
       const SignalSet ready = pending->set() & wanted & preferred;
       if (ready == 0) continue;
       info = pending->take(__builtin_ctzll(ready) + 1, node);
+      if (info.code == SI_TIMER && process.posix_timers) process.posix_timers->on_taken_locked(info, node);
       return true;
     }
   }

@@ -98,15 +98,22 @@ SyscallResult vectored_at(const SyscallArgs& args, PositionedTransfer transfer) 
 SyscallResult sys_preadv(const SyscallArgs& args) { return vectored_at(args, read_from); }
 SyscallResult sys_pwritev(const SyscallArgs& args) { return vectored_at(args, write_to); }
 
-/// Offset −1 is the file's own position; none of the RWF_* flags is there.
+// RWF_*: a hint, and how far a write has gone when it returns. The others are not there.
+constexpr std::uint64_t kHighPriority = RWF_HIPRI, kSynchronous = RWF_DSYNC | RWF_SYNC;
+
+/// Offset −1 is the file's own position.
 SyscallResult sys_preadv2(const SyscallArgs& args) {
-  if (args.a[5] != 0) return fail(Errno::kOpNotSupp);
+  if ((args.a[5] & ~(kHighPriority | kSynchronous)) != 0) return fail(Errno::kOpNotSupp);
   return static_cast<std::int64_t>(args.a[3]) == -1 ? sys_readv(args) : sys_preadv(args);
 }
 
 SyscallResult sys_pwritev2(const SyscallArgs& args) {
-  if (args.a[5] != 0) return fail(Errno::kOpNotSupp);
-  return static_cast<std::int64_t>(args.a[3]) == -1 ? sys_writev(args) : sys_pwritev(args);
+  if ((args.a[5] & ~(kHighPriority | kSynchronous)) != 0) return fail(Errno::kOpNotSupp);
+  const SyscallResult done = static_cast<std::int64_t>(args.a[3]) == -1 ? sys_writev(args) : sys_pwritev(args);
+  if (!done || (args.a[5] & kSynchronous) == 0) return done;
+  QUIRE_TRY(const RefPtr<File> file, file_arg(args.a[0]));
+  QUIRE_CHECK(file->sync());
+  return done;
 }
 
 SyscallResult sys_lseek(const SyscallArgs& args) {
