@@ -18,26 +18,20 @@ struct Fixup {
 extern "C" const Fixup fixups_begin[];
 extern "C" const Fixup fixups_end[];
 
-/// Leaves the kernel: runs what is due until nothing is, and returns with interrupts off. Pre: interrupts on.
-void finish_user_return(TrapFrame& frame) {
+enum class From : std::uint8_t { kSystemCall, kTrap };
+
+/// Leaves the kernel: runs what is due until nothing is, and returns with interrupts off. Pre: interrupts on. At the end of every trap and
+/// system call, so inline. A trap has no result to settle, no mask to restore: only signals may be due.
+template <From from>
+[[gnu::always_inline]] inline void finish_user_return(TrapFrame& frame) {
   for (;;) {
-    return_to_user_work(frame);
+    if (from == From::kSystemCall || current_thread().attention.load(std::memory_order_acquire)) return_to_user_work(frame);
     disable_interrupts();
     Cpu& cpu = this_cpu_data();
     if (!cpu.exit_work && !cpu.reschedule) [[likely]] return account_time(cpu, CpuMode::kKernel);
     cpu.exit_work = false;
     enable_interrupts();
     if (cpu.reschedule) yield_cpu();
-  }
-}
-
-void handle_user_exception(TrapFrame& frame) {
-  const std::uint64_t address = frame.vector == kPageFaultVector ? read_cr2() : 0;
-  enable_interrupts();
-  if (frame.vector == kPageFaultVector) {
-    user_page_fault(frame, address);
-  } else {
-    user_exception(frame, 0);
   }
 }
 
@@ -52,13 +46,18 @@ std::uint64_t fixup_of(std::uint64_t rip) {
 
 extern "C" void trap_from_user(TrapFrame& frame) {
   account_time(this_cpu_data(), CpuMode::kUser);
-  if (frame.vector < kFirstInterruptVector) {
-    handle_user_exception(frame);
+  if (frame.vector == kPageFaultVector) [[likely]] {
+    const std::uint64_t address = read_cr2();
+    enable_interrupts();
+    user_page_fault(frame, address);
+  } else if (frame.vector < kFirstInterruptVector) {
+    enable_interrupts();
+    user_exception(frame, 0);
   } else {
     handle_interrupt(static_cast<unsigned>(frame.vector));
     enable_interrupts();
   }
-  finish_user_return(frame);
+  finish_user_return<From::kTrap>(frame);
 }
 
 extern "C" void trap_from_kernel(TrapFrame& frame) {
@@ -77,14 +76,14 @@ extern "C" void syscall_from_user(TrapFrame& frame) {
   account_time(this_cpu_data(), CpuMode::kUser);
   enable_interrupts();
   dispatch_syscall(frame);
-  finish_user_return(frame);
+  finish_user_return<From::kSystemCall>(frame);
 }
 
 /// A new thread returns to user mode for the first time.
 extern "C" void first_return_to_user(TrapFrame& frame) {
   finish_thread_switch();
   enable_interrupts();
-  finish_user_return(frame);
+  finish_user_return<From::kSystemCall>(frame);
 }
 
 }  // namespace quire::kernel

@@ -11,28 +11,19 @@ namespace quire::kernel {
 namespace {
 
 // Intel SDM 3A 4.7, figure 4-12.
-constexpr std::uint64_t kErrorWrite = 2, kErrorReserved = 8, kErrorFetch = 16;
-
-Access access_of(const TrapFrame& frame) {
-  if ((frame.error_code & kErrorFetch) != 0) return Access::kExecute;
-  return (frame.error_code & kErrorWrite) != 0 ? Access::kWrite : Access::kRead;
-}
+constexpr std::uint64_t kErrorReserved = 8, kErrorFetch = 16;
 
 /// Whether the access can be tried again. Counts the fault then.
 bool resolved(Thread& thread, FaultOutcome outcome) {
   if (outcome != FaultOutcome::kMinor && outcome != FaultOutcome::kMajor) return false;
-  auto& count = outcome == FaultOutcome::kMinor ? thread.minor_faults : thread.major_faults;
-  // Only the thread itself writes.
-  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  count_fault(outcome == FaultOutcome::kMinor ? thread.minor_faults : thread.major_faults);
   return true;
 }
 
 }  // namespace
 
-void user_page_fault(TrapFrame& frame, std::uint64_t address) {
+void end_user_page_fault(TrapFrame& frame, std::uint64_t address, FaultOutcome outcome) {
   Thread& thread = current_thread();
-  FaultOutcome outcome = FaultOutcome::kMapError;
-  if (address < kUserTop && thread.space != nullptr) outcome = thread.space->fault(VirtAddr(address), access_of(frame));
   if (resolved(thread, outcome)) return;
   thread.internals->last_fault = outcome;
   user_exception(frame, address);

@@ -148,7 +148,7 @@ void post(CpuTlb& mine, std::uint64_t others) {
   wait_for_answers(mine);
 }
 
-void perform_on(const Request& request, std::uint64_t cpus) {
+[[gnu::always_inline]] inline void perform_on(const Request& request, std::uint64_t cpus) {
   CpuTlb& mine = tlbs.local();
   const std::uint64_t self = bit_of(this_cpu_data().index);
   if ((cpus & self) != 0) {

@@ -305,7 +305,6 @@ AddressSpace* switch_space(AddressSpace* space) {
   return old;
 }
 
-Thread& current_thread() { return *this_cpu_data().current; }
 
 // CPUs come up in any order but have all come before threads run.
 unsigned cpu_count() { return static_cast<unsigned>(std::bit_width(online_cpus.load(std::memory_order_relaxed))); }

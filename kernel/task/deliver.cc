@@ -128,9 +128,8 @@ void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
   set_blocked(blocked);
 }
 
-}  // namespace
-
-void return_to_user_work(TrapFrame& frame) {
+/// What is due before a return to user mode, if anything is.
+[[gnu::noinline]] void do_return_work(TrapFrame& frame) {
   Task& task = current();
   if (task.starting) [[unlikely]] {
     task.starting = false;
@@ -148,8 +147,17 @@ void return_to_user_work(TrapFrame& frame) {
   if (task.restore_blocked) [[unlikely]] {
     task.restore_blocked = false;
     set_blocked(task.saved_blocked);
-    if (task.attention.load(std::memory_order_acquire)) return_to_user_work(frame);
+    if (task.attention.load(std::memory_order_acquire)) do_return_work(frame);
   }
+}
+
+}  // namespace
+
+void return_to_user_work(TrapFrame& frame) {
+  const auto& task = static_cast<const Task&>(current_thread());
+  const bool due = task.attention.load(std::memory_order_acquire) || task.starting || task.restore_blocked || static_cast<std::int64_t>(frame.rax) < 0;
+  if (due) [[unlikely]]
+    do_return_work(frame);
 }
 
 SyscallResult sys_restart_syscall(const SyscallArgs&) {

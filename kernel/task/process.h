@@ -120,8 +120,6 @@ class Task final : public Thread {
   bool shares_space = false;     ///< [own] another task has, or had, the same memory
   bool starting = false;         ///< [own] has not been in user mode
   PendingSignals pending;        ///< [T]
-  /// A signal that is not blocked waits, or the process stops or ends. Written under task_lock.
-  std::atomic<bool> attention{false};
   WaitQueue killed;                ///< woken by SIGKILL; for sleeps that only a kill may end
   AlternateStack alternate_stack;  ///< [own]
   RestartBlock restart;            ///< [own]
