@@ -75,7 +75,7 @@ class MemoryManager {
   [[nodiscard]] bool is_table(Pfn pfn, Level level) const {
     if (pfn.raw() >= config_.frames.raw()) return false;
     hooks::yield_point("look_frame", window(pfn));
-    return frame(pfn).kind == FrameKind::kTable && frame(pfn).level == level;
+    return frame(pfn).is_table_of(level);
   }
   /// What an entry of a table at `level` is. The one place where kinds are told: zero objects by identity, before any count is looked at;
   /// entries that name no such frame are malformed (S0.22).

@@ -88,7 +88,7 @@ class Entry {
   [[nodiscard]] constexpr bool is_absent() const { return bits_ == 0; }
   /// Whether hardware can walk through it.
   [[nodiscard]] constexpr bool present() const { return (bits_ & kPresent) != 0; }
-  [[nodiscard]] constexpr bool writable() const { return present() && (bits_ & kWrite) != 0; }
+  [[nodiscard]] constexpr bool writable() const { return (bits_ & (kPresent | kWrite)) == (kPresent | kWrite); }
   [[nodiscard]] constexpr bool executable() const { return present() && (bits_ & kNoExecute) == 0; }
   [[nodiscard]] constexpr bool accessed() const { return (bits_ & kAccessed) != 0; }
   [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
@@ -102,6 +102,10 @@ class Entry {
   [[nodiscard]] constexpr bool is_counted() const { return names_frame() || leaf_class() != LeafClass::kNone; }
   /// A leaf whose frame is this address space's own (copy-on-write), as opposed to one of a shared object.
   [[nodiscard]] constexpr bool is_private_leaf() const { return leaf_class() == LeafClass::kAnon; }
+  /// The same, and hardware may use it: one test for what nearly every leaf of a program is.
+  [[nodiscard]] constexpr bool is_present_private_leaf() const {
+    return (bits_ & (kPresent | kClassMask)) == (kPresent | (static_cast<std::uint64_t>(LeafClass::kAnon) << kClassShift));
+  }
   [[nodiscard]] constexpr bool is_raw() const { return names_frame() && (bits_ & kRawBit) != 0; }
   /// Payload of a special entry.
   [[nodiscard]] constexpr std::uint64_t payload() const { return (bits_ & kAddressMask) >> kPageShift; }

@@ -28,7 +28,10 @@ using Slot = std::uint16_t;
 class Geometry {
  public:
   constexpr Geometry(unsigned levels, unsigned index_bits, VirtAddr user_top)
-      : user_top_(user_top), levels_(static_cast<std::uint8_t>(levels)), index_bits_(static_cast<std::uint8_t>(index_bits)) {
+      : user_top_(user_top),
+        slot_mask_(static_cast<Slot>((1U << index_bits) - 1)),
+        levels_(static_cast<std::uint8_t>(levels)),
+        index_bits_(static_cast<std::uint8_t>(index_bits)) {
     for (unsigned level = 0; level <= kMaxLevels + 1; ++level) {
       shift_[level] = static_cast<std::uint8_t>(kPageShift + (level == 0 ? 0 : (level - 1) * index_bits));
     }
@@ -57,8 +60,9 @@ class Geometry {
     return ByteCount(std::uint64_t{1} << (shift_[level.raw()] + index_bits_));
   }
   [[nodiscard]] constexpr Slot slot_of(VirtAddr address, Level level) const {
-    return static_cast<Slot>((address.raw() >> shift_[level.raw()]) & (slots() - 1));
+    return static_cast<Slot>((address.raw() >> shift_[level.raw()]) & slot_mask_);
   }
+  [[nodiscard]] constexpr Slot leaf_slot_of(VirtAddr address) const { return static_cast<Slot>((address.raw() >> kPageShift) & slot_mask_); }
   /// The span of the entry at `level` that covers `address`.
   [[nodiscard]] constexpr VirtRange entry_range(VirtAddr address, Level level) const {
     const VirtAddr begin(address.raw() & ~(span(level).raw() - 1));
@@ -77,6 +81,7 @@ class Geometry {
 
  private:
   VirtAddr user_top_;
+  Slot slot_mask_;
   std::uint8_t levels_;
   std::uint8_t index_bits_;
   std::uint8_t shift_[kMaxLevels + 2]{};

@@ -10,16 +10,6 @@ void SpinLock::spin() {
   } while (__atomic_exchange_n(&held_.value_, 1U, __ATOMIC_ACQUIRE) != 0);
 }
 
-std::uint32_t RwLock::look() const {
-  hooks::yield_point("rw_look", &state_);
-  return state_.load(std::memory_order_relaxed);
-}
-
-bool RwLock::change(std::uint32_t& seen, std::uint32_t to) {
-  hooks::yield_point("rw_change", &state_);
-  return state_.compare_exchange_strong(seen, to);
-}
-
 // Linux v6.12 kernel/locking/rwsem.c is fairer; here a writer that waits sets kWaiting, which keeps new readers out until the
 // word has been empty once.
 void RwLock::lock() {
@@ -46,16 +36,16 @@ void RwLock::unlock() {
   if ((state_.exchange(0) & kWaiting) != 0) platform::wake(state_);
 }
 
-void RwLock::lock_shared() {
+void RwLock::wait_shared() {
   std::uint32_t seen = look();
   for (;;) {
     if ((seen & (kWriter | kWaiting)) == 0) {
-      if (change(seen, seen + 1)) break;
+      if (change(seen, seen + 1)) return;
       continue;
     }
     if ((seen & kWaiting) != 0 && (seen & ~kWaiting) == 0) {
       // Nobody holds it: the last holder has cleared or will clear the bit; take it and wake the rest on release.
-      if (change(seen, kWaiting + 1)) break;
+      if (change(seen, kWaiting + 1)) return;
       continue;
     }
     if ((seen & kWaiting) != 0 || change(seen, seen | kWaiting)) {
@@ -63,18 +53,12 @@ void RwLock::lock_shared() {
     }
     seen = look();
   }
-  hooks::lock_acquired(static_cast<unsigned>(rank_), reinterpret_cast<std::uint64_t>(this), this);
 }
 
-void RwLock::unlock_shared() {
-  hooks::lock_released(this);
-  hooks::yield_point("rw_leave", &state_);
-  const std::uint32_t before = state_.fetch_sub(1);
-  if (before == (kWaiting | 1U)) {
-    // Last reader with sleepers: empty the word, then let all try.
-    std::uint32_t waiting = kWaiting;
-    if (change(waiting, 0)) platform::wake(state_);
-  }
+void RwLock::wake_waiting() {
+  // Empty the word, then let all try.
+  std::uint32_t waiting = kWaiting;
+  if (change(waiting, 0)) platform::wake(state_);
 }
 
 }  // namespace quire

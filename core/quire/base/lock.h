@@ -77,13 +77,31 @@ class TA_CAPABILITY("reader-writer lock") RwLock {
   explicit RwLock(LockRank rank = LockRank::kMm) : rank_(rank) {}
   void lock() TA_ACQ();
   void unlock() TA_REL();
-  void lock_shared() TA_ACQ_SHARED();
-  void unlock_shared() TA_REL_SHARED();
+  void lock_shared() TA_ACQ_SHARED() {
+    std::uint32_t seen = look();
+    if ((seen & (kWriter | kWaiting)) != 0 || !change(seen, seen + 1)) wait_shared();
+    hooks::lock_acquired(static_cast<unsigned>(rank_), reinterpret_cast<std::uint64_t>(this), this);
+  }
+  void unlock_shared() TA_REL_SHARED() {
+    hooks::lock_released(this);
+    hooks::yield_point("rw_leave", &state_);
+    if (state_.fetch_sub(1) == (kWaiting | 1U)) wake_waiting();
+  }
 
  private:
-  [[nodiscard]] std::uint32_t look() const;
+  /// Becomes a reader once that can be.
+  void wait_shared();
+  /// The last reader has left, and somebody sleeps.
+  void wake_waiting();
+  [[nodiscard]] std::uint32_t look() const {
+    hooks::yield_point("rw_look", &state_);
+    return state_.load(std::memory_order_relaxed);
+  }
   /// Puts `to` in place of `seen`; if it is not there, `seen` becomes what is.
-  [[nodiscard]] bool change(std::uint32_t& seen, std::uint32_t to);
+  [[nodiscard]] bool change(std::uint32_t& seen, std::uint32_t to) {
+    hooks::yield_point("rw_change", &state_);
+    return state_.compare_exchange_strong(seen, to);
+  }
 
   static constexpr std::uint32_t kWriter = 1U << 31, kWaiting = 1U << 30, kReaders = kWaiting - 1;
   /// kWriter: held exclusively; kWaiting: somebody sleeps; low bits: readers.

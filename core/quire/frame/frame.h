@@ -8,6 +8,7 @@
 // leaf entry, so that "nobody can reach it" is one number read at once. A frozen frame gives no further reference to whoever comes by (R13).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "quire/arch/entry.h"
@@ -131,6 +132,13 @@ struct alignas(64) Frame {
   }
   static constexpr std::uint32_t leaf_entries_in(std::uint64_t c) { return static_cast<std::uint32_t>((c & ~kFrozen) >> kLeafShift); }
 
+  /// Whether it is a table of that level: one look at both fields, for walks.
+  [[nodiscard]] bool is_table_of(Level wanted) const {
+    using Both [[gnu::may_alias]] = std::uint16_t;
+    const std::uint16_t both = __atomic_load_n(reinterpret_cast<const Both*>(&kind), __ATOMIC_RELAXED);
+    return both == (static_cast<unsigned>(FrameKind::kTable) | static_cast<unsigned>(wanted.raw()) << 8);
+  }
+
   /// Pages of objects: what the reverse map starts from.
   [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kShmem; }
   [[nodiscard]] bool has_flag(Flag flag) const { return (flags & flag) != 0; }
@@ -164,6 +172,8 @@ struct alignas(64) Frame {
   return (static_cast<std::uint64_t>(kMaxLevels - Level(table.level).raw()) << 56) |
          (reinterpret_cast<std::uint64_t>(&table) & 0x00ffffffffffffffULL);
 }
+static_assert(offsetof(Frame, kind) % 2 == 0 && offsetof(Frame, level) == offsetof(Frame, kind) + 1 && sizeof(FrameKind) + sizeof(Level) == 2,
+              "Frame::is_table_of reads both at once");
 static_assert(sizeof(Frame) == 64, "a descriptor is one cache line (S2.15)");
 
 }  // namespace quire

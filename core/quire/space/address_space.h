@@ -251,6 +251,8 @@ class AddressSpace {
   void destroy();
 
   FaultOutcome resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose = Purpose::kAccess);
+  /// The text of both: fault() is the half of all faults that counts.
+  FaultOutcome resolve_as(VirtAddr address, Access access, Requester requester, Purpose purpose);
   StackGrowth grow_stack(VirtAddr address);
   Result<AnonObject*> anon_object();
 

@@ -3,7 +3,8 @@
 // One entry point for reads, writes and instruction fetches, from hardware and software (S1.13). The space's lock is held shared, so
 // siblings fault at the same time; tables on an exclusive path cannot vanish meanwhile, so the walk down writable upper entries takes no
 // lock, and only the table whose entry changes is locked. Nothing is allocated under a table lock: an attempt says what it lacks, the
-// driver reserves it and tries again; every attempt looks anew at whatever is not exclusive.
+// driver reserves it and tries again; every attempt looks anew at whatever is not exclusive. The first attempt has nothing at hand: most
+// faults change one entry of a table of the space's own, and for them anything more would be half the cost.
 //
 // A leaf replaced by another frame of the same contents is first installed read-only, then flushed, then made writable: no CPU can write
 // the new frame while another still reads the old one (P2 "leaf → other frame"). A space with a single actor does it in one step.
@@ -19,53 +20,81 @@ namespace quire {
 /// One fault being resolved.
 class FaultResolver {
  public:
-  FaultResolver(AddressSpace& space, const Vma& vma, VirtAddr address, Access access, bool only_actor)
+  /// Pre: `vma` stays as it is meanwhile: the space's lock is held.
+  FaultResolver(AddressSpace& space, const Vma& vma, VirtAddr address, Access access, AddressSpace::Requester requester)
       : space_(space),
         memory_(space.memory_),
-        geometry_(memory_.geometry()),
-        zero_(memory_.zero()),
         vma_(vma),
         page_(address.page_floor()),
         access_(access),
-        only_actor_(only_actor),
-        tables_(memory_.pool()),
-        data_(memory_.pool()),
-        attachments_(memory_),
-        table_(ExclusivePath::root(space)),
-        gather_(space) {}
+        requester_(requester),
+        table_(ExclusivePath::root(space)) {}
+  FaultResolver(const FaultResolver&) = delete;
+  FaultResolver& operator=(const FaultResolver&) = delete;
 
   ~FaultResolver() {
-    if (object_page_ != nullptr && object_page_->put()) memory_.pool().give(object_page_);
-    if (replacing_) end_replacement();
+    if (data_ != nullptr) memory_.pool().give(data_);
   }
 
-  FaultOutcome run() {
+  [[gnu::always_inline]] FaultOutcome run() {
+    const Entry entry = descend();
+    if (table_.level() == kLeafLevel && fill_leaf(table_, entry) == Attempt::kDone) return FaultOutcome::kMinor;
+    return run_supplied();
+  }
+
+ private:
+  enum class Attempt : std::uint8_t {
+    kDone, kRetry, kBusError, kOutOfMemory, kNeedsSupplies, kNeedsTable, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush, kMoving
+  };
+
+  /// What most faults do without.
+  struct Supplies {
+    explicit Supplies(AddressSpace& space) : pool(space.memory_.pool()), tables(pool), attachments(space.memory_), gather(space) {}
+    ~Supplies() {
+      if (object_page != nullptr && object_page->put()) pool.give(object_page);
+    }
+    Supplies(const Supplies&) = delete;
+    Supplies& operator=(const Supplies&) = delete;
+
+    FramePool& pool;
+    FrameReservation tables;
+    AttachmentReservation attachments;
+    std::uint32_t wanted_attachments = 0;  ///< if kNeedsAttachments
+    std::uint32_t seen_moves = 0;          ///< if kMoving
+    Frame* object_page = nullptr;
+    bool replacing = false;
+    Entry leaf_entry;  ///< if `replacing`
+    Entry flushed_for;
+    Gather gather;
+  };
+
+  [[gnu::noinline]] FaultOutcome run_supplied() {
+    Supplies supplies(space_);
+    supplies_ = &supplies;
+    const FaultOutcome outcome = run_with(supplies);
+    supplies_ = nullptr;
+    return outcome;
+  }
+
+  FaultOutcome run_with(Supplies& supplies) {
     for (;;) {
-      const Attempt attempt = try_once();
-      switch (attempt) {
+      switch (try_once()) {
         case Attempt::kDone:
-          gather_.finish();
-          if (replacing_) finish_leaf();
+          supplies.gather.finish();
+          if (supplies.replacing) finish_leaf();
           return FaultOutcome::kMinor;
         case Attempt::kBusError: return FaultOutcome::kBusError;
-        case Attempt::kRetry: break;
+        case Attempt::kOutOfMemory: return FaultOutcome::kOutOfMemory;
+        case Attempt::kRetry:
+        case Attempt::kNeedsSupplies: break;
         case Attempt::kNeedsTable:
-          if (!tables_.ensure(1, FrameUse::kUser)) return FaultOutcome::kOutOfMemory;
-          break;
-        case Attempt::kNeedsPage:
-          if (!data_.ensure(1, FrameUse::kUser)) return FaultOutcome::kOutOfMemory;
-          if (wants_clear_ && !is_clear_) {
-            memory_.clear_data(data_.first());
-            is_clear_ = true;
-          }
+          if (!supplies.tables.ensure(1, FrameUse::kUser)) return FaultOutcome::kOutOfMemory;
           break;
         case Attempt::kNeedsAttachments:
-          if (!attachments_.ensure(wanted_attachments_)) return FaultOutcome::kOutOfMemory;
+          if (!supplies.attachments.ensure(supplies.wanted_attachments)) return FaultOutcome::kOutOfMemory;
           break;
         case Attempt::kNeedsAnonObject: {
-          auto object = space_.anon_object();
-          if (!object) return FaultOutcome::kOutOfMemory;
-          anon_ = *object;
+          if (!space_.anon_object()) return FaultOutcome::kOutOfMemory;
           break;
         }
         case Attempt::kNeedsObjectPage: {
@@ -76,25 +105,20 @@ class FaultResolver {
             break;
           }
           if (!page) return page.error() == Errno::kNoMem ? FaultOutcome::kOutOfMemory : FaultOutcome::kBusError;
-          object_page_ = *page;
+          supplies.object_page = *page;
           break;
         }
         case Attempt::kMoving:
-          gather_.finish();
-          memory_.wait_for_moves(seen_moves_);
+          supplies.gather.finish();
+          memory_.wait_for_moves(supplies.seen_moves);
           break;
         case Attempt::kNeedsFlush:
-          gather_.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
-          gather_.finish();
+          supplies.gather.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
+          supplies.gather.finish();
           break;
       }
     }
   }
-
- private:
-  enum class Attempt : std::uint8_t {
-    kDone, kRetry, kBusError, kNeedsTable, kNeedsPage, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush, kMoving
-  };
 
   // Goes on from the table reached by the attempt before: with the space's lock held, an exclusive path stays one.
   Attempt try_once() {
@@ -102,7 +126,7 @@ class FaultResolver {
     for (;;) {
       const Entry entry = descend();
       if (table.level() == kLeafLevel) return fill_leaf(table, entry);
-      const Slot slot = geometry_.slot_of(page_, table.level());
+      const Slot slot = geometry().slot_of(page_, table.level());
       switch (memory_.kind_of(entry, table.level())) {
         case EntryKind::kAbsent: {
           const Attempt attempt = fill_upper(table, slot);
@@ -139,15 +163,16 @@ class FaultResolver {
   }
 
   // Walks down writable upper entries without locks. Returns the first entry that is not, or the leaf.
-  Entry descend() {
+  [[gnu::noinline]] Entry descend() {
+    const MemoryManager& memory = memory_;
     ExclusiveTable table = table_;
     for (;;) {
-      const Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
-      if (table.level() == kLeafLevel || !entry.writable() || !memory_.is_table(entry.pfn(), table.level().below())) {
+      const Entry entry = table.entry(memory.geometry().slot_of(page_, table.level()));
+      if (table.level() == kLeafLevel || !entry.writable() || !memory.is_table(entry.pfn(), table.level().below())) {
         table_ = table;
         return entry;
       }
-      table = ExclusivePath::child(memory_, table, entry);
+      table = ExclusivePath::child(memory, table, entry);
     }
   }
 
@@ -157,17 +182,24 @@ class FaultResolver {
     return memory_.kind_of(table.entry(slot), table.level()) == EntryKind::kMalformed;
   }
 
-  Attempt spurious() {
-    memory_.counters().add(Counter::kFaultSpurious);
+  // Resolved, by what `how` counts. Both counters in one go.
+  Attempt done(Counter how) {
+    memory_.counters().add(Counter::kFaultMinor, how);
     return Attempt::kDone;
   }
+  Attempt done() {
+    memory_.counters().add(Counter::kFaultMinor);
+    return Attempt::kDone;
+  }
+
+  Attempt spurious() { return done(Counter::kFaultSpurious); }
 
   enum class Below : std::uint8_t { kResolved, kMoving, kLacking };
 
   // Whether the subtree under a shared entry already serves the access, or will when a page has moved. Nothing in it can go while the table
   // that names it is locked: our share keeps it, and a table with share above 1 changes for nobody (I2).
   Below look_below(const ExclusiveTable& table, Slot slot, Entry seen) {
-    seen_moves_ = memory_.moves_of_pages();
+    supplies_->seen_moves = memory_.moves_of_pages();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen) return Below::kLacking;
     const auto serves = [this](Entry entry) { return access_ == Access::kRead || entry.executable() ? Below::kResolved : Below::kLacking; };
@@ -178,7 +210,7 @@ class FaultResolver {
       if (kind == EntryKind::kZeroTable) return serves(entry);
       if (kind != EntryKind::kTable) return Below::kLacking;
       level = level.below();
-      entry = TableView(memory_, memory_.frame(entry.pfn())).entry(geometry_.slot_of(page_, level));
+      entry = TableView(memory_, memory_.frame(entry.pfn())).entry(geometry().slot_of(page_, level));
     }
     if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kMigration) return Below::kMoving;
     return entry.present() ? serves(entry) : Below::kLacking;
@@ -186,15 +218,15 @@ class FaultResolver {
 
   Attempt unshare(ExclusiveTable& table, Slot slot) {
     using State = ExclusivePath::Unshared::State;
-    auto result = ExclusivePath::unshare(space_, table, slot, geometry_.entry_range(page_, table.level()), tables_, attachments_, gather_,
-                                         Counter::kUnshareFault);
+    auto result = ExclusivePath::unshare(space_, table, slot, geometry().entry_range(page_, table.level()), supplies_->tables,
+                                         supplies_->attachments, supplies_->gather, Counter::kUnshareFault);
     switch (result.state) {
       case State::kExclusive:
         table = *result.child;
         return Attempt::kRetry;
       case State::kNeedsFrame: return Attempt::kNeedsTable;
       case State::kNeedsAttachments:
-        wanted_attachments_ = result.attachments;
+        supplies_->wanted_attachments = result.attachments;
         return Attempt::kNeedsAttachments;
       case State::kChanged: return Attempt::kRetry;
     }
@@ -205,17 +237,16 @@ class FaultResolver {
 
   // An absent upper entry: a zero table if the mapping covers its whole span (X5), else a new table.
   Attempt fill_upper(ExclusiveTable& table, Slot slot) {
-    const VirtRange span = geometry_.entry_range(page_, table.level());
+    const VirtRange span = geometry().entry_range(page_, table.level());
     const bool zero_table = may_map_zero() && vma_.range.contains(span) && !vma_.flags.has(VmaFlag::kLocked);
-    if (!zero_table && tables_.held() == 0) return Attempt::kNeedsTable;
+    if (!zero_table && supplies_->tables.held() == 0) return Attempt::kNeedsTable;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (!table.entry(slot).is_absent()) return Attempt::kRetry;
     if (zero_table) {
-      table.install(slot, Entry::zero_table(zero_.table(table.level().below()), vma_.prot));
-      memory_.counters().add(Counter::kShareZero);
-      return Attempt::kDone;
+      table.install(slot, Entry::zero_table(memory_.zero().table(table.level().below()), vma_.prot));
+      return done(Counter::kShareZero);
     }
-    NewTable fresh(memory_, *tables_.take(), table.level().below());
+    NewTable fresh(memory_, *supplies_->tables.take(), table.level().below());
     const Entry entry = Entry::table(memory_.pfn_of(fresh.frame()), Writable::kYes);
     table.install(slot, entry);
     space_.tables_.fetch_add(1);
@@ -223,8 +254,8 @@ class FaultResolver {
     return Attempt::kRetry;
   }
 
-  Attempt fill_leaf(ExclusiveTable& table, Entry entry) {
-    const Slot slot = geometry_.slot_of(page_, kLeafLevel);
+  [[gnu::always_inline]] Attempt fill_leaf(ExclusiveTable& table, Entry entry) {
+    const Slot slot = geometry().leaf_slot_of(page_);
     switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
         if (vma_.object != nullptr) return map_object_page(table, slot);
@@ -234,7 +265,8 @@ class FaultResolver {
       case EntryKind::kFrame:
         if (access_ != Access::kWrite) return restore_rights(table, slot, entry);
         if (entry.writable()) return spurious();
-        return entry.is_private_leaf() ? write_private(table, slot, entry) : restore_rights(table, slot, entry);
+        if (!entry.is_private_leaf()) return restore_rights(table, slot, entry);
+        return memory_.frame(entry.pfn()).has_one_holder() ? reuse_page(table, slot, entry) : copy_page(table, slot, entry);
       case EntryKind::kRaw: return restore_rights(table, slot, entry);
       case EntryKind::kMigration: return await_move(table, slot, entry);
       case EntryKind::kSwap:
@@ -249,8 +281,9 @@ class FaultResolver {
 
   // The page is being moved: nothing to do but wait, unless that is over by now. The number of moves is read before the entry is looked at
   // again; a move counts after its last entry is back.
-  Attempt await_move(const TableView& table, Slot slot, Entry seen) {
-    seen_moves_ = memory_.moves_of_pages();
+  [[gnu::noinline]] Attempt await_move(const TableView& table, Slot slot, Entry seen) {
+    if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    supplies_->seen_moves = memory_.moves_of_pages();
     {
       const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
       if (table.entry(slot) != seen) return Attempt::kRetry;
@@ -258,172 +291,171 @@ class FaultResolver {
     return Attempt::kMoving;
   }
 
-  Attempt map_zero(ExclusiveTable& table, Slot slot) {
+  [[gnu::always_inline]] Attempt map_zero(ExclusiveTable& table, Slot slot) {
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (!table.entry(slot).is_absent()) return Attempt::kRetry;  // S3.15: occupied is success, found out anew
-    table.install(slot, Entry::leaf(zero_.frame(), LeafClass::kNone, vma_.prot, Writable::kNo));
-    memory_.counters().add(Counter::kZeroMap);
-    return Attempt::kDone;
+    table.install(slot, Entry::leaf(memory_.zero().frame(), LeafClass::kNone, vma_.prot, Writable::kNo));
+    return done(Counter::kZeroMap);
   }
 
   // A fresh private page of zeros, in an absent slot or in place of the zero frame.
-  Attempt map_private_page(ExclusiveTable& table, Slot slot, Entry seen) {
-    if (const Attempt lacking = need_private_page(table, true); lacking != Attempt::kDone) return lacking;
+  [[gnu::noinline]] Attempt map_private_page(ExclusiveTable& table, Slot slot, Entry seen) {
+    const bool replaces = !seen.is_absent();
+    if (replaces && supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    if (const Attempt lacking = need_private_page(Contents::kZeros); lacking != Attempt::kDone) return lacking;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen) return Attempt::kRetry;
-    if (!has_attachment(table, slot)) return Attempt::kNeedsAttachments;
-    const bool replaces = !seen.is_absent();
-    put_private_page(table, slot, replaces);
-    if (replaces) memory_.counters().add(Counter::kZeroToFrame);
+    Attachment* const attachment = attachment_for(table, slot, *space_.anon_object_.load(), page_index(page_));
+    if (attachment == nullptr) return Attempt::kNeedsAttachments;
+    put_private_page(table, slot, *attachment, replaces);
     space_.add_rss(LeafClass::kAnon, 1);
-    return Attempt::kDone;
+    return replaces ? done(Counter::kZeroToFrame) : done();
   }
 
-  // A write to a private page that is not writable: ours alone now, or shared with others.
-  Attempt write_private(ExclusiveTable& table, Slot slot, Entry seen) {
-    Frame& old = memory_.frame(seen.pfn());
-    if (!old.has_one_holder()) {
-      if (const Attempt lacking = need_private_page(table, false); lacking != Attempt::kDone) return lacking;
-    }
+  // A write to a private page that is not writable and was ours alone a moment ago.
+  [[gnu::always_inline]] Attempt reuse_page(ExclusiveTable& table, Slot slot, Entry seen) {
+    Frame& page = memory_.frame(seen.pfn());
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-    if (table.entry(slot) != seen) return Attempt::kRetry;
-    if (old.has_one_holder()) {
-      // I5: one leaf entry, no other hold, and the path is exclusive. W may not overtake a sibling's flush of this page.
-      if (space_.replacing_.load() != (replacing_ ? 1U : 0U) && flushed_for_ != seen) {
-        flushed_for_ = seen;
+    if (table.entry(slot) != seen || !page.has_one_holder()) return Attempt::kRetry;
+    // I5: one leaf entry, no other hold, and the path is exclusive. W may not overtake a sibling's flush of this page.
+    if (space_.replacing_.load() != 0) [[unlikely]] {
+      if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+      if (supplies_->flushed_for != seen) {
+        supplies_->flushed_for = seen;
         return Attempt::kNeedsFlush;
       }
-      if (!table.replace_if(slot, seen, seen.with_prot(vma_.prot, Writable::kYes))) return Attempt::kRetry;
-      memory_.counters().add(Counter::kCowReuse);
-      return Attempt::kDone;
     }
-    if (data_.held() == 0 || anon_ == nullptr) return Attempt::kRetry;
-    if (!has_attachment(table, slot)) return Attempt::kNeedsAttachments;
+    if (!table.change_rights(slot, seen, seen.with_prot(vma_.prot, Writable::kYes))) return Attempt::kRetry;
+    return done(Counter::kCowReuse);
+  }
+
+  // A write to a private page that others hold, too.
+  [[gnu::noinline]] Attempt copy_page(ExclusiveTable& table, Slot slot, Entry seen) {
+    if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    if (const Attempt lacking = need_private_page(Contents::kAny); lacking != Attempt::kDone) return lacking;
+    Frame& old = memory_.frame(seen.pfn());
+    SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+    if (table.entry(slot) != seen || old.has_one_holder()) return Attempt::kRetry;
+    Attachment* const attachment = attachment_for(table, slot, *space_.anon_object_.load(), page_index(page_));
+    if (attachment == nullptr) return Attempt::kNeedsAttachments;
     // Our entry keeps `old` alive, and as it is named more than once nobody may write it: the copy is of one instant (S4.25).
-    memory_.copy_data(data_.first(), old);
-    put_private_page(table, slot, true);
+    memory_.copy_data(*data_, old);
+    put_private_page(table, slot, *attachment, true);
     drop_attached_entry(memory_, table.frame(), old, slot);
-    gather_.drop_frame(old, page_);
-    memory_.counters().add(Counter::kCowCopy);
+    supplies_->gather.drop_frame(old, page_);
+    return done(Counter::kCowCopy);
+  }
+
+  enum class Contents : bool { kAny, kZeros };
+
+  // A frame and an object for a private page. Locks: no table's.
+  Attempt need_private_page(Contents contents) {
+    if (space_.anon_object_.load() == nullptr) return Attempt::kNeedsAnonObject;
+    if (data_ == nullptr) data_ = memory_.pool().take_or_null(FrameUse::kUser);
+    if (data_ == nullptr) return Attempt::kOutOfMemory;
+    if (contents == Contents::kZeros && !is_clear_) {
+      memory_.clear_data(*data_);
+      is_clear_ = true;
+    }
     return Attempt::kDone;
   }
 
-  Attempt need_private_page(ExclusiveTable& table, bool cleared) {
-    if (anon_ == nullptr) anon_ = space_.anon_object_.load();
-    if (anon_ == nullptr) return Attempt::kNeedsAnonObject;
-    wants_clear_ = cleared;
-    if (data_.held() == 0 || (cleared && !is_clear_)) return Attempt::kNeedsPage;
-    (void)table;
-    return Attempt::kDone;
-  }
-
-  // Whether the attachment for our new page exists or is reserved. Locks: the table's.
-  bool has_attachment(ExclusiveTable& table, Slot slot) {
-    if (attachments_.held() != 0) return true;
-    const MemoryObject& object = object_page_ != nullptr ? *vma_.object : *anon_;
-    const PageIndex index = object_page_ != nullptr ? vma_.index_of(page_) : page_index(page_);
-    wanted_attachments_ = 1;
-    return find_attachment(table.frame(), object, static_cast<std::int64_t>(index.raw()) - slot) != nullptr;
+  // The attachment that a new entry at `slot` for the object's page `index` belongs to, made if one is reserved; or null. The caller adds the
+  // entry. Locks: the table's.
+  Attachment* attachment_for(ExclusiveTable& table, Slot slot, MemoryObject& object, PageIndex index) {
+    const std::int64_t first_index = static_cast<std::int64_t>(index.raw()) - slot;
+    if (Attachment* found = find_attachment(table.frame(), object, first_index); found != nullptr) return found;
+    if (supplies_ == nullptr) return nullptr;
+    supplies_->wanted_attachments = 1;
+    if (supplies_->attachments.held() == 0) return nullptr;
+    return &make_attachment(table.frame(), object, first_index, supplies_->attachments);
   }
 
   // Locks: the table's.
-  void put_private_page(ExclusiveTable& table, Slot slot, bool replaces) {
-    Frame& fresh = *data_.take();
-    is_clear_ = false;
-    const PageIndex index = page_index(page_);
-    fresh.page = Frame::Page{anon_, index.raw()};
+  void put_private_page(ExclusiveTable& table, Slot slot, Attachment& attachment, bool replaces) {
+    Frame& fresh = *data_;
+    data_ = nullptr;
+    fresh.page = Frame::Page{attachment.object, page_index(page_).raw()};
     fresh.kind = FrameKind::kAnon;
     fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
-    add_attached_entry(table.frame(), *anon_, static_cast<std::int64_t>(index.raw()) - slot, attachments_);
+    ++attachment.entries;
     const Entry entry = Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
     if (!replaces) {
       table.install(slot, entry);
       return;
     }
-    gather_.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
-    if (only_actor_) {
+    supplies_->gather.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
+    if (space_.is_only_actor(requester_)) {
       table.replace(slot, entry);
       return;
     }
     // Read-only until everybody has forgotten the old frame; finish_leaf() does the rest.
     space_.replacing_.fetch_add(1);
-    replacing_ = true;
-    leaf_entry_ = entry.without_write();
-    table.replace(slot, leaf_entry_);
+    supplies_->replacing = true;
+    supplies_->leaf_entry = entry.without_write();
+    table.replace(slot, supplies_->leaf_entry);
   }
 
   // Shared memory: the object's page, the same for all who map it (S0.14, S4.38).
-  Attempt map_object_page(ExclusiveTable& table, Slot slot) {
-    if (object_page_ == nullptr) return Attempt::kNeedsObjectPage;
+  [[gnu::noinline]] Attempt map_object_page(ExclusiveTable& table, Slot slot) {
+    if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    Frame* const page = supplies_->object_page;
+    if (page == nullptr) return Attempt::kNeedsObjectPage;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (!table.entry(slot).is_absent()) return Attempt::kRetry;
-    if (!has_attachment(table, slot)) return Attempt::kNeedsAttachments;
+    Attachment* const attachment = attachment_for(table, slot, *vma_.object, vma_.index_of(page_));
+    if (attachment == nullptr) return Attempt::kNeedsAttachments;
     const LeafClass leaf_class = vma_.object->leaf_class();
-    object_page_->add_leaf();
-    add_attached_entry(table.frame(), *vma_.object, static_cast<std::int64_t>(vma_.index_of(page_).raw()) - slot, attachments_);
-    if (object_page_->has_flag(Frame::kPoisoned)) {
+    page->add_leaf();
+    ++attachment->entries;
+    if (page->has_flag(Frame::kPoisoned)) {
       // It failed since we got it. Who takes its entries away has set the flag first, and finds this table from now on (rmap/poison.h).
-      drop_attached_entry(memory_, table.frame(), *object_page_, slot);
-      static_cast<void>(object_page_->drop_leaf());
+      drop_attached_entry(memory_, table.frame(), *page, slot);
+      static_cast<void>(page->drop_leaf());
       return Attempt::kBusError;
     }
-    table.install(slot, Entry::leaf(memory_.pfn_of(*object_page_), leaf_class, vma_.prot, vma_.is_shared() ? Writable::kYes : Writable::kNo));
+    table.install(slot, Entry::leaf(memory_.pfn_of(*page), leaf_class, vma_.prot, vma_.is_shared() ? Writable::kYes : Writable::kNo));
     space_.add_rss(leaf_class, 1);
-    return Attempt::kDone;
+    return done();
   }
 
   // The mapping allows more than the entry: rights are given lazily, so that mprotect that only adds touches no table.
-  Attempt restore_rights(ExclusiveTable& table, Slot slot, Entry seen) {
+  [[gnu::noinline]] Attempt restore_rights(ExclusiveTable& table, Slot slot, Entry seen) {
     const bool enough = seen.present() && (access_ != Access::kExecute || seen.executable()) && (access_ != Access::kWrite || seen.writable());
     if (enough) return spurious();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     const bool keeps_write = seen.writable() || (vma_.is_shared() && !seen.is_private_leaf());
     const bool zero = memory_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
     const Entry fresh = seen.with_prot(vma_.prot, keeps_write && !zero ? Writable::kYes : Writable::kNo);
-    return table.replace_if(slot, seen, fresh) ? Attempt::kDone : Attempt::kRetry;
+    return table.change_rights(slot, seen, fresh) ? done() : Attempt::kRetry;
   }
 
   // After the flush: the new leaf may be written, if it is still there.
   void finish_leaf() {
     {
-      const Slot slot = geometry_.slot_of(page_, kLeafLevel);
+      const Slot slot = geometry().slot_of(page_, kLeafLevel);
       SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
       const Entry entry = table_.entry(slot);
-      if (entry.present() && entry.pfn() == leaf_entry_.pfn() && vma_.prot.write()) table_.allow_write(slot, zero_);
+      if (entry.present() && entry.pfn() == supplies_->leaf_entry.pfn() && vma_.prot.write()) table_.allow_write(slot, memory_.zero());
     }
-    end_replacement();
+    space_.replacing_.fetch_sub(1);
   }
 
-  void end_replacement() {
-    gather_.finish();
-    space_.replacing_.fetch_sub(1);
-    replacing_ = false;
-  }
+  [[nodiscard]] const Geometry& geometry() const { return memory_.geometry(); }
 
   AddressSpace& space_;
   MemoryManager& memory_;
-  const Geometry& geometry_;
-  const ZeroObjects& zero_;
-  const Vma vma_;
+  const Vma& vma_;
   const VirtAddr page_;
   const Access access_;
-  const bool only_actor_;
-  FrameReservation tables_, data_;
-  AttachmentReservation attachments_;
-  std::uint32_t wanted_attachments_ = 0;
-  bool wants_clear_ = false, is_clear_ = false;
-  AnonObject* anon_ = nullptr;
-  Frame* object_page_ = nullptr;
-  bool replacing_ = false;
+  const AddressSpace::Requester requester_;
+  bool is_clear_ = false;  ///< `data_` is full of zeros
   ExclusiveTable table_;
-  Entry leaf_entry_, flushed_for_;
-  std::uint32_t seen_moves_ = 0;
-  Gather gather_;
+  Supplies* supplies_ = nullptr;
+  Frame* data_ = nullptr;
 };
 
-FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resolve_fault(address, access, Requester::kActor); }
-
-FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
+[[gnu::always_inline]] inline FaultOutcome AddressSpace::resolve_as(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   for (;;) {
     bool is_mapped = false;
     {
@@ -435,10 +467,8 @@ FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Reques
         const Access what = own_page ? Access::kWrite : access;
         const bool wants_tag = what == Access::kWrite && vma->object == nullptr && vma->anon.is_none();
         if (!wants_tag || map_.try_tag(address) == VmaMap::Tagged::kDone) {
-          FaultResolver resolver(*this, *vma, address, what, is_only_actor(requester));
-          const FaultOutcome outcome = resolver.run();
-          if (outcome == FaultOutcome::kMinor) memory_.counters().add(Counter::kFaultMinor);
-          return outcome;
+          FaultResolver resolver(*this, *vma, address, what, requester);
+          return resolver.run();
         }
         is_mapped = true;
       }
@@ -454,6 +484,12 @@ FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Reques
       case StackGrowth::kOutOfMemory: return FaultOutcome::kOutOfMemory;
     }
   }
+}
+
+FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resolve_as(address, access, Requester::kActor, Purpose::kAccess); }
+
+FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
+  return resolve_as(address, access, requester, purpose);
 }
 
 // Linux v6.12 mm/vma.c:expand_downwards(), mm/mmap.c:acct_stack_growth().

@@ -71,6 +71,12 @@ class Counters {
   void add(Counter counter, std::uint64_t n = 1) {
     rows_[platform::current_cpu()].value[static_cast<unsigned>(counter)].fetch_add(n, std::memory_order_relaxed);
   }
+  /// One more of both.
+  void add(Counter one, Counter other) {
+    Row& row = rows_[platform::current_cpu()];
+    row.value[static_cast<unsigned>(one)].fetch_add(1, std::memory_order_relaxed);
+    row.value[static_cast<unsigned>(other)].fetch_add(1, std::memory_order_relaxed);
+  }
   [[nodiscard]] std::uint64_t sum(Counter counter) const {
     std::uint64_t total = 0;
     for (const Row& row : rows_) total += row.value[static_cast<unsigned>(counter)].load(std::memory_order_relaxed);

@@ -39,13 +39,6 @@ bool drop_share(Frame& table) {
   return before == 1;
 }
 
-Attachment* find_attachment(Frame& table, const MemoryObject& object, std::int64_t first_index) {
-  for (Attachment* a = table.table.attachments; a != nullptr; a = a->next_in_table) {
-    if (a->object == &object && a->first_index == first_index) return a;
-  }
-  return nullptr;
-}
-
 namespace {
 
 void link_attachment(Frame& table, Attachment& attachment) {
@@ -67,15 +60,18 @@ void unlink_attachment(MemoryManager& memory, Frame& table, Attachment& attachme
 
 }  // namespace
 
+Attachment& make_attachment(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments) {
+  Attachment& attachment = attachments.take();
+  attachment.object = &object;
+  attachment.first_index = first_index;
+  attachment.entries = 0;
+  link_attachment(table, attachment);
+  return attachment;
+}
+
 void add_attached_entry(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments) {
   Attachment* attachment = find_attachment(table, object, first_index);
-  if (attachment == nullptr) {
-    attachment = &attachments.take();
-    attachment->object = &object;
-    attachment->first_index = first_index;
-    attachment->entries = 0;
-    link_attachment(table, *attachment);
-  }
+  if (attachment == nullptr) attachment = &make_attachment(table, object, first_index, attachments);
   ++attachment->entries;
 }
 
@@ -88,41 +84,21 @@ void drop_attached_entry(MemoryManager& memory, Frame& table, const Frame& page,
 
 namespace {
 
-// One entry of a table above the leaves. False: malformed, left out.
-bool copy_upper(MemoryManager& memory, const TableView& source, Slot slot, Entry entry, NewTable& to) {
-  switch (memory.kind_of(entry, source.level())) {
-    case EntryKind::kTable:
-      add_share(memory.frame(entry.pfn()));
-      if (entry.writable()) clear_write_in_place(source, slot);
-      to.put_copy(slot, entry.without_write());
-      return true;
-    case EntryKind::kZeroTable:
-      to.put_copy(slot, entry);
-      return true;
-    case EntryKind::kMalformed:
-    case EntryKind::kFrame:
-    case EntryKind::kZeroFrame:
-    case EntryKind::kRaw:
-    case EntryKind::kSwap:
-    case EntryKind::kMigration:
-    case EntryKind::kPoison:
-    case EntryKind::kMarker:
-    case EntryKind::kAbsent:
-      memory.report_malformed(entry, source.level(), "a copy");  // stays with the original, never shared
-      return false;
+// One entry of a table above the leaves that names no table. False: malformed, left out.
+bool copy_other_upper(MemoryManager& memory, Level level, Slot slot, Entry entry, NewTable& to) {
+  if (memory.kind_of(entry, level) == EntryKind::kZeroTable) {
+    to.put_copy(slot, entry);
+    return true;
   }
+  memory.report_malformed(entry, level, "a copy");  // stays with the original, never shared
   return false;
 }
 
-// One leaf, or what stands in a leaf's place (S0.41).
-bool copy_leaf(MemoryManager& memory, const TableView& source, Slot slot, Entry entry, NewTable& to) {
+// A leaf that is no page of private memory, or what stands in a leaf's place (S0.41).
+bool copy_other_leaf(MemoryManager& memory, const TableView& source, Slot slot, Entry entry, NewTable& to) {
   switch (memory.kind_of(entry, kLeafLevel)) {
     case EntryKind::kFrame:
       memory.frame(entry.pfn()).add_leaf();
-      if (entry.is_private_leaf()) {
-        if (entry.writable()) clear_write_in_place(source, slot);
-        entry = entry.without_write();
-      }
       to.put_copy(slot, entry);
       return true;
     case EntryKind::kMigration:
@@ -153,27 +129,65 @@ bool copy_leaf(MemoryManager& memory, const TableView& source, Slot slot, Entry 
   return false;
 }
 
+// The loops below run through what nearly all of a table is and stop at anything else: the first write after a fork waits for two full ones.
+// `left` entries are left; those met are taken off.
+
+// Copies entries that name tables, from `slot` on. Returns the first slot that has anything else.
+unsigned copy_tables(const MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {
+  const unsigned slots = memory.geometry().slots();
+  const Level below = source.level().below();
+  for (; slot < slots && left != 0; ++slot) {
+    const auto n = static_cast<Slot>(slot);
+    const Entry entry = source.entry(n);
+    if (entry.is_absent()) continue;
+    if (!entry.present() || !memory.is_table(entry.pfn(), below)) break;
+    --left;
+    add_share(memory.frame(entry.pfn()));
+    if (entry.writable()) clear_write_in_place(source, n);
+    to.put_copy(n, entry.without_write());
+  }
+  return slot;
+}
+
+// Copies leaves of private memory likewise.
+unsigned copy_private_leaves(const MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {
+  const unsigned slots = memory.geometry().slots();
+  const Pfn end(memory.config().frames.raw());
+  for (; slot < slots && left != 0; ++slot) {
+    const auto n = static_cast<Slot>(slot);
+    const Entry entry = source.entry(n);
+    if (entry.is_present_private_leaf()) {
+      if (end <= entry.pfn()) break;
+      memory.frame(entry.pfn()).add_leaf();
+    } else if (entry.is_absent()) {
+      continue;
+    } else if (entry.is_private_leaf() && memory.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
+      memory.frame(entry.pfn()).add_leaf();  // without any right
+    } else {
+      break;
+    }
+    if (entry.writable()) clear_write_in_place(source, n);
+    to.put_copy(n, entry.without_write());
+    --left;
+  }
+  return slot;
+}
+
 }  // namespace
 
 void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentReservation& attachments) {
   const TableView source(memory, from);
   const unsigned slots = memory.geometry().slots();
   const bool leaves = from.level == kLeafLevel;
-  const Pfn end(memory.config().frames.raw());
   unsigned skipped = 0;
-  for (unsigned n = 0, left = from.table.live; n < slots && left != 0; ++n) {
+  unsigned left = from.table.live;
+  for (unsigned n = 0;; ++n) {
+    n = leaves ? copy_private_leaves(memory, source, n, left, to) : copy_tables(memory, source, n, left, to);
+    if (n == slots || left == 0) break;
+    --left;
     const auto slot = static_cast<Slot>(n);
     const Entry entry = source.entry(slot);
-    if (entry.is_absent()) continue;
-    --left;
-    if (leaves && entry.present() && entry.is_private_leaf() && entry.pfn() < end) [[likely]] {
-      // By far the most: a page of private memory. The same as copy_leaf() without its questions.
-      memory.frame(entry.pfn()).add_leaf();
-      if (entry.writable()) clear_write_in_place(source, slot);
-      to.put_copy(slot, entry.without_write());
-      continue;
-    }
-    const bool copied = leaves ? copy_leaf(memory, source, slot, entry, to) : copy_upper(memory, source, slot, entry, to);
+    const bool copied = leaves ? copy_other_leaf(memory, source, slot, entry, to) : copy_other_upper(memory, from.level, slot, entry, to);
     if (!copied) ++skipped;
   }
   to.take_counts(from, skipped);
@@ -186,8 +200,18 @@ void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentRe
   }
 }
 
-void release_table(MemoryManager& memory, Frame& table) {
+namespace {
+
+void free_table(MemoryManager& memory, Frame& table);
+
+// Most of a fork's shares are not the last: no call for those.
+[[gnu::always_inline]] inline void release_share(MemoryManager& memory, Frame& table) {
   if (!drop_share(table)) return;
+  free_table(memory, table);
+}
+
+// What a table names goes with it, level by level.
+void free_table(MemoryManager& memory, Frame& table) {
   {
     // A walk from an object may be at this table; it revalidates by the attachment, which goes before any frame does (R24, R25).
     SpinGuard guard(table.lock, LockRank::kTable, table_lock_key(table));
@@ -195,14 +219,21 @@ void release_table(MemoryManager& memory, Frame& table) {
   }
   const TableView view(memory, table);
   const unsigned slots = memory.geometry().slots();
+  const Level level = table.level;
+  const Pfn end(memory.config().frames.raw());
   unsigned left = table.table.live;
   for (unsigned n = 0; n < slots && left != 0; ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     --left;
-    switch (memory.kind_of(entry, table.level)) {
+    if (level == kLeafLevel && entry.is_present_private_leaf() && entry.pfn() < end) [[likely]] {
+      // As below, without the questions.
+      if (Frame& frame = memory.frame(entry.pfn()); frame.drop_leaf()) memory.pool().give(&frame);
+      continue;
+    }
+    switch (memory.kind_of(entry, level)) {
       case EntryKind::kTable:
-        release_table(memory, memory.frame(entry.pfn()));
+        release_share(memory, memory.frame(entry.pfn()));
         break;
       case EntryKind::kFrame:
         if (Frame& frame = memory.frame(entry.pfn()); frame.drop_leaf()) memory.pool().give(&frame);
@@ -224,6 +255,10 @@ void release_table(MemoryManager& memory, Frame& table) {
   memory.counters().add(Counter::kTableFree);
   memory.pool().give(&table);
 }
+
+}  // namespace
+
+void release_table(MemoryManager& memory, Frame& table) { release_share(memory, table); }
 
 void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count) {
   ++count.tables;

@@ -59,8 +59,14 @@ void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& coun
 
 /// Adds or removes one entry of `object`'s at `first_index` to the table's attachments. Locks: the table's.
 void add_attached_entry(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments);
+/// A new attachment of `object` at `first_index`, without entries yet. Pre: one is reserved, and the table has none such. Locks: the table's.
+Attachment& make_attachment(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments);
 void drop_attached_entry(MemoryManager& memory, Frame& table, const Frame& page, Slot slot);
-/// Whether the table already has that attachment, so that adding an entry needs none. Locks: the table's, or a stable table.
-[[nodiscard]] Attachment* find_attachment(Frame& table, const MemoryObject& object, std::int64_t first_index);
+/// The table's attachment of that kind, if it has one, so that adding an entry needs none. Locks: the table's, or a stable table.
+[[nodiscard]] inline Attachment* find_attachment(Frame& table, const MemoryObject& object, std::int64_t first_index) {
+  Attachment* a = table.table.attachments;
+  while (a != nullptr && (a->object != &object || a->first_index != first_index)) a = a->next_in_table;
+  return a;
+}
 
 }  // namespace quire

@@ -70,6 +70,14 @@ class ExclusiveTable : public TableView {
     count(entry, 1);
     return true;
   }
+  /// The same for a leaf that goes on naming its frame: what is counted does not change.
+  [[nodiscard]] bool change_rights(Slot slot, Entry expected, Entry entry) {
+    QUIRE_DEBUG_ASSERT(expected.is_counted() && entry.is_counted() && expected.pfn() == entry.pfn() && expected.leaf_class() == entry.leaf_class(),
+                       "I10: more than rights would change");
+    hooks::yield_point("change_rights", &entries_[slot]);
+    std::uint64_t raw = expected.encoded();
+    return __atomic_compare_exchange_n(&entries_[slot], &raw, entry.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+  }
   /// Sets W on a present entry whose path and target are exclusive (I3).
   void allow_write(Slot slot, const ZeroObjects& zero) {
     QUIRE_ASSERT(!zero.is_zero(entry(slot).pfn()), "I13: write permission on zero");

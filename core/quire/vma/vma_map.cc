@@ -133,20 +133,6 @@ VmaMap::VmaMap(const VmaMap& other) : memory_(other.memory_), root_(share(other.
 
 VmaMap::~VmaMap() { unref(*memory_, root_); }
 
-const Vma* VmaMap::find(VirtAddr address) const {
-  const VmaNode* node = root_;
-  while (node != nullptr) {
-    if (address < node->vma.range.begin()) {
-      node = node->left;
-    } else if (address < node->vma.range.end()) {
-      return &node->vma;
-    } else {
-      node = node->right;
-    }
-  }
-  return nullptr;
-}
-
 const Vma* VmaMap::first_ending_above(VirtAddr address) const {
   const Vma* best = nullptr;
   for (const VmaNode* node = root_; node != nullptr;) {

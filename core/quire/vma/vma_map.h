@@ -61,7 +61,19 @@ class VmaMap {
   [[nodiscard]] std::uint32_t size() const { return root_ == nullptr ? 0 : root_->count; }
   [[nodiscard]] bool has_any(VmaFlags flags) const { return root_ != nullptr && root_->flags_below.has_any(flags); }
   /// The mapping that covers `address`, or null. Valid as long as this map value.
-  [[nodiscard]] const Vma* find(VirtAddr address) const;
+  [[nodiscard]] const Vma* find(VirtAddr address) const {
+    const VmaNode* node = root_;
+    while (node != nullptr) {
+      if (address < node->vma.range.begin()) {
+        node = node->left;
+      } else if (address < node->vma.range.end()) {
+        return &node->vma;
+      } else {
+        node = node->right;
+      }
+    }
+    return nullptr;
+  }
   /// The first mapping that ends above `address`, or null.
   [[nodiscard]] const Vma* first_ending_above(VirtAddr address) const;
   /// The last mapping that begins below `address`, or null.
