@@ -1,7 +1,9 @@
 """What only the real kernel can show: start-up time, memory, files, stress, exact mode."""
 
 import json
+import os
 import re
+import subprocess
 import time
 
 import pytest
@@ -100,3 +102,20 @@ def test_out_of_memory_kills_the_largest_and_says_so(kernel):
     assert result.stdout == b"status 137\nstill here\n"
     assert b"quire: out of memory: killed dd" in result.stderr and b"-m" in result.stderr
     assert result.returncode == 0
+
+
+def test_more_cpus_than_the_host_has_do_not_spin(kernel):
+    """A virtual CPU that waits for a lock whose holder the host does not run halts: four cost hardly more of the host's time than one."""
+
+    def cpu_seconds(cpus):
+        script = STRESS.replace("-lt 400", "-lt 60").replace("= 40 ]", "= 6 ]")
+        process = kernel.start("run", "-c", cpus, "-m", "2G", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout.read() == b"clean\n"
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0
+        process.returncode = 0
+        return usage.ru_utime + usage.ru_stime
+
+    one, four = (sum(cpu_seconds(cpus) for _ in range(3)) for cpus in ("1", "4"))
+    assert four / one < 1.4
