@@ -127,7 +127,11 @@ HostOutput::Result OutputPump::move(const PollSet& set) {
       queue_.push(bytes);
     }
   }
-  return set.got(target_.fd()) != 0 ? target_.write_some(queue_) : HostOutput::Result::kOk;
+  if (set.got(target_.fd()) == 0) return HostOutput::Result::kOk;
+  const std::size_t before = queue_.size();
+  const HostOutput::Result result = target_.write_some(queue_);
+  written_ += before - queue_.size();
+  return result;
 }
 
 InputPump::InputPump(int caller_fd, int guest_socket) : source_(caller_fd), guest_(guest_socket) {}

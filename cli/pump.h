@@ -84,12 +84,15 @@ class OutputPump {
   /// The source has ended and everything from it has been written.
   [[nodiscard]] bool finished() const { return ended_ && queue_.empty(); }
   [[nodiscard]] bool has_backlog() const { return !queue_.empty(); }
+  /// Bytes the caller's descriptor has taken.
+  [[nodiscard]] std::uint64_t written() const { return written_; }
 
  private:
   int source_;
   HostOutput target_;
   std::string* capture_ = nullptr;
   ByteQueue queue_;
+  std::uint64_t written_ = 0;
   bool ended_ = false;
 };
 

@@ -20,6 +20,8 @@ constexpr std::chrono::seconds kGoodbyeDeadline{5};
 constexpr std::chrono::seconds kImpatience{1};
 /// How long output that was under way when the guest was killed may take.
 constexpr std::chrono::seconds kDrainDeadline{1};
+/// How long a reader of the output may take nothing after a signal of the caller's has killed the program.
+constexpr std::chrono::seconds kStallDeadline{1};
 /// How often to look whether the terminal has become ours.
 constexpr std::chrono::milliseconds kForegroundCheck{200};
 
@@ -41,6 +43,7 @@ class Session {
       want(set);
       set.wait(timeout_ms());
       move(set);
+      note_progress();
       check_deadlines();
     }
     return {std::move(*outcome_), log_.text()};
@@ -222,8 +225,21 @@ class Session {
     if (config_.timeout) consider(begin_ + *config_.timeout);
     if (!started_ && !outcome_) consider(begin_ + config_.start_deadline);
     if (outcome_ && !qemu_ended_) consider(goodbye_deadline_);
+    if (waits_for_reader_of_killed()) consider(last_progress_ + kStallDeadline);
     if (!may_read_input()) consider(Clock::now() + kForegroundCheck);
     return next;
+  }
+
+  /// The caller wanted the program gone, and it is; only output that nobody takes is left.
+  [[nodiscard]] bool waits_for_reader_of_killed() const {
+    return last_signal_ && outcome_ && outcome_->kind == Outcome::Kind::kKilled && (output_.has_backlog() || errors_.has_backlog());
+  }
+
+  void note_progress() {
+    const std::uint64_t written = output_.written() + errors_.written();
+    if (written == written_ && waits_for_reader_of_killed()) return;
+    written_ = written;
+    last_progress_ = Clock::now();
   }
 
   [[nodiscard]] int timeout_ms() const {
@@ -242,6 +258,9 @@ class Session {
       kill_guest({Outcome::Kind::kFailed, 0,
                   fmt::format("the guest did not start the program within {:.1f} s",
                               std::chrono::duration<double>(config_.start_deadline).count())});
+    } else if (waits_for_reader_of_killed() && now >= last_progress_ + kStallDeadline) {
+      kill_guest(*outcome_);
+      drain_deadline_ = now;
     } else if (outcome_ && !qemu_ended_ && now >= goodbye_deadline_) {
       // A reader that has not taken everything yet holds the guest up; that is not the guest's
       // fault.
@@ -269,6 +288,8 @@ class Session {
   bool started_ = false, killed_ = false;
   std::optional<Outcome> outcome_;
   std::optional<Clock::time_point> last_signal_;
+  std::uint64_t written_ = 0;  ///< by both outputs, when last looked at
+  Clock::time_point last_progress_ = Clock::now();
   Clock::time_point begin_ = Clock::now(), goodbye_deadline_, drain_deadline_;
 };
 

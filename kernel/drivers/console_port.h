@@ -14,8 +14,9 @@ namespace quire::kernel {
 class ConsolePort {
  public:
   virtual ~ConsolePort() = default;
-  /// Hands all bytes to the host; returns when the host has taken them.
-  virtual void write(const void* data, std::size_t size) = 0;
+  /// Hands bytes to the host and waits until it has taken them. Returns how many were handed over: all, unless the wait may be interrupted and
+  /// a signal came. What is handed over is the port's to keep: the host gets it, whatever becomes of the caller.
+  virtual std::size_t write(const void* data, std::size_t size, Interruptible interruptible = Interruptible::kNo) = 0;
   /// Bytes that have come, up to `size`; 0 if none are there now.
   virtual std::size_t read_some(void* to, std::size_t size) = 0;
   /// Whether read_some() would return bytes now; woken on `readers` when that changes.
@@ -24,6 +25,8 @@ class ConsolePort {
 };
 /// The port of that name ("quire.stdin" …), or null.
 ConsolePort* console_port(std::string_view name);
+/// Waits until the host has taken all that any port was handed.
+void drain_console_ports();
 
 /// A 9p request, room for its reply, and how much of that was used.
 struct NinePExchange {

@@ -2,6 +2,8 @@
 //
 // The device announces its ports by control messages, which are answered in the interrupt. A port's receive buffers are posted when
 // somebody asks for the port by name; until then the host is not told that it is open, and keeps what it has to say.
+// What is written goes through one buffer of the port's own, so a writer that is killed while the host takes nothing leaves nothing of its own
+// behind.
 #include <linux/virtio_console.h>
 
 #include <algorithm>
@@ -49,11 +51,27 @@ class Port final : public ConsolePort {
   /// Posts the receive buffers and tells the host, the first time.
   void open();
 
-  void write(const void* data, std::size_t size) override;
+  std::size_t write(const void* data, std::size_t size, Interruptible interruptible) override;
+  /// Waits until the host has taken what it was handed.
+  void drain() {
+    const HostWait waiting;
+    wait_until(writers_, [this] { return !transmission_.busy.load(); }, Interruptible::kNo);
+  }
   std::size_t read_some(void* to, std::size_t size) override;
   [[nodiscard]] bool readable() const override { return __atomic_load_n(&first_, __ATOMIC_ACQUIRE) != nullptr; }
 
  private:
+  /// What is under way to the host. The buffer is its maker's from claim() until it is posted.
+  struct Transmission : VirtioRequest {
+    Port* port = nullptr;
+    std::unique_ptr<std::byte[]> data;  ///< kWriteChunk bytes, made for the first write
+    std::atomic<bool> busy{false};
+    std::atomic<std::uint32_t> finished_count{0};
+  };
+
+  /// Waits until the buffer is free and takes it. False: interrupted.
+  bool claim(Interruptible interruptible);
+  void send(std::size_t size);
   void post(ReceiveBuffer& buffer);
   void received(ReceiveBuffer& buffer);
   ReceiveBuffer* first() {
@@ -69,7 +87,9 @@ class Port final : public ConsolePort {
   std::array<char, 64> name_{};
   std::size_t name_length_ = 0;
   std::atomic<bool> announced_{false};
-  Mutex read_mutex_, write_mutex_;
+  Mutex read_mutex_;
+  Transmission transmission_;
+  WaitQueue writers_;
   bool open_ = false;
   IrqSpinLock list_lock_;
   ReceiveBuffer *first_ = nullptr, *last_ = nullptr;
@@ -93,6 +113,9 @@ class Console {
   bool start();
   void send(std::uint32_t id, std::uint16_t event, std::uint16_t value);
   Port* find(std::string_view name);
+  void drain() {
+    for (Port& port : ports_) port.drain();
+  }
 
  private:
   void post(ControlBuffer& buffer);
@@ -121,6 +144,13 @@ void Port::init(Console& owner, std::uint32_t id, Virtqueue& receive, Virtqueue&
   id_ = id;
   receive_ = &receive;
   transmit_ = &transmit;
+  transmission_.port = this;
+  transmission_.finished = [](VirtioRequest& request) {
+    auto& self = static_cast<Transmission&>(request);
+    self.finished_count.fetch_add(1);
+    self.busy.store(false);
+    self.port->writers_.wake_all();
+  };
 }
 
 void Port::set_name(std::string_view name) {
@@ -185,18 +215,32 @@ std::size_t Port::read_some(void* to, std::size_t size) {
   return total;
 }
 
-void Port::write(const void* data, std::size_t size) {
-  const Guard guard(write_mutex_);
-  const auto* from = static_cast<const std::byte*>(data);
-  while (size != 0) {
-    const std::size_t n = std::min(size, kWriteChunk);
-    const std::array buffers{VirtioBuffer{from, n, Direction::kToDevice}};
-    AwaitedRequest request;
-    transmit_->add_when_room(buffers, request);
-    request.wait();
-    from += n;
-    size -= n;
+bool Port::claim(Interruptible interruptible) {
+  const HostWait waiting;
+  return wait_until(writers_, [this] { return !transmission_.busy.exchange(true); }, interruptible) == WaitResult::kDone;
+}
+
+void Port::send(std::size_t size) {
+  const std::array buffers{VirtioBuffer{transmission_.data.get(), size, Direction::kToDevice}};
+  [[maybe_unused]] const bool added = transmit_->add(buffers, transmission_);
+  QUIRE_ASSERT(added, "the ring has room for the one buffer that is under way");
+}
+
+std::size_t Port::write(const void* data, std::size_t size, Interruptible interruptible) {
+  std::size_t done = 0;
+  while (done < size) {
+    if (!claim(interruptible)) break;
+    if (!transmission_.data) transmission_.data = std::make_unique_for_overwrite<std::byte[]>(kWriteChunk);
+    const std::size_t n = std::min(size - done, kWriteChunk);
+    std::memcpy(transmission_.data.get(), static_cast<const std::byte*>(data) + done, n);
+    const std::uint32_t mine = transmission_.finished_count.load();
+    send(n);
+    done += n;
+    const HostWait waiting;
+    const auto sent = [this, mine] { return transmission_.finished_count.load() != mine; };
+    if (wait_until(writers_, sent, interruptible) != WaitResult::kDone) break;
   }
+  return done;
 }
 
 bool Console::start() {
@@ -280,6 +324,10 @@ bool start_console(VirtioMmio& slot) {
   if (!made->start()) return false;
   console = made.release();
   return true;
+}
+
+void drain_console_ports() {
+  if (console != nullptr) console->drain();
 }
 
 ConsolePort* console_port(std::string_view name) {

@@ -4,6 +4,7 @@
 
 #include "arch/panic.h"
 #include "boot/launch.h"
+#include "drivers/console_port.h"
 #include "lib/log.h"
 #include "mm/memory.h"
 #include "quire/audit/audit.h"
@@ -148,6 +149,7 @@ void take_down() {
       report_failure(started.error());
     }
   }
+  drain_console_ports();
   power_off(MachineEnd::kOk);
 }
 

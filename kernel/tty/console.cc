@@ -34,8 +34,8 @@ class ConsoleTerminal final : public Terminal {
   }
 
  protected:
-  void transmit(std::string_view bytes) override {
-    if (screen_ != nullptr) screen_->write(bytes.data(), bytes.size());
+  void transmit(std::string_view bytes, Interruptible interruptible) override {
+    if (screen_ != nullptr) screen_->write(bytes.data(), bytes.size(), interruptible);
   }
 
  private:

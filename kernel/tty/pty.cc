@@ -144,7 +144,7 @@ class PtyTerminal final : public Terminal {
   RefPtr<Dentry> name;  ///< in /dev/pts. Locks: `table`
 
  protected:
-  void transmit(std::string_view bytes) override {
+  void transmit(std::string_view bytes, Interruptible) override {
     {
       const Guard guard(output_);
       if (!has_master_ || bytes_.size() >= kEchoLimit) return;

@@ -78,23 +78,21 @@ class StandardOutput final : public AnonymousInode {
     while (buffer.size() != 0) {
       if (done != 0 && signal_pending()) break;
       const std::size_t n = std::min(buffer.size(), kChunk);
-      Guard guard(lock_);
-      if (!chunk_) chunk_ = std::make_unique_for_overwrite<char[]>(kChunk);
-      if (auto copied = buffer.copy_in(chunk_.get(), n); !copied) {
+      const auto chunk = std::make_unique_for_overwrite<char[]>(n);
+      if (auto copied = buffer.copy_in(chunk.get(), n); !copied) {
         if (done != 0) break;
         return fail(copied.error());
       }
-      port_.write(chunk_.get(), n);
-      done += n;
+      const std::size_t written = port_.write(chunk.get(), n, Interruptible::kYes);
+      done += written;
+      if (written < n) return done != 0 ? Result<std::size_t>(done) : fail(kRestartSys);
     }
     return done;
   }
 
  private:
   static constexpr std::size_t kChunk = 16384;
-  Mutex lock_;
   ConsolePort& port_;
-  std::unique_ptr<char[]> chunk_;
 };
 
 class InputFile final : public File {

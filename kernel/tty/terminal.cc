@@ -120,7 +120,7 @@ Result<bool> Terminal::send_chunk(std::string_view bytes, std::string& scratch) 
     scratch.clear();
     discipline_.process_output(bytes, scratch);
   }
-  transmit(scratch);
+  transmit(scratch, Interruptible::kYes);
   return true;
 }
 
@@ -146,30 +146,42 @@ PollMask Terminal::poll(Listener* listener) {
 }
 
 std::size_t Terminal::receive(std::string_view bytes) {
+  // Echo comes before what the input brings about, unless some output waits for a device that takes none: then the signals of the input
+  // may be what ends that.
+  const bool echo_first = output_lock_.try_lock();
   LineEffects effects;
   bool started = false;
   {
-    Guard output(output_lock_);
-    std::string echo;
-    {
-      Guard guard(lock_);
-      const bool was_stopped = discipline_.stopped();
-      effects = discipline_.receive(bytes);
-      if (effects.discard_output) held_echo_.clear();
-      held_echo_ += effects.echo;
-      if (!discipline_.stopped()) {
-        echo.swap(held_echo_);
-      } else if (held_echo_.size() > kHeldEchoLimit) {
-        held_echo_.resize(kHeldEchoLimit);
-      }
-      started = was_stopped && !discipline_.stopped();
-    }
-    if (!echo.empty()) transmit(echo);
+    Guard guard(lock_);
+    const bool was_stopped = discipline_.stopped();
+    effects = discipline_.receive(bytes);
+    if (effects.discard_output) held_echo_.clear();
+    held_echo_ += effects.echo;
+    if ((discipline_.stopped() || !echo_first) && held_echo_.size() > kHeldEchoLimit) held_echo_.resize(kHeldEchoLimit);
+    started = was_stopped && !discipline_.stopped();
+  }
+  if (echo_first) {
+    transmit_echo();
+    output_lock_.unlock();
   }
   if (started) writers_.wake_all();
   readers_.wake_all();
   signal_foreground(effects.signals);
+  if (!echo_first) {
+    Guard output(output_lock_);
+    transmit_echo();
+  }
   return effects.accepted;
+}
+
+/// Locks: output_lock_ held.
+void Terminal::transmit_echo() {
+  std::string echo;
+  {
+    Guard guard(lock_);
+    if (!discipline_.stopped()) echo.swap(held_echo_);
+  }
+  if (!echo.empty()) transmit(echo, Interruptible::kNo);
 }
 
 bool Terminal::has_input_room() {

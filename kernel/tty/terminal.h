@@ -72,8 +72,8 @@ class Terminal {
   virtual void on_close() {}
 
  protected:
-  /// Hands bytes to the device; may sleep.
-  virtual void transmit(std::string_view bytes) = 0;
+  /// Hands bytes to the device; may sleep. What a signal keeps from being handed over is lost.
+  virtual void transmit(std::string_view bytes, Interruptible interruptible) = 0;
   /// Whether programs may write; if not, on_room() says when. Echo does not ask.
   [[nodiscard]] virtual bool has_output_room() { return true; }
   void on_room() { writers_.wake_all(); }
@@ -89,6 +89,7 @@ class Terminal {
 
   Result<void> check_background(int signal);
   WaitResult wait_while_stopped();
+  void transmit_echo();
   Result<bool> send_chunk(std::string_view bytes, std::string& scratch);
   Result<void> change_settings(std::uint32_t command, std::uint64_t argument);
   Result<void> flush(std::uint64_t queue);

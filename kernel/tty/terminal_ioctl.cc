@@ -141,7 +141,7 @@ Result<void> Terminal::control_flow(std::uint64_t action) {
                                               : LineDiscipline::Flow::kStart);
         if (!discipline_.stopped()) echo.swap(held_echo_);
       }
-      if (!echo.empty()) transmit(echo);
+      if (!echo.empty()) transmit(echo, Interruptible::kYes);
       break;
     }
     case TCIOFF:
@@ -152,7 +152,7 @@ Result<void> Terminal::control_flow(std::uint64_t action) {
         Guard guard(lock_);
         c = static_cast<char>(discipline_.termios().c_cc[action == TCIOFF ? VSTOP : VSTART]);
       }
-      if (c != 0) transmit({&c, 1});
+      if (c != 0) transmit({&c, 1}, Interruptible::kYes);
       break;
     }
     default:

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from conftest import BUSYBOX, COMMAND
 
 
@@ -93,3 +95,40 @@ def test_the_callers_descriptors_stay_blocking(quire):
 def test_closed_standard_files_do_no_harm(quire):
     line = f"{COMMAND} run -- {BUSYBOX} sh -c 'exit 5' <&- >&- 2>&-"
     assert subprocess.run(["sh", "-c", line], env=quire.environment, timeout=60).returncode == 5
+
+
+def wait_until_blocked(process):
+    """Until the program's output has filled everything on the way to a reader that reads nothing."""
+    time.sleep(3)
+    assert process.poll() is None
+
+
+def test_a_program_that_waits_for_its_reader_can_be_killed(quire):
+    script = "yes & sleep 3; kill -9 $!; { wait $!; } 2>/dev/null; echo status $? >&2"
+    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr.readline() == b"status 137\n"  # while nobody reads stdout
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert len(output) > 65536 and set(output.split()) == {b"y"}  # what was written before arrives
+
+
+def test_a_second_writer_behind_one_that_waits_can_be_killed(quire):
+    script = "yes & sleep 2; yes n & sleep 1; kill -9 $!; { wait $!; } 2>/dev/null; echo status $? >&2; kill -9 %1; { wait; } 2>/dev/null"
+    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr.readline() == b"status 137\n"
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_program_that_waits_for_its_reader(kernel, number):
+    process = kernel.start("run", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    wait_until_blocked(process)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 128 + number  # although nobody has read anything
+    assert set(process.stdout.read().split()) <= {b"y", b""}
+
+
+def test_the_timeout_ends_a_program_that_waits_for_its_reader(quire):
+    process = quire.start("run", "--timeout", "4", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.wait(timeout=30) == 124

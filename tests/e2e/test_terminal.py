@@ -161,3 +161,16 @@ def test_a_command_in_the_background_is_not_stopped(quire):
     child = pexpect.spawn("/bin/bash", ["-mc", script], env=quire.environment, timeout=30, encoding="utf-8")
     child.expect_exact("finished")
     child.close(force=True)
+
+
+def test_control_c_ends_a_program_whose_screen_takes_nothing(quire, shared_path):
+    """Nothing is read from the terminal until the file is there, which is made after `yes` has ended."""
+    child = quire.on_terminal("run", "--rwdir", shared_path, "--", BUSYBOX, "sh", "-c", f"trap : INT; yes; : >{shared_path}/ended; sleep 1000")
+    child.expect_exact("y")
+    time.sleep(3)
+    child.send("\x03")
+    until = time.monotonic() + 20
+    while not (shared_path / "ended").exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert (shared_path / "ended").exists()
+    child.close(force=True)

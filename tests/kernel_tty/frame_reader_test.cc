@@ -21,7 +21,7 @@ class ScriptedPort final : public ConsolePort {
  public:
   ScriptedPort(std::string bytes, std::size_t portion)
       : bytes_(std::move(bytes)), portion_(portion) {}
-  void write(const void*, std::size_t) override {}
+  std::size_t write(const void*, std::size_t size, Interruptible) override { return size; }
   std::size_t read_some(void* to, std::size_t size) override {
     const std::size_t n = std::min({size, portion_, bytes_.size()});
     std::memcpy(to, bytes_.data(), n);
