@@ -1,6 +1,7 @@
 // Pages held from outside: got for a moment, pinned for a device, written by force.
 #include "quire/space/hold.h"
 
+#include <array>
 #include <cstring>
 
 #include "quire/rmap/migrate.h"
@@ -328,6 +329,37 @@ TEST_P(Hold, WritesByForceIntoOnesOwnCopyOnly) {
   map(space(), "..S", {.prot = uapi::kProtRead, .flags = uapi::kMapShared});
   EXPECT_EQ(space()->poke(at(2), bytes).error(), Errno::kFault);
   EXPECT_EQ(space()->poke(at(5), bytes).error(), Errno::kFault);
+}
+
+// Rows: R21
+TEST_P(Hold, ReadsByForceWhatTheProgramMayNot) {
+  map("AABB");
+  map(space(), "....SS", {.flags = uapi::kMapShared});
+  fill(space(), 0, 2);
+  poke(space(), 4, 44);
+  for (const std::uint64_t page : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{4}, std::uint64_t{5}}) ASSERT_TRUE(protect(space(), page, 1, 0));
+  Space child = fork();
+  const auto anon_pages = [&] { return space()->usage().rss_anon; };
+  const PageCount before = anon_pages();
+  const auto read_by_force = [&](const Space& where, VirtAddr address) {
+    std::uint64_t value = ~std::uint64_t{0};
+    const auto result = where->peek(address, std::as_writable_bytes(std::span(&value, 1)));
+    return result ? Result<std::uint64_t>(value) : fail(result.error());
+  };
+  for (Space* where : {&space(), &child}) {
+    EXPECT_EQ(read_by_force(*where, at(0)), 1U) << "which the program may read";
+    EXPECT_EQ(read_by_force(*where, at(1)), 2U);
+    EXPECT_EQ(read_by_force(*where, at(2)), 0U) << "never touched";
+    EXPECT_EQ(read_by_force(*where, at(4)), 44U) << "the object's";
+    EXPECT_EQ(read_by_force(*where, at(5)), 0U);
+    EXPECT_EQ(read_by_force(*where, at(6)).error(), Errno::kFault);
+  }
+  EXPECT_EQ(anon_pages(), before) << "nothing was made for it";
+  EXPECT_EQ(outcome(space(), 1, Access::kRead), FaultOutcome::kAccessError) << "no right was given";
+
+  std::array<std::byte, 3 * kPageSize> all{};
+  EXPECT_EQ(space()->peek(at(0) + ByteCount(100), all), ByteCount(all.size())) << "over all of them";
+  EXPECT_EQ(space()->peek(at(5) + ByteCount(100), all), ByteCount(kPageSize - 100)) << "up to the end of what is mapped";
 }
 
 }  // namespace

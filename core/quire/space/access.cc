@@ -9,14 +9,13 @@ namespace quire {
 
 namespace {
 
-/// The leaf for `address` in the tree under `root`, or an absent entry; W only if every entry above has it.
-Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
+/// The leaf for `address` in the tree under `root`, whatever it allows, or an absent entry; W only if every entry above has it.
+Entry look_up_any(const MemoryManager& memory, Frame& root, VirtAddr address) {
   Frame* table = &root;
   bool writable = true;
   for (;;) {
     const Level level = table->level;
     const Entry entry = TableView(memory, *table).entry(memory.geometry().slot_of(address, level));
-    if (!entry.present()) return Entry();
     writable = writable && entry.writable();
     if (level == kLeafLevel) return writable ? entry : entry.without_write();
     const EntryKind kind = memory.kind_of(entry, level);
@@ -24,6 +23,12 @@ Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
     if (kind != EntryKind::kTable) return Entry();
     table = &memory.frame(entry.pfn());
   }
+}
+
+/// The same if the processor may use it.
+Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
+  const Entry entry = look_up_any(memory, root, address);
+  return entry.present() ? entry : Entry();
 }
 
 /// Whether a leaf still allows what it did; the processor may have set its flags.
@@ -77,6 +82,72 @@ Result<ByteCount> AddressSpace::read(VirtAddr address, std::span<std::byte> to) 
   return transfer(address, to.size(), Access::kRead, [&](const std::byte* from, std::size_t at, std::size_t size) {
     __builtin_memcpy(to.data() + at, from, size);
   });
+}
+
+Result<ByteCount> AddressSpace::peek(VirtAddr address, std::span<std::byte> to) {
+  std::size_t done = 0;
+  while (done < to.size()) {
+    const auto at = checked_add(address, ByteCount(done));
+    if (!at || memory_.geometry().user_top() <= *at) break;
+    const std::size_t left_in_page = kPageSize - (at->raw() & (kPageSize - 1));
+    const std::size_t part = to.size() - done < left_in_page ? to.size() - done : left_in_page;
+    const auto vma = find(*at);
+    if (!vma) break;
+    Result<void> result;
+    if (vma->prot.allows(Access::kRead)) {
+      if (const auto read_now = read(*at, to.subspan(done, part)); !read_now) result = fail(read_now.error());
+    } else {
+      result = peek_hidden(*at, to.subspan(done, part));
+    }
+    if (!result && result.error() == Errno::kAgain) continue;
+    if (!result) {
+      if (done == 0) return fail(result.error());
+      break;
+    }
+    done += part;
+  }
+  if (done == 0 && !to.empty()) return fail(Errno::kFault);
+  return ByteCount(done);
+}
+
+// A page that nobody may touch is not made: one of private memory that is not there is zeros.
+Result<void> AddressSpace::peek_hidden(VirtAddr address, std::span<std::byte> to) {
+  const std::uint32_t moves = memory_.moves_of_pages();
+  const std::size_t offset = address.raw() & (kPageSize - 1);
+  {
+    ExclusiveGuard guard(lock_);
+    const Vma* vma = map_.find(address);
+    if (vma == nullptr || vma->prot.allows(Access::kRead)) return fail(Errno::kAgain);  // it has changed
+    const Entry entry = look_up_any(memory_, root_frame(), address);
+    const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
+    Frame* page = nullptr;
+    if (kind == EntryKind::kFrame) {
+      page = &memory_.frame(entry.pfn());
+      if (!page->try_get()) page = nullptr;
+      if (page != nullptr && look_up_any(memory_, root_frame(), address) != entry) {
+        if (page->put()) memory_.pool().give(page);
+        page = nullptr;
+      }
+    } else if (kind == EntryKind::kAbsent && vma->object != nullptr) {
+      const auto made = vma->object->get_page(vma->index_of(address));
+      if (!made && made.error() != Errno::kAgain) return fail(made.error() == Errno::kNoMem ? Errno::kNoMem : Errno::kFault);
+      if (made) page = *made;
+    } else if (kind == EntryKind::kAbsent || kind == EntryKind::kZeroFrame) {
+      __builtin_memset(to.data(), 0, to.size());
+      return {};
+    } else if (kind != EntryKind::kMigration) {
+      return fail(Errno::kFault);
+    }
+    if (page != nullptr) {
+      std::byte* const contents = memory_.contents(*page) + offset;
+      hooks::yield_point("load_frame", contents);
+      __builtin_memcpy(to.data(), contents, to.size());
+      if (page->put()) memory_.pool().give(page);
+      return {};
+    }
+  }
+  memory_.wait_for_moves(moves);  // it is being moved
+  return fail(Errno::kAgain);
 }
 
 Result<ByteCount> AddressSpace::write(VirtAddr address, std::span<const std::byte> from) {

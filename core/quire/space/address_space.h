@@ -178,6 +178,8 @@ class AddressSpace {
   /// Holds the page at `address` for whoever uses it without the space's tables, faulting it in for `access` (space/hold.h).
   /// Errors: EFAULT (unmapped, or no right to it), ENOMEM, EAGAIN (pinned too often).
   Result<PageHold> hold(VirtAddr address, Access access, HoldKind kind);
+  /// Reads as a debugger does: whatever is mapped, also what the program may not touch (Linux FOLL_FORCE). Errors: as read().
+  Result<ByteCount> peek(VirtAddr address, std::span<std::byte> to);
   /// Writes as a debugger does, also where the program may not: into copies of private memory, never into what others share (Linux FOLL_FORCE).
   /// Errors: as write().
   Result<ByteCount> poke(VirtAddr address, std::span<const std::byte> from);
@@ -280,6 +282,8 @@ class AddressSpace {
   Result<void> take_over_from(AddressSpace& parent, ForkMode mode) TA_REQ(parent.lock_);
   void copy_state_from(AddressSpace& parent) TA_REQ(parent.lock_) TA_ATTRIBUTE(no_thread_safety_analysis);
   Result<void> drop_fork_special();
+  /// Part of one page, in a mapping that gives no rights. EAGAIN: look again.
+  Result<void> peek_hidden(VirtAddr address, std::span<std::byte> to) TA_EXCL(lock_);
   template <typename Copy>
   Result<ByteCount> transfer(VirtAddr address, std::size_t size, Access access, Copy copy);
 
