@@ -7,6 +7,7 @@
 
 #include "fs/vfs.h"
 #include "mm/memory.h"
+#include "mm/process_vm.h"
 #include "mm/uaccess.h"
 #include "sched/thread.h"
 #include "syscall/syscall.h"
@@ -128,6 +129,8 @@ constexpr std::array kEntries{
     SyscallEntry{__NR_munlockall, "munlockall", &sys_munlockall},
     SyscallEntry{__NR_mincore, "mincore", &sys_mincore},
     SyscallEntry{__NR_msync, "msync", &sys_msync},
+    SyscallEntry{__NR_process_vm_readv, "process_vm_readv", &sys_process_vm_readv},
+    SyscallEntry{__NR_process_vm_writev, "process_vm_writev", &sys_process_vm_writev},
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "fs/dentry.h"
 #include "fs/procfs/clear_refs.h"
+#include "fs/procfs/memory_file.h"
 #include "fs/procfs/memory_text.h"
 #include "fs/procfs/memory_words.h"
 #include "fs/procfs/process_text.h"
@@ -137,6 +138,7 @@ constexpr std::array kEntries = {
     ProcessEntry{"fd", S_IFDIR | 0500, Where::kBoth, make_fd_directory},
     ProcessEntry{"limits", S_IFREG | 0444, Where::kBoth, make_text<format_process_limits>},
     ProcessEntry{"maps", S_IFREG | 0444, Where::kBoth, make_special<make_maps_text>},
+    ProcessEntry{"mem", S_IFREG | 0600, Where::kBoth, make_special<make_memory_file>},
     ProcessEntry{"mounts", S_IFREG | 0444, Where::kBoth, make_text<write_mounts>},
     ProcessEntry{"numa_maps", S_IFREG | 0444, Where::kBoth, make_special<make_numa_maps_text>},
     ProcessEntry{"oom_score", S_IFREG | 0444, Where::kBoth, make_text<format_process_oom_score>},
