@@ -93,7 +93,7 @@ RefPtr<File> Pipe::open_new_end(std::uint32_t open_flags) {
   return make_file(open_flags, 0);
 }
 
-Result<RefPtr<File>> Pipe::open(std::uint32_t open_flags) {
+Result<RefPtr<File>> Pipe::open_named(std::uint32_t open_flags) {
   const Ends ends = Ends::of(open_flags);
   const bool waits_not = (open_flags & O_NONBLOCK) != 0;
   RefPtr<File> file;
@@ -320,7 +320,7 @@ Result<RefPtr<File>> open_fifo(FifoState& fifo, std::uint32_t flags) {
     if (!fifo.pipe) fifo.pipe = make_ref<Pipe>(0U, 0U);
     pipe = fifo.pipe;
   }
-  return pipe->open(flags);
+  return pipe->open_named(flags);
 }
 
 }  // namespace quire::kernel

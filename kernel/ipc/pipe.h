@@ -34,10 +34,12 @@ class Pipe final : public AnonymousInode {
 
   Pipe(std::uint32_t uid, std::uint32_t gid);
 
-  /// A File on this pipe. Waits, as fifo(7) says, for the other end unless `open_flags` has
+  /// A File on this pipe as a named one. Waits, as fifo(7) says, for the other end unless `open_flags` has
   /// O_NONBLOCK or is O_RDWR. Errors: ENXIO (write only, no reader, nonblocking); kRestartSys.
-  Result<RefPtr<File>> open(std::uint32_t open_flags) override;
-  /// The same for a pipe that is just being made: does not wait.
+  Result<RefPtr<File>> open_named(std::uint32_t open_flags);
+  /// An unnamed pipe opened again by /proc/PID/fd: there is nobody to wait for.
+  Result<RefPtr<File>> open(std::uint32_t open_flags) override { return open_new_end(open_flags); }
+  /// A new end of a pipe without a name: does not wait.
   RefPtr<File> open_new_end(std::uint32_t open_flags);
 
   /// Errors: EAGAIN, EFAULT, kRestartSys.

@@ -195,6 +195,26 @@ static void counters(void) {
   tell("unknown flag", eventfd(0, 2));
 }
 
+/* A pipe without a name that is opened again has nobody to wait for: bash's <(...). */
+static void opened_again(void) {
+  int p[2];
+  char path[64], text[8] = {0};
+  pipe(p);
+  write(p[1], "left", 4);
+  close(p[1]);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", p[0]);
+  int again = open(path, O_RDONLY);
+  tell("without a writer", read(again, text, 7));
+  printf("'%s'\n", text);
+  tell("its end", read(again, text, 7));
+  close(again);
+  pipe(p);
+  snprintf(path, sizeof path, "/proc/self/fd/%d", p[1]);
+  close(p[0]);
+  again = open(path, O_WRONLY | O_NONBLOCK);
+  printf("without a reader: %s\n", outcome(again));
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
   basics();
@@ -203,5 +223,6 @@ int main(int argc, char **argv) {
   atomic_writes();
   named(argc > 1 ? argv[1] : "/tmp/conformance.fifo");
   counters();
+  opened_again();
   return 0;
 }
