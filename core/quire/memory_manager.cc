@@ -1,7 +1,7 @@
 #include "quire/memory_manager.h"
 
 #include "quire/base/text.h"
-#include "quire/object/memory_object.h"
+#include "quire/object/file_object.h"
 #include "quire/space/address_space.h"
 #include "quire/vma/vma_map.h"
 
@@ -14,7 +14,7 @@ Result<void> MemoryManager::init(const MemoryConfig& config, const Range* ranges
   for (unsigned i = 0; i < range_count; ++i) pool_.add_range(ranges[i].first, ranges[i].count);
   spaces_.init(*this, "address_space");
   anon_objects_.init(*this, "anon_object");
-  shm_objects_.init(*this, "shm_object");
+  file_objects_.init(*this, "file_object");
   attachments_.init(*this, "attachment");
   vma_nodes_.init(*this, "vma_node");
   return zero_.init(*this);

@@ -23,7 +23,7 @@ namespace quire {
 
 class AddressSpace;
 class AnonObject;
-class ShmObject;
+class FileObject;
 struct Attachment;
 struct VmaNode;
 
@@ -104,7 +104,7 @@ class MemoryManager {
 
   [[nodiscard]] ObjectPool<AddressSpace>& spaces() { return spaces_; }
   [[nodiscard]] ObjectPool<AnonObject>& anon_objects() { return anon_objects_; }
-  [[nodiscard]] ObjectPool<ShmObject>& shm_objects() { return shm_objects_; }
+  [[nodiscard]] ObjectPool<FileObject>& file_objects() { return file_objects_; }
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
 
@@ -118,6 +118,11 @@ class MemoryManager {
   [[nodiscard]] std::uint32_t moves_of_pages() const;
   void wait_for_moves(std::uint32_t seen) const;
   void end_move();
+
+  /// Batches of entries taken out of tables whose spaces nobody knows (truncation). A space that has not seen the last counts its resident pages
+  /// anew before it tells (I10).
+  void note_edit() { edits_.fetch_add(1); }
+  [[nodiscard]] std::uint64_t edits() const { return edits_.load(); }
 
   /// A number never given before.
   [[nodiscard]] std::uint64_t next_id() { return next_id_.fetch_add(1); }
@@ -151,12 +156,13 @@ class MemoryManager {
   ZeroObjects zero_;
   ObjectPool<AddressSpace> spaces_;
   ObjectPool<AnonObject> anon_objects_;
-  ObjectPool<ShmObject> shm_objects_;
+  ObjectPool<FileObject> file_objects_;
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   ObjectRegistry objects_;
   MmuNotifiers notifiers_;
   std::atomic<std::uint32_t> moves_of_pages_{0};
+  Atomic<std::uint64_t> edits_{0};
   Atomic<std::uint64_t> next_id_{1};
   RwLock observers_{LockRank::kObserve};
   std::uint32_t census_mark_ TA_GUARDED(observers_) = 0;

@@ -30,7 +30,7 @@ const char* kind_name(FrameKind kind) {
     case FrameKind::kFree: return "free";
     case FrameKind::kHeld: return "held";
     case FrameKind::kAnon: return "private page";
-    case FrameKind::kShmem: return "shared page";
+    case FrameKind::kObject: return "shared page";
     case FrameKind::kTable: return "table";
     case FrameKind::kZero: return "zero";
     case FrameKind::kSlab: return "small objects";

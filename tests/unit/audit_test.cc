@@ -52,9 +52,9 @@ TEST_F(AuditSees, AWrongLeafCountOfAFrame) {
 
 // Rows: S0.60
 TEST_F(AuditSees, AWrongCounterOfATable) {
-  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)] += 1;
+  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)].value_ += 1;
   expect("I10");
-  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)] -= 1;
+  table(1).table.leaves[static_cast<unsigned>(LeafClass::kAnon)].value_ -= 1;
 }
 
 // Rows: S0.60

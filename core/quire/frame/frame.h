@@ -28,7 +28,7 @@ enum class FrameKind : std::uint8_t {
   kFree,
   kHeld,       ///< handed out, not yet anything
   kAnon,       ///< private memory of an address space
-  kShmem,      ///< a page of a shared memory object
+  kObject,     ///< a page of a file or of shared memory
   kTable,
   kZero,       ///< the zero frame and the zero tables: immortal, uncounted
   kSlab,       ///< cut into small objects of core
@@ -42,12 +42,14 @@ struct alignas(64) Frame {
   struct Page {
     MemoryObject* object;
     std::uint64_t index;
+    MemoryObject* source;  ///< of a private copy: the object whose page it was copied from, which lives while entries name the copy (S4.35)
+    std::uint64_t source_index;
   };
   /// … of a table. Guarded by `lock`, but for `share`.
   struct Table {
     Atomic<std::uint32_t> share;  ///< upper entries, roots' holders and snapshots that name it (I1)
-    std::uint16_t live;           ///< entries that are not absent
-    std::uint16_t leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
+    Relaxed<std::uint16_t> live;  ///< entries that are not absent
+    Relaxed<std::uint16_t> leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
     Attachment* attachments;      ///< level 1: the objects whose pages it holds
     // Scratch of whoever observes (space/census.h): the pass that met the table last, and the ways that lead to it, 24 bits.
@@ -76,6 +78,9 @@ struct alignas(64) Frame {
     /// with it held exclusively, after a look at all that is below (R19).
     kHoldsBelow = 1 << 2,
     kDirty = 1 << 1,     ///< was written through an entry that does not say so any more (I14)
+    kFilling = 1 << 3,   ///< of an object's page: it is being read, and nobody's yet
+    kOwned = 1 << 4,     ///< it holds what is nowhere else; may be written through shared mappings
+    kRemoved = 1 << 5,   ///< it has left its object: nobody maps it any more
   };
 
   SpinLock lock;  ///< of a table: rank kTable; of a page: rank kFrame
@@ -140,8 +145,13 @@ struct alignas(64) Frame {
   }
 
   /// Pages of objects: what the reverse map starts from.
-  [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kShmem; }
+  [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kObject; }
   [[nodiscard]] bool has_flag(Flag flag) const { return (flags & flag) != 0; }
+  /// Of a page. Takes the frame's lock.
+  void change_flags(std::uint16_t set, std::uint16_t clear) {
+    const SpinGuard guard(lock, LockRank::kFrame, key());
+    flags = static_cast<std::uint16_t>((flags & ~clear) | set);
+  }
 
   // A leaf entry becomes a migration entry, is copied or goes as one, becomes a leaf entry again. Locks: the table's; takes the frame's.
   void begin_moving() {

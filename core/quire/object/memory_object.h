@@ -5,14 +5,15 @@
 // inserted by fork; copying a table attaches the copy behind the original (a higher sequence number), so a walk in order meets it (R13).
 //
 // Life cycle: an object lives while it has users (mappings' nodes, address spaces) or attachments; two numbers, one atomic, whose result
-// tells the last one out (S4.14, S4.30). It does not own its pages' lives unless it says so (ShmObject does; S4.15).
+// tells the last one out (S4.14, S4.30). It does not own its pages' lives unless it says so (FileObject does; S4.15).
 // From a page one comes to an object that may be gone, its memory another's: ObjectRegistry tells whether an address is that of an object that
 // lives, and holds it (R24, S4.30).
-// Locks: `attachment lock` (rank kAttachment), inside table locks. ShmObject's page index: rank kObject, outside them.
+// Locks: `attachment lock` (rank kAttachment), inside table locks.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
+#include <span>
 
 #include "quire/base/assert.h"
 #include "quire/base/atomic.h"
@@ -42,6 +43,12 @@ struct AttachmentOrder {
   bool operator()(const Attachment& a, const Attachment& b) const {
     return a.first_index != b.first_index ? a.first_index < b.first_index : a.sequence < b.sequence;
   }
+};
+
+/// A page of an object, held for the caller.
+struct ObjectPage {
+  Frame* frame;
+  bool was_read;  ///< it had to be waited for (a major fault)
 };
 
 /// Base of all objects. The kinds are the subclasses; what the fault path needs of them is virtual.
@@ -83,14 +90,21 @@ class MemoryObject {
 
   /// The class its pages count as.
   [[nodiscard]] virtual LeafClass leaf_class() const = 0;
-  /// The frame of page `index` with one reference for the caller, made if absent. Errors: ENOMEM; EFAULT beyond the object's end; EAGAIN: it
-  /// is being moved (MigrationWait); EIO: the memory has failed.
-  virtual Result<Frame*> get_page(PageIndex index) = 0;
+  /// The frame of page `index` with one reference for the caller, made if absent, read in if need be (this may sleep). Whoever gives notice
+  /// (gives_notice()) lets it be written, if that is what `access` is, and marks it Frame::kOwned. Errors: ENOMEM; EFAULT beyond the object's end;
+  /// EAGAIN: it is being moved (MigrationWait); EIO: the memory has failed; ENOSPC; what the file system reports.
+  virtual Result<ObjectPage> get_page(PageIndex index, Access access) = 0;
+  /// Pages `first`, `first` + 1, … that are in memory and nobody is reading in or moving, each held for the caller; null for others.
+  virtual void hold_present(PageIndex /*first*/, std::span<Frame*> pages) {
+    for (Frame*& page : pages) page = nullptr;
+  }
+  /// Whether entries may be writable only while their page is marked Frame::kOwned.
+  [[nodiscard]] virtual bool gives_notice() const { return false; }
   /// References that the object itself has on each of its pages.
   [[nodiscard]] virtual std::uint32_t own_references() const { return 0; }
   /// Puts `to` in the place of its page `from`, if the object keeps one. `to` has the object's reference already, that on `from` is the
-  /// caller's now.
-  virtual void replace_page(PageIndex, Frame&, Frame&) {}
+  /// caller's now. False: `from` is its page no more.
+  [[nodiscard]] virtual bool replace_page(PageIndex, Frame&, Frame&) { return true; }
   /// Whether the object itself keeps page `index` in memory now.
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
   /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its address.
@@ -104,18 +118,6 @@ class MemoryObject {
   /// Called once, when the last hold is gone.
   virtual void destroy() = 0;
 
-  MemoryManager& memory_;
-
- private:
-  static constexpr std::uint64_t kUser = 1, kAttachment = std::uint64_t{1} << 32;
-  using Index = boost::intrusive::multiset<Attachment, boost::intrusive::compare<AttachmentOrder>,
-                                           boost::intrusive::constant_time_size<false>>;
-
-  friend class ObjectRegistry;
-  void drop(std::uint64_t hold) {
-    if (holds_.fetch_sub(hold) == hold) end();
-  }
-  void end();
   /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence), not beyond `last`.
   struct Step {
     Frame* table;
@@ -128,6 +130,20 @@ class MemoryObject {
   /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker alone
   /// may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
   bool is_attached(const Step& step);
+  [[nodiscard]] std::uint64_t moves() const { return moves_.load(); }
+
+  MemoryManager& memory_;
+
+ private:
+  static constexpr std::uint64_t kUser = 1, kAttachment = std::uint64_t{1} << 32;
+  using Index = boost::intrusive::multiset<Attachment, boost::intrusive::compare<AttachmentOrder>,
+                                           boost::intrusive::constant_time_size<false>>;
+
+  friend class ObjectRegistry;
+  void drop(std::uint64_t hold) {
+    if (holds_.fetch_sub(hold) == hold) end();
+  }
+  void end();
 
   Atomic<std::uint64_t> holds_{kUser};
   MemoryObject* next_living_ = nullptr;   ///< guarded by the registry
@@ -142,45 +158,13 @@ class AnonObject final : public MemoryObject {
  public:
   explicit AnonObject(MemoryManager& memory) : MemoryObject(memory) { become_known(); }
   [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kAnon; }
-  Result<Frame*> get_page(PageIndex) override { return fail(Errno::kFault); }
+  Result<ObjectPage> get_page(PageIndex, Access) override { return fail(Errno::kFault); }
   [[nodiscard]] bool has_page(PageIndex) override { return false; }
   /// It keeps no list of pages; one that outlived its object has no entries to be found.
   [[nodiscard]] bool owns(const Frame&) override { return true; }
 
  private:
   void destroy() override;
-};
-
-/// Shared anonymous memory: owns its pages, found by index in a radix tree of frames.
-class ShmObject final : public MemoryObject {
- public:
-  /// An object of `pages` pages with one user. Errors: ENOMEM.
-  static Result<ShmObject*> create(MemoryManager& memory, PageCount pages);
-  ShmObject(MemoryManager& memory, PageCount pages) : MemoryObject(memory), pages_(pages) { become_known(); }
-
-  [[nodiscard]] LeafClass leaf_class() const override { return LeafClass::kShmem; }
-  Result<Frame*> get_page(PageIndex index) override;
-  [[nodiscard]] std::uint32_t own_references() const override { return 1; }
-  void replace_page(PageIndex index, Frame& from, Frame& to) override;
-  [[nodiscard]] bool has_page(PageIndex index) override { return find_page(index) != nullptr; }
-  [[nodiscard]] bool owns(const Frame& page) override { return find_page(PageIndex(page.page.index)) == &page; }
-  /// Pages it owns now.
-  [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
-  [[nodiscard]] PageCount size() const { return pages_; }
-
- private:
-  static constexpr unsigned kRadixBits = 9;
-  void destroy() override;
-  static constexpr unsigned kMaxHeight = 6;  ///< 54 index bits: all of user space
-  [[nodiscard]] const Frame* find_page(PageIndex index);
-  Frame** slot_locked(PageIndex index, FrameReservation& nodes) TA_REQ(lock_);
-  void free_node(Frame* node, unsigned height);
-
-  PageCount pages_;
-  SpinLock lock_;
-  Frame* root_ TA_GUARDED(lock_) = nullptr;  ///< height 0: the page itself; else a node of 512 pointers
-  unsigned height_ TA_GUARDED(lock_) = 0;
-  Atomic<std::uint64_t> resident_{0};
 };
 
 template <typename Visit>

@@ -2,6 +2,7 @@
 
 #include "quire/base/assert.h"
 #include "quire/rmap/rmap.h"
+#include "quire/table/tree.h"
 
 namespace quire {
 
@@ -34,16 +35,19 @@ class Migration {
   }
 
   // Pre: frozen. Whatever the page was to its object, `to` is now; entries follow.
-  void take_over(Frame& to) {
+  // False: it has left its object meanwhile (truncation); `to` is nothing then.
+  [[nodiscard]] bool take_over(Frame& to) {
     memory_.copy_data(to, from_);
     to.page = from_.page;
     {
       const SpinGuard guard(from_.lock, LockRank::kFrame, from_.key());
-      to.flags = static_cast<std::uint16_t>(from_.flags & Frame::kDirty);
+      to.flags = static_cast<std::uint16_t>(from_.flags & (Frame::kDirty | Frame::kOwned));
     }
     to.kind = FrameKind(from_.kind);
     to.counts.store(ours_alone());
-    object_.replace_page(PageIndex(from_.page.index), from_, to);
+    if (object_.replace_page(PageIndex(from_.page.index), from_, to)) return true;
+    to.counts.store(0);
+    return false;
   }
 
   // Every migration entry becomes an entry of `to`, which may be the page itself.
@@ -52,6 +56,14 @@ class Migration {
     // The walk meets all, in whatever order they are moved and copied, but those of a table that is just being released, which go with it.
     for_each_entry(memory_, object_, from_, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
       if (kind != EntryKind::kMigration) return;
+      if (to.has_flag(Frame::kRemoved)) {
+        // Truncation came in between: it marked `to`, and passes an entry that stands for `from_` (R12).
+        while (!remove_in_place(table, slot, entry)) entry = table.entry(slot);
+        drop_attached_page(memory_, table.frame(), from_, slot);
+        static_cast<void>(from_.drop_moving());
+        memory_.note_edit();
+        return;
+      }
       if (&to == &from_) {
         from_.end_moving();
       } else {
@@ -110,7 +122,13 @@ Errno move(MemoryManager& memory, Frame& from, FrameReservation& target) {
     return Errno::kBusy;
   }
   Frame& to = *target.take();
-  migration.take_over(to);
+  if (!migration.take_over(to)) {
+    memory.pool().give(&to);
+    migration.restore_entries(from);
+    migration.unfreeze();
+    memory.end_move();
+    return Errno::kBusy;
+  }
   migration.restore_entries(to);
   migration.unfreeze();
   memory.end_move();

@@ -23,7 +23,7 @@ void take_from_all(MemoryManager& memory, Frame& page) {
   FrameBracket bracket(memory.notifiers(), memory.pfn_of(page));
   for_each_entry(memory, *object.get(), page, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
     while (!exchange_in_place(table, slot, entry, entry.as_poison())) entry = table.entry(slot);
-    drop_attached_entry(memory, table.frame(), page, slot);
+    drop_attached_page(memory, table.frame(), page, slot);
     if (kind == EntryKind::kFrame) {
       ++leaves;
     } else {

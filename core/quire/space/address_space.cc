@@ -124,7 +124,21 @@ void AddressSpace::note_peak() {
   if (now != 0 && peak == 0) rss_peak_.store(now);
 }
 
+// Leaves that were taken out of this space's tables by somebody who did not know it (truncation): the tables know (I10).
+void AddressSpace::count_resident_locked() {
+  const std::uint64_t edits = memory_.edits();
+  SubtreeCount count;
+  count_subtree(memory_, root_frame(), count);
+  for (unsigned c = 1; c < kLeafClasses; ++c) rss_[c].store(count.leaves[c]);
+  edits_seen_.store(edits);
+}
+
 Usage AddressSpace::usage() {
+  if (edits_seen_.load() != memory_.edits()) {
+    ExclusiveGuard guard(lock_);
+    note_peak();
+    count_resident_locked();
+  }
   SharedGuard guard(lock_);
   note_peak();
   Usage usage;

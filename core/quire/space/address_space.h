@@ -77,6 +77,10 @@ struct MmapRequest {
   /// What to map; null with MAP_ANONYMOUS. Not consumed: mappings take their own user counts.
   MemoryObject* object = nullptr;
   PageIndex offset;
+  /// What the mapping holds on to beside the object; null: nothing. Not consumed.
+  VmaLabel* label = nullptr;
+  /// Whether the file may be written to: a shared mapping of one that may not never becomes writable.
+  enum class FileAccess : std::uint8_t { kReadWrite, kReadOnly } file_access = FileAccess::kReadWrite;
 };
 
 /// Raw Linux arguments of mremap(2).
@@ -306,6 +310,7 @@ class AddressSpace {
   void note_peak();
   void add_rss(LeafClass leaf_class, std::int64_t pages) { rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages)); }
   [[nodiscard]] PageCount rss_now() const;
+  void count_resident_locked() TA_REQ(lock_);
   [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }
   [[nodiscard]] Frame& root_frame() const;
 
@@ -319,6 +324,7 @@ class AddressSpace {
   Atomic<std::uint32_t> replacing_{0};
   Atomic<AnonObject*> anon_object_{nullptr};
   Atomic<std::uint64_t> rss_[kLeafClasses] = {};
+  Atomic<std::uint64_t> edits_seen_{0};  ///< MemoryManager::edits() that rss_ knows of
   Atomic<std::uint64_t> tables_{0};
   Atomic<std::uint64_t> rss_peak_{0};
 

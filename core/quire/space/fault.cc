@@ -50,8 +50,15 @@ class FaultResolver {
   /// What most faults do without.
   struct Supplies {
     explicit Supplies(AddressSpace& space) : pool(space.memory_.pool()), tables(pool), attachments(space.memory_), gather(space) {}
-    ~Supplies() {
-      if (object_page != nullptr && object_page->put()) pool.give(object_page);
+    ~Supplies() { drop_object_page(); }
+    void drop_object_page() {
+      if (object_page == nullptr) return;
+      if (object_page->put()) pool.give(object_page);
+      object_page = nullptr;
+      for (unsigned n = 0; n < around_count; ++n) {
+        if (around[n] != nullptr && around[n]->put()) pool.give(around[n]);
+      }
+      around_count = 0;
     }
     Supplies(const Supplies&) = delete;
     Supplies& operator=(const Supplies&) = delete;
@@ -62,6 +69,10 @@ class FaultResolver {
     std::uint32_t wanted_attachments = 0;  ///< if kNeedsAttachments
     std::uint32_t seen_moves = 0;          ///< if kMoving
     Frame* object_page = nullptr;
+    static constexpr std::uint64_t kAround = 16;
+    Frame* around[kAround];                ///< neighbours of object_page that are in memory; the first around_count
+    unsigned around_count = 0, around_slot = 0;
+    bool was_read = false;                 ///< it had to be waited for
     bool replacing = false;
     Entry leaf_entry;  ///< if `replacing`
     Entry flushed_for;
@@ -82,7 +93,9 @@ class FaultResolver {
         case Attempt::kDone:
           supplies.gather.finish();
           if (supplies.replacing) finish_leaf();
-          return FaultOutcome::kMinor;
+          if (!supplies.was_read) return FaultOutcome::kMinor;
+          memory_.counters().add(Counter::kFaultMajor);
+          return FaultOutcome::kMajor;
         case Attempt::kBusError: return FaultOutcome::kBusError;
         case Attempt::kOutOfMemory: return FaultOutcome::kOutOfMemory;
         case Attempt::kRetry:
@@ -99,13 +112,15 @@ class FaultResolver {
         }
         case Attempt::kNeedsObjectPage: {
           const std::uint32_t moves = memory_.moves_of_pages();
-          auto page = vma_.object->get_page(vma_.index_of(page_));
+          auto page = vma_.object->get_page(vma_.index_of(page_), vma_.is_shared() ? access_ : Access::kRead);
           if (!page && page.error() == Errno::kAgain) {
             memory_.wait_for_moves(moves);
             break;
           }
           if (!page) return page.error() == Errno::kNoMem ? FaultOutcome::kOutOfMemory : FaultOutcome::kBusError;
-          supplies.object_page = *page;
+          supplies.object_page = page->frame;
+          supplies.was_read = supplies.was_read || page->was_read;
+          hold_around(supplies);
           break;
         }
         case Attempt::kMoving:
@@ -258,14 +273,14 @@ class FaultResolver {
     const Slot slot = geometry().leaf_slot_of(page_);
     switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
-        if (vma_.object != nullptr) return map_object_page(table, slot);
+        if (vma_.object != nullptr) return access_ == Access::kWrite && !vma_.is_shared() ? copy_object_page(table, slot) : map_object_page(table, slot);
         return may_map_zero() ? map_zero(table, slot) : map_private_page(table, slot, entry);
       case EntryKind::kZeroFrame:
         return access_ == Access::kWrite ? map_private_page(table, slot, entry) : restore_rights(table, slot, entry);
       case EntryKind::kFrame:
         if (access_ != Access::kWrite) return restore_rights(table, slot, entry);
         if (entry.writable()) return spurious();
-        if (!entry.is_private_leaf()) return restore_rights(table, slot, entry);
+        if (!entry.is_private_leaf()) return vma_.is_shared() ? restore_rights(table, slot, entry) : copy_mapped_page(table, slot, entry);
         return memory_.frame(entry.pfn()).has_one_holder() ? reuse_page(table, slot, entry) : copy_page(table, slot, entry);
       case EntryKind::kRaw: return restore_rights(table, slot, entry);
       case EntryKind::kMigration: return await_move(table, slot, entry);
@@ -307,7 +322,8 @@ class FaultResolver {
     if (table.entry(slot) != seen) return Attempt::kRetry;
     Attachment* const attachment = attachment_for(table, slot, *space_.anon_object_.load(), page_index(page_));
     if (attachment == nullptr) return Attempt::kNeedsAttachments;
-    put_private_page(table, slot, *attachment, replaces);
+    ++attachment->entries;
+    put_private_page(table, slot, own_page(nullptr, 0), replaces);
     space_.add_rss(LeafClass::kAnon, 1);
     return replaces ? done(Counter::kZeroToFrame) : done();
   }
@@ -336,12 +352,13 @@ class FaultResolver {
     Frame& old = memory_.frame(seen.pfn());
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen || old.has_one_holder()) return Attempt::kRetry;
-    Attachment* const attachment = attachment_for(table, slot, *space_.anon_object_.load(), page_index(page_));
-    if (attachment == nullptr) return Attempt::kNeedsAttachments;
+    const Frame::Page identity = own_page(old.page.source, old.page.source_index);
+    if (!has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
     // Our entry keeps `old` alive, and as it is named more than once nobody may write it: the copy is of one instant (S4.25).
     memory_.copy_data(*data_, old);
-    put_private_page(table, slot, *attachment, true);
-    drop_attached_entry(memory_, table.frame(), old, slot);
+    add_attached_page(table.frame(), identity, slot, supplies_->attachments);
+    put_private_page(table, slot, identity, true);
+    drop_attached_page(memory_, table.frame(), old, slot);
     supplies_->gather.drop_frame(old, page_);
     return done(Counter::kCowCopy);
   }
@@ -371,14 +388,24 @@ class FaultResolver {
     return &make_attachment(table.frame(), object, first_index, supplies_->attachments);
   }
 
-  // Locks: the table's.
-  void put_private_page(ExclusiveTable& table, Slot slot, Attachment& attachment, bool replaces) {
+  // Whether the attachments of a new entry for `page` at `slot` are there or reserved. Locks: the table's.
+  bool has_attachments(ExclusiveTable& table, Slot slot, const Frame::Page& page) {
+    supplies_->wanted_attachments = lacking_attachments(table.frame(), page, slot);
+    return supplies_->attachments.held() >= supplies_->wanted_attachments;
+  }
+
+  // What a private page made now is: the space's own, and perhaps a copy of an object's page.
+  [[nodiscard]] Frame::Page own_page(MemoryObject* source, std::uint64_t source_index) const {
+    return {space_.anon_object_.load(), page_index(page_).raw(), source, source_index};
+  }
+
+  // The entry is attached already. Locks: the table's.
+  void put_private_page(ExclusiveTable& table, Slot slot, const Frame::Page& identity, bool replaces) {
     Frame& fresh = *data_;
     data_ = nullptr;
-    fresh.page = Frame::Page{attachment.object, page_index(page_).raw()};
+    fresh.page = identity;
     fresh.kind = FrameKind::kAnon;
     fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
-    ++attachment.entries;
     const Entry entry = Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
     if (!replaces) {
       table.install(slot, entry);
@@ -396,36 +423,122 @@ class FaultResolver {
     table.replace(slot, supplies_->leaf_entry);
   }
 
-  // Shared memory: the object's page, the same for all who map it (S0.14, S4.38).
+  // The object's page, the same for all who map it (S0.14, S4.38).
   [[gnu::noinline]] Attempt map_object_page(ExclusiveTable& table, Slot slot) {
     if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
     Frame* const page = supplies_->object_page;
     if (page == nullptr) return Attempt::kNeedsObjectPage;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (!table.entry(slot).is_absent()) return Attempt::kRetry;
-    Attachment* const attachment = attachment_for(table, slot, *vma_.object, vma_.index_of(page_));
-    if (attachment == nullptr) return Attempt::kNeedsAttachments;
-    const LeafClass leaf_class = vma_.object->leaf_class();
-    page->add_leaf();
-    ++attachment->entries;
-    if (page->has_flag(Frame::kPoisoned)) {
-      // It failed since we got it. Who takes its entries away has set the flag first, and finds this table from now on (rmap/poison.h).
-      drop_attached_entry(memory_, table.frame(), *page, slot);
-      static_cast<void>(page->drop_leaf());
-      return Attempt::kBusError;
+    if (attachment_for(table, slot, *vma_.object, vma_.index_of(page_)) == nullptr) return Attempt::kNeedsAttachments;
+    if (!install_object_page(table, slot, *page)) {
+      supplies_->drop_object_page();
+      return Attempt::kRetry;  // the object is asked again, or says why not
     }
-    table.install(slot, Entry::leaf(memory_.pfn_of(*page), leaf_class, vma_.prot, vma_.is_shared() ? Writable::kYes : Writable::kNo));
-    space_.add_rss(leaf_class, 1);
+    std::int64_t mapped = 1;
+    for (unsigned n = 0; n < supplies_->around_count; ++n) {
+      const auto other = static_cast<Slot>(supplies_->around_slot + n);
+      Frame* const neighbour = supplies_->around[n];
+      if (neighbour != nullptr && table.entry(other).is_absent() && install_object_page(table, other, *neighbour)) ++mapped;
+    }
+    space_.add_rss(vma_.object->leaf_class(), mapped);
     return done();
+  }
+
+  // False: the page has failed or left its object since we got it. Who takes its entries away has set the flag first, and finds this table from
+  // now on (rmap/poison.h, R12). Locks: the table's, which is attached to the object.
+  bool install_object_page(ExclusiveTable& table, Slot slot, Frame& page) {
+    page.add_leaf();
+    add_attached_page(table.frame(), page.page, slot, supplies_->attachments);
+    if (is_lost(page)) {
+      drop_attached_page(memory_, table.frame(), page, slot);
+      static_cast<void>(page.drop_leaf());
+      return false;
+    }
+    table.install(slot, Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), vma_.prot, may_write(page) ? Writable::kYes : Writable::kNo));
+    return true;
+  }
+
+  [[nodiscard]] static bool is_lost(const Frame& page) { return page.has_flag(Frame::kPoisoned) || page.has_flag(Frame::kRemoved); }
+
+  // Whether an entry of the object's `page` may be writable. Locks: the table's: who takes the mark away comes here afterwards for the entries.
+  [[nodiscard]] bool may_write(const Frame& page) const {
+    return vma_.is_shared() && (!vma_.object->gives_notice() || page.has_flag(Frame::kOwned));
+  }
+
+  // A reader of a file will read on: what is in memory around its page is mapped along with it, as far as mapping and table go (Linux v6.12
+  // mm/memory.c:do_fault_around()).
+  void hold_around(Supplies& supplies) const {
+    if (access_ == Access::kWrite) return;
+    const VirtRange window(VirtAddr(page_.raw() & ~(Supplies::kAround * kPageSize - 1)), PageCount(Supplies::kAround).bytes());
+    const VirtRange range = window.intersection(geometry().table_range(page_, kLeafLevel)).intersection(vma_.range);
+    supplies.around_slot = geometry().slot_of(range.begin(), kLeafLevel);
+    supplies.around_count = static_cast<unsigned>(range.pages().raw());
+    vma_.object->hold_present(vma_.index_of(range.begin()), std::span(supplies.around, supplies.around_count));
+  }
+
+  // A write through a private mapping where nothing is mapped yet: a copy at once (Linux v6.12 mm/memory.c:do_cow_fault()).
+  [[gnu::noinline]] Attempt copy_object_page(ExclusiveTable& table, Slot slot) {
+    if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    Frame* const page = supplies_->object_page;
+    if (page == nullptr) return Attempt::kNeedsObjectPage;
+    if (const Attempt lacking = need_private_page(Contents::kAny); lacking != Attempt::kDone) return lacking;
+    SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+    if (!table.entry(slot).is_absent()) return Attempt::kRetry;
+    const Frame::Page identity = own_page(page->page.object, page->page.index);
+    if (!has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
+    memory_.copy_data(*data_, *page);
+    // Found by truncation from here on, which marks the page first (R12).
+    add_attached_page(table.frame(), identity, slot, supplies_->attachments);
+    put_private_page(table, slot, identity, false);
+    space_.add_rss(LeafClass::kAnon, 1);
+    if (!is_lost(*page)) return done();
+    Frame& copy = memory_.frame(table.entry(slot).pfn());
+    table.clear(slot);
+    drop_attached_page(memory_, table.frame(), copy, slot);
+    space_.add_rss(LeafClass::kAnon, -1);
+    supplies_->gather.drop_frame(copy, page_);
+    supplies_->drop_object_page();
+    return Attempt::kRetry;
+  }
+
+  // A write through a private mapping to the object's page, mapped for reading: a copy takes its place.
+  [[gnu::noinline]] Attempt copy_mapped_page(ExclusiveTable& table, Slot slot, Entry seen) {
+    if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    if (const Attempt lacking = need_private_page(Contents::kAny); lacking != Attempt::kDone) return lacking;
+    SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+    if (table.entry(slot) != seen) return Attempt::kRetry;
+    Frame& old = memory_.frame(seen.pfn());
+    const Frame::Page identity = own_page(old.page.object, old.page.index);
+    if (!has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
+    memory_.copy_data(*data_, old);
+    add_attached_page(table.frame(), identity, slot, supplies_->attachments);
+    put_private_page(table, slot, identity, true);
+    drop_attached_page(memory_, table.frame(), old, slot);
+    space_.add_rss(seen.leaf_class(), -1);
+    space_.add_rss(LeafClass::kAnon, 1);
+    supplies_->gather.drop_frame(old, page_);
+    return done(Counter::kCowCopy);
   }
 
   // The mapping allows more than the entry: rights are given lazily, so that mprotect that only adds touches no table.
   [[gnu::noinline]] Attempt restore_rights(ExclusiveTable& table, Slot slot, Entry seen) {
     const bool enough = seen.present() && (access_ != Access::kExecute || seen.executable()) && (access_ != Access::kWrite || seen.writable());
     if (enough) return spurious();
+    const EntryKind kind = memory_.kind_of(seen, kLeafLevel);
+    const bool is_object_page = kind == EntryKind::kFrame && !seen.is_private_leaf();
+    // The object hears of the first write, and may refuse it.
+    const bool gives_notice = is_object_page && access_ == Access::kWrite && vma_.object->gives_notice();
+    if (gives_notice && supplies_ == nullptr) return Attempt::kNeedsSupplies;
+    if (gives_notice && supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-    const bool keeps_write = seen.writable() || (vma_.is_shared() && !seen.is_private_leaf());
-    const bool zero = memory_.kind_of(seen, kLeafLevel) == EntryKind::kZeroFrame;
+    if (table.entry(slot) != seen) return Attempt::kRetry;
+    const bool keeps_write = seen.writable() || (is_object_page && may_write(memory_.frame(seen.pfn()))) || (kind == EntryKind::kRaw && vma_.is_shared());
+    if (gives_notice && !keeps_write) {
+      supplies_->drop_object_page();
+      return Attempt::kRetry;
+    }
+    const bool zero = kind == EntryKind::kZeroFrame;
     const Entry fresh = seen.with_prot(vma_.prot, keeps_write && !zero ? Writable::kYes : Writable::kNo);
     return table.change_rights(slot, seen, fresh) ? done() : Attempt::kRetry;
   }
@@ -465,7 +578,7 @@ class FaultResolver {
         if (!own_page && !vma->prot.allows(access)) return FaultOutcome::kAccessError;
         // A page of one's own comes about as for a write; that the entry allows one is up to the mapping.
         const Access what = own_page ? Access::kWrite : access;
-        const bool wants_tag = what == Access::kWrite && vma->object == nullptr && vma->anon.is_none();
+        const bool wants_tag = what == Access::kWrite && !vma->is_shared() && vma->anon.is_none();
         if (!wants_tag || map_.try_tag(address) == VmaMap::Tagged::kDone) {
           FaultResolver resolver(*this, *vma, address, what, requester);
           return resolver.run();

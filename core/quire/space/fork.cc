@@ -95,12 +95,12 @@ class ForkCopy {
       Frame& fresh = *frames_.take();
       memory_.copy_data(fresh, page);
       const PageIndex index = page_index(base) + PageCount(slot);
-      fresh.page = Frame::Page{&object, index.raw()};
+      fresh.page = Frame::Page{&object, index.raw(), page.page.source, page.page.source_index};
       fresh.kind = FrameKind::kAnon;
       fresh.counts.store(Frame::kOneLeaf);
-      add_attached_entry(to.frame(), object, static_cast<std::int64_t>(index.raw()) - slot, attachments_);
+      add_attached_page(to.frame(), fresh.page, slot, attachments_);
       to.replace(slot, entry.with_frame(memory_.pfn_of(fresh)));
-      drop_attached_entry(memory_, to.frame(), page, slot);
+      drop_attached_page(memory_, to.frame(), page, slot);
       static_cast<void>(page.drop_leaf());  // the parent's entry is another
       memory_.counters().add(Counter::kForkCopyPinned);
     });
@@ -198,6 +198,7 @@ Result<void> AddressSpace::take_over_from(AddressSpace& parent, ForkMode mode) {
   }
   if (!copied) return copied;
   for (unsigned c = 0; c < kLeafClasses; ++c) rss_[c].store(parent.rss_[c].load());
+  edits_seen_.store(parent.edits_seen_.load());
   tables_.store(parent.tables_.load());
   rss_peak_.store(rss_now().raw());
   copy_state_from(parent);

@@ -105,6 +105,7 @@ class HoldAttempt {
     Frame& page = memory_.frame(entry.pfn());
     const bool grants = entry.present() && (access_ != Access::kWrite || entry.writable()) && (access_ != Access::kExecute || entry.executable());
     if (!grants && !wants_own_page()) return State::kNeedsFault;
+    if (wants_own_page() && !entry.is_private_leaf()) return State::kNeedsFault;  // an object's page, which a write would copy
     if (entry.is_private_leaf()) {
       // Only what is the space's alone is pinned (I5, S1.14): W at the end of an exclusive path says so, others may hold it then who came by the
       // same path.

@@ -2,6 +2,7 @@
 
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
+#include "quire/object/file_object.h"
 #include "quire/space/address_space.h"
 #include "quire/space/zap.h"
 #include "quire/tlb/gather.h"
@@ -45,7 +46,7 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
   MemoryObject* own = nullptr;
   const std::uint32_t type = checked.flags & uapi::kMapType;
   if (anonymous && type == uapi::kMapShared) {
-    auto made = ShmObject::create(memory_, pages_of(*length));
+    auto made = FileObject::create(memory_, {.size = *length});
     if (!made) return fail(made.error());
     own = object = *made;
     checked.offset = PageIndex(0);
@@ -79,6 +80,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
   vma.range = range;
   vma.prot = prot_of(request.prot);
   vma.object = object;
+  vma.label = request.label;
   switch (request.flags & uapi::kMapType) {
     case uapi::kMapShared:
     case uapi::kMapSharedValidate:
@@ -88,11 +90,11 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
       if ((request.flags & uapi::kMapGrowsDown) != 0) return fail(Errno::kInval);
       vma.flags = flags_of(request, true);
       vma.offset = request.offset;
+      if (request.file_access == MmapRequest::FileAccess::kReadOnly) vma.flags = vma.flags.without(VmaFlag::kMayWrite);
       break;
     case uapi::kMapPrivate:
-      if (object != nullptr) return fail(Errno::kNoDev);
       vma.flags = flags_of(request, false);
-      vma.offset = page_index(address);
+      vma.offset = object != nullptr ? request.offset : page_index(address);
       break;
     default: return fail(Errno::kInval);
   }

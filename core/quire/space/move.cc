@@ -178,10 +178,10 @@ void Move::move_leaf(ExclusiveTable& from, ExclusiveTable& to, VirtAddr address)
   const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
   if (kind == EntryKind::kFrame || kind == EntryKind::kMigration) {
     Frame& frame = memory_.frame(entry.pfn());
-    MemoryObject& object = *frame.page.object;
-    add_attached_entry(to.frame(), object, static_cast<std::int64_t>(frame.page.index) - static_cast<std::int64_t>(target), attachments_);
-    object.note_move();
-    drop_attached_entry(memory_, from.frame(), frame, source);
+    add_attached_page(to.frame(), frame.page, target, attachments_);
+    frame.page.object->note_move();
+    if (frame.page.source != nullptr) frame.page.source->note_move();
+    drop_attached_page(memory_, from.frame(), frame, source);
   }
   to.install(target, entry);
 }

@@ -279,7 +279,7 @@ FrameFigures count_frames(MemoryManager& memory) {
     const Frame& frame = memory.frame(Pfn(pfn));
     const FrameKind kind = frame.kind;
     if (kind == FrameKind::kAnon) figures.anon += PageCount(1);
-    if (kind == FrameKind::kShmem && frame.leaf_entries() != 0)
+    if (kind == FrameKind::kObject && frame.leaf_entries() != 0)
       figures.mapped_objects += PageCount(1);
   }
   return figures;

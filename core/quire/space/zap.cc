@@ -124,7 +124,7 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
       switch (memory_.kind_of(old, kLeafLevel)) {
         case EntryKind::kFrame: {
           Frame& frame = memory_.frame(old.pfn());
-          drop_attached_entry(memory_, table.frame(), frame, slot);
+          drop_attached_page(memory_, table.frame(), frame, slot);
           space_.add_rss(old.leaf_class(), -1);
           gather.drop_frame(frame, at);
           break;
@@ -135,7 +135,7 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
           break;
         case EntryKind::kMigration: {
           Frame& frame = memory_.frame(old.pfn());
-          drop_attached_entry(memory_, table.frame(), frame, slot);
+          drop_attached_page(memory_, table.frame(), frame, slot);
           space_.add_rss(old.leaf_class(), -1);
           flush_vanished(at, gather);
           if (frame.drop_moving()) memory_.pool().give(&frame);  // in fact whoever moves it holds it

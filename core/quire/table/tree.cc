@@ -69,17 +69,38 @@ Attachment& make_attachment(Frame& table, MemoryObject& object, std::int64_t fir
   return attachment;
 }
 
+namespace {
+
+std::int64_t position_of(std::uint64_t index, Slot slot) { return static_cast<std::int64_t>(index) - static_cast<std::int64_t>(slot); }
+
 void add_attached_entry(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments) {
   Attachment* attachment = find_attachment(table, object, first_index);
   if (attachment == nullptr) attachment = &make_attachment(table, object, first_index, attachments);
   ++attachment->entries;
 }
 
-void drop_attached_entry(MemoryManager& memory, Frame& table, const Frame& page, Slot slot) {
-  Attachment* attachment =
-      find_attachment(table, *page.page.object, static_cast<std::int64_t>(page.page.index) - static_cast<std::int64_t>(slot));
+void drop_from(MemoryManager& memory, Frame& table, const MemoryObject& object, std::int64_t first_index) {
+  Attachment* const attachment = find_attachment(table, object, first_index);
   QUIRE_ASSERT(attachment != nullptr && attachment->entries != 0, "I11: a leaf without its attachment");
   if (--attachment->entries == 0) unlink_attachment(memory, table, *attachment);
+}
+
+}  // namespace
+
+void add_attached_page(Frame& table, const Frame::Page& page, Slot slot, AttachmentReservation& attachments) {
+  add_attached_entry(table, *page.object, position_of(page.index, slot), attachments);
+  if (page.source != nullptr) add_attached_entry(table, *page.source, position_of(page.source_index, slot), attachments);
+}
+
+void drop_attached_page(MemoryManager& memory, Frame& table, const Frame& page, Slot slot) {
+  drop_from(memory, table, *page.page.object, position_of(page.page.index, slot));
+  if (page.page.source != nullptr) drop_from(memory, table, *page.page.source, position_of(page.page.source_index, slot));
+}
+
+std::uint32_t lacking_attachments(Frame& table, const Frame::Page& page, Slot slot) {
+  std::uint32_t lacking = find_attachment(table, *page.object, position_of(page.index, slot)) == nullptr ? 1 : 0;
+  if (page.source != nullptr && find_attachment(table, *page.source, position_of(page.source_index, slot)) == nullptr) ++lacking;
+  return lacking;
 }
 
 namespace {

@@ -35,6 +35,7 @@ class TableView {
 
  protected:
   friend bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask);
+  friend bool remove_in_place(const TableView& table, Slot slot, Entry seen);
   friend bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh);
   Frame* frame_;
   std::uint64_t* entries_;
@@ -100,7 +101,7 @@ class ExclusiveTable : public TableView {
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
     if (level_ == kLeafLevel && entry.is_counted()) {
-      std::uint16_t& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
+      auto& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
       leaves = static_cast<std::uint16_t>(leaves + sign);
     }
   }
@@ -139,6 +140,19 @@ inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Ent
   hooks::yield_point("exchange_in_place", &table.entries_[slot]);
   std::uint64_t raw = seen.encoded();
   return __atomic_compare_exchange_n(&table.entries_[slot], &raw, fresh.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
+}
+/// Takes a leaf, or what stands in its place, out of any table, shared or not: its page has left its object, or the object has ended before the
+/// page it is a copy of (truncation). False: hardware has changed it. Whoever does this flushes all sharers and notes the edit. Locks: the table's.
+inline bool remove_in_place(const TableView& table, Slot slot, Entry seen) {
+  QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted(), "S1.6: not an edit that is allowed in place");
+  hooks::yield_point("remove_in_place", &table.entries_[slot]);
+  std::uint64_t raw = seen.encoded();
+  if (!__atomic_compare_exchange_n(&table.entries_[slot], &raw, Entry().encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)) return false;
+  Frame::Table& t = table.frame_->table;
+  t.live = static_cast<std::uint16_t>(t.live - 1);
+  auto& leaves = t.leaves[static_cast<unsigned>(seen.leaf_class())];
+  leaves = static_cast<std::uint16_t>(leaves - 1);
+  return true;
 }
 /// Clears W (S0.13). Taking away is always allowed in place: fork does it at the top, copying in both copies (R9). Locks: the table's.
 inline bool clear_write_in_place(const TableView& table, Slot slot) { return clear_in_place(table, slot, Entry::write_mask()); }

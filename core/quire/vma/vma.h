@@ -85,6 +85,17 @@ class AnonTag {
   Relaxed<std::uint64_t> bits_{0};
 };
 
+/// What a mapping holds on to beside its object, by which it is told from others: the open file it was made from, a name. Counted by whoever
+/// implements it: each node of a map holds it once. Calls come under the lock of an address space and must not wait.
+class VmaLabel {
+ public:
+  virtual void hold() = 0;
+  virtual void release() = 0;
+
+ protected:
+  ~VmaLabel() = default;
+};
+
 /// One mapping.
 struct Vma {
   VirtRange range;
@@ -93,6 +104,7 @@ struct Vma {
   MemoryObject* object = nullptr;  ///< null for private anonymous memory
   PageIndex offset;                ///< index in `object` of the first page; for anonymous memory its page number at birth
   AnonTag anon;                    ///< of private memory that was written to
+  VmaLabel* label = nullptr;
 
   [[nodiscard]] bool is_shared() const { return flags.has(VmaFlag::kShared); }
   /// The object's index of the page at `address`, which lies in `range`.
@@ -108,7 +120,7 @@ struct Vma {
   }
   /// Whether `next` begins where this ends and says the same in all but rights and tags.
   [[nodiscard]] bool continues_in(const Vma& next) const {
-    return range.end() == next.range.begin() && flags == next.flags && object == next.object && offset + range.pages() == next.offset;
+    return range.end() == next.range.begin() && flags == next.flags && object == next.object && label == next.label && offset + range.pages() == next.offset;
   }
   /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
   [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }

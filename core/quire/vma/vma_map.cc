@@ -24,6 +24,7 @@ void unref(MemoryManager& memory, VmaNode* node) {
     unref(memory, node->left);  // depth: the tree's height
     VmaNode* right = node->right;
     if (node->vma.object != nullptr) node->vma.object->drop_user();
+    if (node->vma.label != nullptr) node->vma.label->release();
     memory.vma_nodes().destroy(node);
     node = right;
   }
@@ -90,6 +91,7 @@ class VmaMap::Editor {
       return nullptr;
     }
     if (v.object != nullptr) v.object->add_user();
+    if (v.label != nullptr) v.label->hold();
     return node;
   }
   // Takes over l and r, whose heights differ by at most 2 (more only after a failure, when the result is dropped).

@@ -19,7 +19,7 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
   if (memory.zero().is_zero(pfn)) return pfn == memory.zero().frame();
   switch (memory.frame(pfn).kind) {
     case FrameKind::kAnon:
-    case FrameKind::kShmem:
+    case FrameKind::kObject:
       return true;
     case FrameKind::kUntouched:
     case FrameKind::kFree:

@@ -161,18 +161,18 @@ void migrate_and_hold(World& w) {
   mover(w, "M", a, 0);
   w.actor("H", [&w, object] {
     w.act("write", [&w, object] {
-      auto page = object->get_page(PageIndex(0));
+      auto page = object->get_page(PageIndex(0), Access::kRead);
       if (!page) {  // it is on its way
         const std::uint32_t moves = w.memory().moves_of_pages();
-        page = object->get_page(PageIndex(0));
+        page = object->get_page(PageIndex(0), Access::kRead);
         if (!page) w.memory().wait_for_moves(moves);
-        if (!page) page = object->get_page(PageIndex(0));
+        if (!page) page = object->get_page(PageIndex(0), Access::kRead);
       }
       const std::uint64_t value = 70;
-      std::byte* const memory = w.memory().contents(**page);
+      std::byte* const memory = w.memory().contents(*page->frame);
       hooks::yield_point("store_frame", memory);
       __builtin_memcpy(memory, &value, sizeof value);
-      if ((*page)->put()) w.memory().pool().give(*page);
+      if (page->frame->put()) w.memory().pool().give(page->frame);
       return "done";
     });
   });

@@ -1,0 +1,446 @@
+#include "quire/object/file_object.h"
+
+#include <algorithm>
+#include <array>
+
+#include "quire/base/assert.h"
+#include "quire/memory_manager.h"
+#include "quire/table/tree.h"
+
+namespace quire {
+
+namespace {
+
+/// Pages read at once.
+constexpr std::uint64_t kMostRead = 64;
+/// Pages taken out, or entries cleared, between two flushes.
+constexpr unsigned kBatch = 64;
+
+// Not a Result, and not inlined: g++ 12 believes those here uninitialized.
+[[gnu::noinline]] bool has_frames(FrameReservation& frames, std::uint64_t count) { return frames.ensure(count, FrameUse::kUser).has_value(); }
+
+/// The right to keep one page more, until it is used.
+class Charge {
+ public:
+  explicit Charge(FileSource* source) : source_(source), held_(source == nullptr) {}
+  ~Charge() {
+    if (held_ && source_ != nullptr) source_->uncharge(PageCount(1));
+  }
+  Charge(const Charge&) = delete;
+  Charge& operator=(const Charge&) = delete;
+  [[nodiscard]] bool is_held() const { return held_; }
+  Result<void> get() {
+    QUIRE_CHECK(source_->charge());
+    held_ = true;
+    return {};
+  }
+  void spend() { held_ = source_ == nullptr; }
+
+ private:
+  FileSource* source_;
+  bool held_;
+};
+
+}  // namespace
+
+Result<FileObject*> FileObject::create(MemoryManager& memory, const Config& config) {
+  QUIRE_ASSERT(config.pages == Pages::kAreTheFile || config.source != nullptr, "copies need something to be copied from");
+  FileObject* object = memory.file_objects().make_or_null(memory, config);
+  if (object == nullptr) return fail(Errno::kNoMem);
+  return object;
+}
+
+void FileObject::put_page(Frame& page) {
+  if (page.put()) memory_.pool().give(&page);
+}
+
+Result<ObjectPage> FileObject::get_page(PageIndex index, Access access) {
+  auto page = find_or_make(index, access, Limit::kEnd);
+  if (page && access == Access::kWrite && gives_notice()) config_.source->note_mapped_write();
+  return page;
+}
+
+Result<Frame*> FileObject::page_for(PageIndex index, Access access, Limit limit) {
+  for (;;) {
+    const std::uint32_t moves = memory_.moves_of_pages();
+    const auto page = find_or_make(index, access, limit);
+    if (page) return page->frame;
+    if (page.error() != Errno::kAgain) return fail(page.error());
+    memory_.wait_for_moves(moves);
+  }
+}
+
+Frame* FileObject::page_or_null(PageIndex index) {
+  for (;;) {
+    const std::uint32_t fills = fills_.load(), moves = memory_.moves_of_pages();
+    bool is_filling = false;
+    {
+      SpinGuard guard(lock_, LockRank::kObject, lock_key());
+      Frame* const page = tree_.find(index);
+      if (page == nullptr) return nullptr;
+      is_filling = page->has_flag(Frame::kFilling);
+      if (!is_filling && page->try_get()) return page;
+    }
+    if (is_filling) {
+      wait_for_fills(fills);
+    } else {
+      memory_.wait_for_moves(moves);
+    }
+  }
+}
+
+Result<ObjectPage> FileObject::find_or_make(PageIndex index, Access access, Limit limit) {
+  enum class Lacking : std::uint8_t { kNodes, kPage, kCharge, kContents, kOthersFill } lacking;
+  FrameReservation nodes(memory_.pool()), page(memory_.pool());
+  Charge charge(config_.source);
+  bool was_read = false;
+  for (;;) {
+    const std::uint32_t fills = fills_.load();
+    {
+      SpinGuard guard(lock_, LockRank::kObject, lock_key());
+      if (limit == Limit::kEnd && is_beyond_end(index)) return fail(Errno::kFault);
+      Frame* found = tree_.find(index);
+      if (found == nullptr && config_.pages == Pages::kAreCopies) {
+        lacking = Lacking::kContents;
+      } else if (found == nullptr && !charge.is_held()) {
+        lacking = Lacking::kCharge;
+      } else if (found == nullptr && page.held() == 0) {
+        lacking = Lacking::kPage;
+      } else {
+        if (found == nullptr) {
+          Frame** const place = tree_.place(index, nodes);
+          if (place != nullptr) {
+            found = page.take();
+            found->page = Frame::Page{this, index.raw(), nullptr, 0};
+            found->flags = Frame::kOwned;
+            found->kind = FrameKind::kObject;
+            found->counts.store(Frame::kOneReference);  // the object's own; last of all, for those who come by the frame (S4.22)
+            *place = found;
+            resident_.fetch_add(1);
+            owned_.fetch_add(1);
+            charge.spend();
+          }
+        }
+        const bool must_own = found != nullptr && access == Access::kWrite && !found->has_flag(Frame::kOwned);
+        if (found == nullptr) {
+          lacking = Lacking::kNodes;
+        } else if (found->has_flag(Frame::kPoisoned)) {
+          return fail(Errno::kIo);
+        } else if (found->has_flag(Frame::kFilling)) {
+          lacking = Lacking::kOthersFill;
+        } else if (must_own && !charge.is_held()) {
+          lacking = Lacking::kCharge;
+        } else {
+          if (!found->try_get()) return fail(Errno::kAgain);
+          if (must_own) {
+            found->change_flags(Frame::kOwned, 0);
+            owned_.fetch_add(1);
+            charge.spend();
+          }
+          return ObjectPage{found, was_read};
+        }
+      }
+    }
+    switch (lacking) {
+      case Lacking::kNodes:
+        if (!has_frames(nodes, PageTree::kMostNodes)) return fail(Errno::kNoMem);
+        break;
+      case Lacking::kPage:
+        if (!has_frames(page, 1)) return fail(Errno::kNoMem);
+        memory_.clear_data(page.first());
+        break;
+      case Lacking::kCharge: QUIRE_CHECK(charge.get()); break;
+      case Lacking::kContents:
+        was_read = true;
+        QUIRE_CHECK(fill(index, nodes));
+        break;
+      case Lacking::kOthersFill:
+        was_read = true;
+        wait_for_fills(fills);
+        break;
+    }
+  }
+}
+
+// Reads the absent pages around `index`, as many as its source finds worth it and there are frames for.
+Result<void> FileObject::fill(PageIndex index, FrameReservation& nodes) {
+  const FileSource::Cluster cluster = config_.source->cluster(index);
+  FrameReservation frames(memory_.pool());
+  const std::uint64_t wished = std::min(cluster.count.raw(), kMostRead);
+  if (!has_frames(frames, wished) && frames.held() == 0) return fail(Errno::kNoMem);
+  if (!has_frames(nodes, 2 * PageTree::kMostNodes)) return fail(Errno::kNoMem);  // consecutive pages: two new nodes a level at most
+  std::array<Frame*, kMostRead> pages;
+  std::uint64_t first = index.raw(), count = 0;
+  {
+    SpinGuard guard(lock_, LockRank::kObject, lock_key());
+    const std::uint64_t most = frames.held(), cluster_end = cluster.first.raw() + cluster.count.raw();
+    const auto is_absent = [&](std::uint64_t n) TA_ATTRIBUTE(no_thread_safety_analysis) { return tree_.find(PageIndex(n)) == nullptr; };
+    if (!is_absent(first)) return {};  // somebody was faster
+    while (first > cluster.first.raw() && index.raw() - first + 1 < most && is_absent(first - 1)) --first;
+    for (std::uint64_t n = first; count < most && (n <= index.raw() || n < cluster_end) && is_absent(n); ++n) {
+      Frame** const place = tree_.place(PageIndex(n), nodes);
+      QUIRE_ASSERT(place != nullptr, "I12: too few nodes for consecutive pages");
+      Frame* const fresh = frames.take();
+      fresh->page = Frame::Page{this, n, nullptr, 0};
+      fresh->flags = Frame::kFilling;
+      fresh->kind = FrameKind::kObject;
+      fresh->counts.store(2 * Frame::kOneReference);  // the object's and ours
+      *place = pages[count++] = fresh;
+    }
+    resident_.fetch_add(count);
+  }
+  const std::span<Frame* const> made(pages.data(), count);
+  const Result<void> read = config_.source->read(PageIndex(first), made);
+  settle(PageIndex(first), made, read.has_value());
+  return read;
+}
+
+void FileObject::settle(PageIndex first, std::span<Frame* const> pages, bool filled) {
+  for (std::size_t n = 0; n < pages.size(); ++n) {
+    Frame& page = *pages[n];
+    unsigned references = 1;
+    {
+      SpinGuard guard(lock_, LockRank::kObject, lock_key());
+      const bool gives_up = !filled && !page.has_flag(Frame::kRemoved);
+      if (gives_up) {
+        tree_.at(first + PageCount(n)) = nullptr;
+        resident_.fetch_sub(1);
+        ++references;
+      }
+      page.change_flags(gives_up ? Frame::kRemoved : Frame::kNoFlag, Frame::kFilling);
+    }
+    for (; references != 0; --references) put_page(page);
+  }
+  fills_.fetch_add(1);
+  platform::wake(fills_);
+}
+
+bool FileObject::replace_page(PageIndex index, Frame& from, Frame& to) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  if (from.has_flag(Frame::kRemoved)) return false;
+  Frame*& place = tree_.at(index);
+  QUIRE_ASSERT(place == &from, "I8: a page that is not where its frame says");
+  place = &to;
+  return true;
+}
+
+bool FileObject::has_page(PageIndex index) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  const Frame* const page = tree_.find(index);
+  return page != nullptr && !page->has_flag(Frame::kFilling);
+}
+
+void FileObject::hold_present(PageIndex first, std::span<Frame*> pages) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  for (std::size_t n = 0; n < pages.size(); ++n) {
+    const PageIndex index = first + PageCount(n);
+    Frame* const page = is_beyond_end(index) ? nullptr : tree_.find(index);
+    const bool is_there = page != nullptr && !page->has_flag(Frame::kFilling) && !page->has_flag(Frame::kPoisoned) && page->try_get();
+    pages[n] = is_there ? page : nullptr;
+  }
+}
+
+bool FileObject::owns(const Frame& page) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  return tree_.find(PageIndex(page.page.index)) == &page;
+}
+
+std::optional<PageIndex> FileObject::next_owned(PageIndex from) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  for (PageIndex at = from; const Frame* page = tree_.next(at); at = at + PageCount(1)) {
+    if (page->has_flag(Frame::kOwned)) return at;
+  }
+  return std::nullopt;
+}
+
+PageIndex FileObject::next_hole(PageIndex from) {
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  for (PageIndex at = from;; at = at + PageCount(1)) {
+    const Frame* const page = tree_.find(at);
+    if (page == nullptr || !page->has_flag(Frame::kOwned)) return at;
+  }
+}
+
+PageCount FileObject::drop_clean() {
+  if (config_.pages == Pages::kAreTheFile) return PageCount(0);
+  std::uint64_t dropped = 0;
+  PageIndex at(0);
+  for (bool more = true; more;) {
+    std::array<Frame*, kBatch> batch;
+    unsigned count = 0;
+    {
+      SpinGuard guard(lock_, LockRank::kObject, lock_key());
+      for (unsigned looked = 0; looked < kBatch; ++looked, at = at + PageCount(1)) {
+        Frame* const page = tree_.next(at);
+        more = page != nullptr;
+        if (!more) break;
+        if (page->has_flag(Frame::kOwned) || page->has_flag(Frame::kFilling)) continue;
+        // Nobody but us: whoever wants it comes through the tree, and so has to wait for the lock.
+        std::uint64_t ours = Frame::kOneReference;
+        if (!page->counts.compare_exchange(ours, 0)) continue;
+        tree_.at(at) = nullptr;
+        batch[count++] = page;
+      }
+      resident_.fetch_sub(count);
+    }
+    for (unsigned n = 0; n < count; ++n) memory_.pool().give(batch[n]);
+    dropped += count;
+  }
+  return PageCount(dropped);
+}
+
+// The page's own reference is the caller's from now on.
+void FileObject::take_out_locked(PageIndex index, Frame& page) {
+  tree_.at(index) = nullptr;
+  page.change_flags(Frame::kRemoved, 0);
+  resident_.fetch_sub(1);
+  if (page.has_flag(Frame::kOwned)) owned_.fetch_sub(1);
+}
+
+/// Takes entries of an object's pages that have been removed, and perhaps of private copies of its pages, out of all tables.
+class FileObject::Removal {
+ public:
+  Removal(FileObject& object, Copies copies) : object_(object), memory_(object.memory_), copies_(copies) {}
+
+  void run(PageIndex first, PageIndex last) {
+    std::uint64_t moves;
+    do {  // an entry that moves between tables may have been passed
+      moves = object_.moves();
+      walk(first, last);
+    } while (object_.moves() != moves);
+    finish_batch();
+  }
+
+ private:
+  void walk(PageIndex first, PageIndex last) {
+    Step step{nullptr, object_.first_position_of(first), 0};
+    for (bool more = object_.next_step(last, step); more;) {
+      bool is_done = true;
+      {
+        SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
+        if (object_.is_attached(step)) is_done = clear(*step.table, step.first_index, first, last);
+      }
+      if (is_done) {
+        more = object_.next_step(last, step);
+      } else {
+        finish_batch();
+      }
+    }
+  }
+
+  // False: the batch is full.
+  bool clear(Frame& frame, std::int64_t first_index, PageIndex first, PageIndex last) {
+    const TableView table(memory_, frame);
+    const auto slots = static_cast<std::int64_t>(memory_.geometry().slots());
+    const std::int64_t begin = std::max(static_cast<std::int64_t>(first.raw()) - first_index, std::int64_t{0});
+    const auto last_index = static_cast<std::int64_t>(std::min<std::uint64_t>(last.raw(), kLastIndex));
+    const std::int64_t end = std::min(last_index - first_index + 1, slots);
+    for (std::int64_t n = begin; n < end && frame.table.live != 0; ++n) {
+      const auto slot = static_cast<Slot>(n);
+      Entry entry = table.entry(slot);
+      const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
+      if (kind != EntryKind::kFrame && kind != EntryKind::kMigration) continue;
+      Frame& page = memory_.frame(entry.pfn());
+      if (!is_wanted(page, static_cast<std::uint64_t>(first_index + n))) continue;
+      if (count_ == kBatch) return false;
+      if (count_ == 0 && memory_.notifiers().any()) open_ = memory_.notifiers().begin(nullptr);
+      while (!remove_in_place(table, slot, entry)) entry = table.entry(slot);
+      drop_attached_page(memory_, frame, page, slot);
+      batch_[count_++] = {&page, kind};
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool is_wanted(const Frame& page, std::uint64_t index) const {
+    if (page.page.object == &object_) return page.page.index == index && page.has_flag(Frame::kRemoved);
+    return copies_ == Copies::kGoToo && page.page.source == &object_ && page.page.source_index == index;
+  }
+
+  // Every processor forgets the entries before the pages may become something else (I7).
+  void finish_batch() {
+    if (count_ == 0) return;
+    memory_.flush_all(FlushRequest::Depth::kLeavesOnly);
+    for (unsigned n = 0; n < count_; ++n) {
+      const Pfn pfn = memory_.pfn_of(*batch_[n].page);
+      if (open_ != 0) memory_.notifiers().invalidate_frame(pfn, open_);
+      const bool is_last = batch_[n].kind == EntryKind::kFrame ? batch_[n].page->drop_leaf() : batch_[n].page->drop_moving();
+      if (is_last) memory_.pool().give(batch_[n].page);
+    }
+    if (open_ != 0) memory_.notifiers().end(open_);
+    open_ = 0;
+    count_ = 0;
+    memory_.note_edit();
+  }
+
+  struct Cleared {
+    Frame* page;
+    EntryKind kind;
+  };
+  static constexpr std::uint64_t kLastIndex = ~std::uint64_t{0} >> 2;
+  FileObject& object_;
+  MemoryManager& memory_;
+  const Copies copies_;
+  std::array<Cleared, kBatch> batch_;
+  unsigned count_ = 0;
+  MmuNotifiers::Open open_ = 0;
+};
+
+void FileObject::remove(PageIndex first, PageIndex last, Copies copies) {
+  PageIndex at = first;
+  for (bool more = true; more;) {
+    std::array<Frame*, kBatch> batch;
+    unsigned count = 0, charges = 0;
+    const PageIndex from = at;
+    {
+      SpinGuard guard(lock_, LockRank::kObject, lock_key());
+      for (; count < kBatch; at = at + PageCount(1)) {
+        Frame* const page = tree_.next(at);
+        more = page != nullptr && at <= last;
+        if (!more) break;
+        if (page->has_flag(Frame::kOwned)) ++charges;
+        take_out_locked(at, *page);
+        batch[count++] = page;
+      }
+    }
+    if (count == 0) break;
+    if (config_.source != nullptr && charges != 0) config_.source->uncharge(PageCount(charges));
+    Removal(*this, Copies::kStay).run(from, PageIndex(batch[count - 1]->page.index));
+    for (unsigned n = 0; n < count; ++n) put_page(*batch[n]);
+  }
+  if (copies == Copies::kGoToo && attachment_count() != 0) Removal(*this, copies).run(first, last);
+}
+
+void FileObject::resize(ByteCount size) {
+  std::uint64_t before;
+  {
+    SpinGuard guard(lock_, LockRank::kObject, lock_key());
+    before = size_.load();
+    size_.store(size.raw());
+  }
+  if (size.raw() >= before) return;
+  if (const std::uint64_t rest = size.raw() % kPageSize; rest != 0) {
+    if (Frame* const page = page_or_null(PageIndex(size.raw() >> kPageShift)); page != nullptr) {
+      __builtin_memset(memory_.contents(*page) + rest, 0, kPageSize - rest);
+      put_page(*page);
+    }
+  }
+  remove(PageIndex((size.raw() + kPageSize - 1) >> kPageShift), PageIndex(~std::uint64_t{0} >> kPageShift), Copies::kGoToo);
+}
+
+void FileObject::punch(PageIndex first, PageIndex last) { remove(first, last, Copies::kStay); }
+
+// No mapping, no attachment, no walk: nobody comes any more, so nothing is locked (the last to go may hold a table's lock).
+void FileObject::destroy() TA_ATTRIBUTE(no_thread_safety_analysis) {
+  PageIndex at(0);
+  std::uint64_t charges = 0;
+  for (Frame* page = tree_.next(at); page != nullptr; page = tree_.next(at)) {
+    if (page->has_flag(Frame::kOwned)) ++charges;
+    take_out_locked(at, *page);
+    put_page(*page);
+  }
+  tree_.clear();
+  if (config_.source != nullptr && charges != 0) config_.source->uncharge(PageCount(charges));
+  memory_.file_objects().destroy(this);
+}
+
+}  // namespace quire

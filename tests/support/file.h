@@ -1,0 +1,67 @@
+// A file for tests: a source whose page n begins with the word `value_of(n)`, and objects over it.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "quire/memory_manager.h"
+#include "quire/object/file_object.h"
+
+namespace quire::test {
+
+/// Counts what it is asked for; fails when told to.
+class TestSource final : public FileSource {
+ public:
+  explicit TestSource(MemoryManager& memory) : memory_(memory) {}
+
+  [[nodiscard]] static std::uint64_t value_of(std::uint64_t index) { return 1000 + index; }
+
+  Cluster cluster(PageIndex index) override {
+    return {PageIndex(index.raw() / around * around), PageCount(around)};
+  }
+  Result<void> read(PageIndex first, std::span<Frame* const> pages) override {
+    ++reads;
+    pages_read += pages.size();
+    if (fails) return fail(Errno::kIo);
+    for (std::size_t n = 0; n < pages.size(); ++n) {
+      std::byte* const bytes = memory_.contents(*pages[n]);
+      __builtin_memset(bytes, 0, kPageSize);
+      const std::uint64_t value = value_of(first.raw() + n);
+      __builtin_memcpy(bytes, &value, sizeof value);
+    }
+    return {};
+  }
+  Result<void> charge() override {
+    if (charged.fetch_add(1) < budget) return {};
+    charged.fetch_sub(1);
+    return fail(Errno::kNoSpc);
+  }
+  void uncharge(PageCount pages) override { charged.fetch_sub(pages.raw()); }
+  void note_mapped_write() override { ++mapped_writes; }
+
+  std::uint64_t around = 1;  ///< pages read at once
+  bool fails = false;
+  std::uint64_t budget = ~std::uint64_t{0} >> 1;
+  std::atomic<std::uint64_t> reads{0}, pages_read{0}, charged{0}, mapped_writes{0};
+
+ private:
+  MemoryManager& memory_;
+};
+
+/// An object with one user, who is this.
+class ObjectUser {
+ public:
+  ObjectUser(MemoryManager& memory, const FileObject::Config& config)
+      : object_(*FileObject::create(memory, config)) {}
+  ~ObjectUser() { object_->drop_user(); }
+  ObjectUser(const ObjectUser&) = delete;
+  ObjectUser& operator=(const ObjectUser&) = delete;
+  FileObject* operator->() const { return object_; }
+  FileObject& operator*() const { return *object_; }
+
+ private:
+  FileObject* object_;
+};
+
+}  // namespace quire::test
