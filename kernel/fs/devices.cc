@@ -40,11 +40,14 @@ class ZeroDevice : public MemoryDevice {
     QUIRE_CHECK(buffer.zero_out(size));
     return size;
   }
+  /// Linux v6.12 drivers/char/mem.c:mmap_zero().
+  Result<MemoryObject*> object_to_map(MapAccess) override { return nullptr; }
 };
 
 class FullDevice final : public ZeroDevice {
  public:
   Result<std::size_t> write(IoBuffer&, std::uint64_t) override { return fail(Errno::kNoSpc); }
+  Result<MemoryObject*> object_to_map(MapAccess access) override { return File::object_to_map(access); }
 };
 
 class RandomDevice final : public MemoryDevice {

@@ -69,6 +69,29 @@ Result<void> File::allocate(std::uint32_t, std::uint64_t, std::uint64_t) {
 
 Result<void> File::sync() { return {}; }
 
+Result<MemoryObject*> File::object_to_map(MapAccess) { return fail(Errno::kNoDev); }
+
+namespace {
+constinit std::atomic<File*> released_files{nullptr};
+}  // namespace
+
+void File::release() {
+  if (unref_unless_last()) return;
+  next_released_ = released_files.load(std::memory_order_relaxed);
+  while (!released_files.compare_exchange_weak(next_released_, this, std::memory_order_release)) {
+  }
+}
+
+void drop_released_files() {
+  if (released_files.load(std::memory_order_relaxed) == nullptr) return;
+  File* file = released_files.exchange(nullptr, std::memory_order_acquire);
+  while (file != nullptr) {
+    File* const next = file->next_released_;
+    file->unref();
+    file = next;
+  }
+}
+
 Result<void> File::read_directory(std::uint64_t&,
                                   bool (*)(void*, const DirectoryEntry&, std::uint64_t), void*) {
   return fail(Errno::kNotDir);

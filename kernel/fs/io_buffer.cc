@@ -69,6 +69,19 @@ Result<void> IoBuffer::copy_in(void* to, std::size_t n) {
   });
 }
 
+Result<void> IoBuffer::check_next() const {
+  if (!is_user_ || size_ == 0) return {};
+  std::byte byte;
+  std::span<const IoPiece> rest = rest_;
+  std::uint64_t address = address_;
+  for (std::size_t piece = piece_; piece == 0; rest = rest.subspan(1)) {
+    if (rest.empty()) return fail(Errno::kFault);
+    address = rest.front().address;
+    piece = rest.front().size;
+  }
+  return copy_from_user(&byte, address, sizeof byte);
+}
+
 Result<void> IoBuffer::copy_out(const void* from, std::size_t n) {
   const auto* next = static_cast<const std::byte*>(from);
   return advance(n, [this, &next](std::uint64_t to, std::size_t part) -> Result<void> {

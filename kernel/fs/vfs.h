@@ -17,6 +17,7 @@
 
 #include "lib/ref_ptr.h"
 #include "quire/base/errno.h"
+#include "quire/vma/vma.h"
 #include "sched/wait.h"
 #include "sync/lock.h"
 
@@ -77,6 +78,8 @@ class IoBuffer {
   Result<void> copy_in(void* to, std::size_t n);          ///< from the buffer (write)
   Result<void> copy_out(const void* from, std::size_t n); ///< into the buffer (read)
   Result<void> zero_out(std::size_t n);
+  /// Whether the next byte can be read (write): EFAULT if not. Moves nothing.
+  Result<void> check_next() const;
 
  private:
   static IoBuffer of(std::span<const IoPiece> pieces);
@@ -97,8 +100,11 @@ using PollMask = std::uint32_t;
 /// Classes of files that some system calls are for alone; such a call casts what says so.
 enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kProcess, kSocket };
 
+/// What a mapping may do to its file.
+enum class MapAccess : std::uint8_t { kReads, kWrites };
+
 /// An open file. Subclasses implement what they can; the defaults answer as Linux does for files without the operation.
-class File : public RefCounted {
+class File : public RefCounted, public VmaLabel {
  public:
   /// Moves up to buffer.size() bytes at `offset` (files without position ignore it). 0 at end of file. Blocks unless nonblocking().
   virtual Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset);   // EINVAL
@@ -119,10 +125,16 @@ class File : public RefCounted {
   /// fallocate(2) with its FALLOC_FL_* mode.
   virtual Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length);  // EOPNOTSUPP
   virtual Result<void> sync();                                                // ok
+  /// What mmap(2) maps: the file's object, which the file keeps alive.
+  /// Null: anonymous memory (/dev/zero).
+  virtual Result<MemoryObject*> object_to_map(MapAccess access);              // ENODEV
   /// Entries from the directory position `offset` on, without "." and ".." (getdents adds them; offsets are the directory's own,
   /// below 2^62, and 0 is the start). Calls sink with each entry and the position after it until sink returns false (that entry does not
   /// count). Updates offset. ENOTDIR
   virtual Result<void> read_directory(std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t next), void* context);
+  // VmaLabel: mappings of a file keep it open. The last one may go under locks; the file ends afterwards (drop_released_files()).
+  void hold() final { ref(); }
+  void release() final;
   /// Called when the last descriptor of this open file is closed.
   virtual void on_close() {}
 
@@ -142,6 +154,10 @@ class File : public RefCounted {
   /// What epolls know of it (ipc/epoll.h), under their lock; taken down when the last descriptor is closed.
   std::atomic<EpollItem*> epoll_items{nullptr};
 
+ private:
+  friend void drop_released_files();
+  File* next_released_ = nullptr;
+
  protected:
   File();
   ~File() override;
@@ -151,6 +167,9 @@ class File : public RefCounted {
 /// belongs to descriptors (on_close(), epoll), so let_go_open() may sleep.
 void hold_open(File& file);
 void let_go_open(RefPtr<File> file);
+
+/// Ends files whose last mapping is gone. Called where a thread may sleep and holds nothing: on its way out of a system call.
+void drop_released_files();
 
 /// A file system object. Directory operations get names without slashes.
 class Inode : public RefCounted {
@@ -259,9 +278,6 @@ std::string path_of(Dentry& dentry);
 RefPtr<Dentry> dentry_of(File& file, std::string_view name);
 /// Regular files written in the overlay of the root that are still there: what ends with the machine.
 unsigned overlay_files_written();
-/// Gives back memory that only holds what can be read again. Returns whether there was any. Takes no lock that it would have to wait for:
-/// may be called wherever memory runs out, but not under spin locks.
-bool drop_file_caches();
 /// Drops every mount and cached name at the end; open files keep what they hold.
 void drop_file_systems();
 

@@ -16,6 +16,13 @@ class RefCounted {
   void unref() const {
     if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  /// unref() where the object may not end: false, and nothing done, if this is its last reference.
+  [[nodiscard]] bool unref_unless_last() const {
+    std::uint32_t count = count_.load(std::memory_order_relaxed);
+    while (count > 1 && !count_.compare_exchange_weak(count, count - 1, std::memory_order_acq_rel)) {
+    }
+    return count > 1;
+  }
   /// ref() for an object whose last reference may just have gone: false then.
   [[nodiscard]] bool ref_unless_zero() const {
     std::uint32_t count = count_.load(std::memory_order_relaxed);

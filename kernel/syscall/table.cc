@@ -3,6 +3,7 @@
 
 #include "arch/trap_frame.h"
 #include "boot/init.h"
+#include "fs/vfs.h"
 #include "lib/log.h"
 #include "sched/thread.h"
 #include "syscall/syscall.h"
@@ -46,6 +47,7 @@ void dispatch_syscall(TrapFrame& frame) {
     return;
   }
   const SyscallResult result = handlers[number]({{frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9}, frame});
+  drop_released_files();
   frame.rax = static_cast<std::uint64_t>(result ? *result : -static_cast<std::int64_t>(result.error()));
 }
 

@@ -10,8 +10,8 @@
 #include "arch/trap_frame.h"
 #include "sched/wait.h"
 #include "task/calls.h"
-#include "task/image_cache.h"
 #include "task/process_file.h"
+#include "fs/page_cache.h"
 #include "task/signals.h"
 #include "task/task_limits.h"
 #include "time/clock.h"
@@ -73,7 +73,7 @@ Result<void> share_or_fork_space(const CloneRequest& request, Task& child) {
   Task& parent = current();
   if (!request.has(CLONE_VM)) {
     Result<AddressSpace*> forked = parent.space->fork();
-    if (!forked && empty_image_cache()) forked = parent.space->fork();
+    if (!forked && drop_file_caches()) forked = parent.space->fork();
     if (!forked) return fail(forked.error());
     child.space = *forked;
     return {};

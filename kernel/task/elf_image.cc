@@ -1,6 +1,7 @@
 #include "task/elf_image.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -146,21 +147,68 @@ std::uint32_t prot_of(const Segment& segment) {
   return prot;
 }
 
-/// Linux maps whole pages of the file, so bytes before the segment in its first page are the file's
-/// too.
-Result<void> load_segment(AddressSpace& space, File& file, const Segment& segment,
-                          std::uint64_t base) {
-  if (segment.p_memsz == 0) return {};
-  const std::uint64_t lead = segment.p_vaddr & (kPageSize - 1);
-  const std::uint64_t begin = base + segment.p_vaddr - lead;
-  const std::uint64_t size = page_ceil(lead + segment.p_memsz);
+/// The segment as read, for a file that cannot be mapped. `lead` bytes of its first page come before it.
+Result<void> read_segment(AddressSpace& space, File& file, const Segment& segment,
+                          std::uint64_t begin, std::uint64_t lead) {
+  const std::uint64_t size = page_ceil(lead + segment.p_filesz);
   constexpr std::uint32_t kWhileLoading = quire::uapi::kProtRead | quire::uapi::kProtWrite;
   QUIRE_CHECK(space.mmap(anonymous(begin, size, kWhileLoading, quire::uapi::kMapFixed)));
-  if (segment.p_filesz != 0)
-    QUIRE_CHECK(fill(space, file, begin, lead + segment.p_filesz, segment.p_offset - lead));
+  QUIRE_CHECK(fill(space, file, begin, lead + segment.p_filesz, segment.p_offset - lead));
   if (const std::uint32_t prot = prot_of(segment); prot != kWhileLoading) {
     QUIRE_CHECK(space.mprotect(VirtAddr(begin), ByteCount(size), prot));
   }
+  return {};
+}
+
+/// Linux v6.12 fs/binfmt_elf.c:elf_map().
+Result<void> map_segment(AddressSpace& space, File& file, MemoryObject& object,
+                         const Segment& segment, std::uint64_t begin, std::uint64_t lead) {
+  MmapRequest request;
+  request.address = VirtAddr(begin);
+  request.length = ByteCount(page_ceil(lead + segment.p_filesz));
+  request.prot = prot_of(segment);
+  request.flags = quire::uapi::kMapPrivate | quire::uapi::kMapFixed;
+  request.object = &object;
+  request.offset = PageIndex((segment.p_offset - lead) >> kPageShift);
+  request.label = &file;
+  QUIRE_CHECK(space.mmap(request));
+  return {};
+}
+
+/// Bytes that are not in the file: the rest of its last page, and pages of their own behind it (Linux v6.12
+/// fs/binfmt_elf.c:elf_load()).
+Result<void> add_zeros(AddressSpace& space, const Segment& segment, std::uint64_t base) {
+  const std::uint64_t file_end = base + segment.p_vaddr + segment.p_filesz;
+  const std::uint64_t end = page_ceil(base + segment.p_vaddr + segment.p_memsz);
+  std::uint64_t begin = page_floor(file_end);
+  if (segment.p_filesz != 0) {
+    begin = page_ceil(file_end);
+    // A segment that may not be written keeps what the file has there.
+    if (begin != file_end && (segment.p_flags & PF_W) != 0) {
+      static constexpr std::array<std::byte, kPageSize> kZeros{};
+      QUIRE_TRY(const ByteCount written,
+                space.write(VirtAddr(file_end), std::span(kZeros).first(begin - file_end)));
+      if (written.raw() != begin - file_end) return fail(Errno::kNoMem);
+    }
+  }
+  if (begin >= end) return {};
+  const std::uint32_t prot = prot_of(segment);
+  QUIRE_CHECK(space.mmap(anonymous(begin, end - begin, prot, quire::uapi::kMapFixed)));
+  return {};
+}
+
+/// Linux maps whole pages of the file, so bytes before the segment in its first page are the file's
+/// too. `object` is null for a file that cannot be mapped.
+Result<void> load_segment(AddressSpace& space, File& file, MemoryObject* object,
+                          const Segment& segment, std::uint64_t base) {
+  if (segment.p_memsz == 0) return {};
+  const std::uint64_t lead = segment.p_vaddr & (kPageSize - 1);
+  const std::uint64_t begin = base + segment.p_vaddr - lead;
+  if (segment.p_filesz != 0) {
+    QUIRE_CHECK(object != nullptr ? map_segment(space, file, *object, segment, begin, lead)
+                                  : read_segment(space, file, segment, begin, lead));
+  }
+  if (segment.p_memsz > segment.p_filesz) return add_zeros(space, segment, base);
   return {};
 }
 
@@ -203,10 +251,12 @@ Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement) 
   if (begin > user_top || range.size().raw() > user_top - begin) return fail(Errno::kNoExec);
   image.entry = image.base + header.e_entry;
   image.program_header_count = header.e_phnum;
+  Result<MemoryObject*> object = file.object_to_map(MapAccess::kReads);
+  if (!object && object.error() != Errno::kNoDev) return fail(object.error());
   for (const Segment& segment : segments) {
     switch (segment.p_type) {
       case PT_LOAD:
-        QUIRE_CHECK(load_segment(space, file, segment, image.base));
+        QUIRE_CHECK(load_segment(space, file, object.value_or(nullptr), segment, image.base));
         note_segment(image, segment, header);
         break;
       case PT_INTERP: {

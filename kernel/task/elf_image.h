@@ -1,8 +1,8 @@
 // ELF programs in memory: static, static-PIE, and dynamic ones with their interpreter.
 //
-// A segment is private anonymous memory filled from the file, because files cannot be mapped yet;
-// it is read in big pieces and gets its protection afterwards. A file that lies about itself gives
-// ENOEXEC, never more. Linux v6.12 fs/binfmt_elf.c:load_elf_binary().
+// A segment is a private mapping of the file, as on Linux; only where the file cannot be mapped it is
+// read into anonymous memory. A file that lies about itself gives ENOEXEC, never more. Linux v6.12
+// fs/binfmt_elf.c:load_elf_binary().
 #pragma once
 
 #include <cstdint>

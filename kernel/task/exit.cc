@@ -128,6 +128,7 @@ void leave_space(AddressSpace* next) {
     task.vfork_event = nullptr;
   }
   old.release();
+  drop_released_files();
 }
 
 RefPtr<Process> reap_locked(Process& zombie) {

@@ -12,7 +12,6 @@
 #include "task/control.h"
 #include "task/exit.h"
 #include "task/first_program.h"
-#include "task/image_cache.h"
 #include "task/load.h"
 #include "task/signals.h"
 #include "task/statistics.h"
@@ -119,7 +118,6 @@ void take_down() {
   RefPtr<FsContext> fs = std::move(task.fs);
   files = nullptr;
   fs = nullptr;
-  static_cast<void>(empty_image_cache());
   drop_file_systems();
 }
 

@@ -3,10 +3,10 @@
 #include <cstring>
 #include <vector>
 
+#include "fs/page_cache.h"
 #include "fs/vfs.h"
 #include "sched/wait.h"
 #include "task/control.h"
-#include "task/image_cache.h"
 #include "task/signals.h"
 #include "time/clock.h"
 
@@ -93,7 +93,7 @@ bool make_memory_free() {
     return true;
   }
   moments = 0;
-  if (drop_file_caches() || empty_image_cache()) return true;
+  if (drop_file_caches()) return true;
   std::vector<Candidate> all = candidates();
   if (Process* const largest = largest_of(all); largest != nullptr) kill_for_memory(*largest);
   for (const Candidate& candidate : all) candidate.space->release();

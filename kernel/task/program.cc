@@ -8,7 +8,6 @@
 
 #include "arch/trap_frame.h"
 #include "mm/memory.h"
-#include "task/image_cache.h"
 #include "task/stack_image.h"
 #include "task/task_limits.h"
 
@@ -149,22 +148,22 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
                              const Credentials& who, const AddressSpaceConfig& config) {
   Program program;
   QUIRE_TRY(Credentials identity, credentials_for(*file.file, who));
-  QUIRE_TRY(LoadedProgram loaded, load_cached(*file.file, config));
-  program.space_ = loaded.space;
+  QUIRE_TRY(program.space_, AddressSpace::create(memory(), config));
+  QUIRE_TRY(const ElfImage image, load_elf(*program.space_, *file.file, Placement::kProgram));
   AuxiliaryFacts facts;
   facts.credentials = &identity;
   facts.file_name = file.path;
   facts.secure = identity.euid != identity.uid || identity.egid != identity.gid;
-  program.entry_ = loaded.image.entry;
-  if (!loaded.image.interpreter.empty()) {
-    QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(loaded.image.interpreter));
+  program.entry_ = image.entry;
+  if (!image.interpreter.empty()) {
+    QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(image.interpreter));
     QUIRE_TRY(const ElfImage interpreter,
               load_elf(*program.space_, *interpreter_file, Placement::kInterpreter));
     facts.interpreter_base = interpreter.base;
     program.entry_ = interpreter.entry;
   }
-  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, loaded.image, facts));
-  program.space_->set_layout(layout_of(loaded.image, stack));
+  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, image, facts));
+  program.space_->set_layout(layout_of(image, stack));
   program.stack_ = stack.pointer;
   program.path_ = file.path;
   program.executable = file.file;

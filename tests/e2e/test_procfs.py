@@ -89,10 +89,9 @@ def test_smaps_adds_up_to_status_and_rollup(kernel):
 
 # Rows: S1.21 X8
 def test_the_shares_of_all_processes_are_no_more_than_the_frames_in_use(kernel):
-    script = "a=$(seq 1 2000); sleep 100 & (a=$(seq 1 500); sleep 101) & sleep 0.3; cat /proc/[0-9]*/smaps_rollup; grep AnonPages /proc/meminfo"
+    script = "a=$(seq 1 2000); sleep 100 & (a=$(seq 1 500); sleep 101) & sleep 0.3; cat /proc/[0-9]*/smaps_rollup /proc/meminfo"
     sums = smaps("\n".join(lines(kernel.shell(script))))
-    # The kernel keeps the image of each program for the next to start it: those pages are in use and nobody's.
-    assert 0.5 * sums["AnonPages"] < sums["Pss_Anon"] <= sums["AnonPages"]
+    assert 0.9 * sums["AnonPages"] < sums["Pss_Anon"] <= sums["AnonPages"]
 
 
 # Rows: S0.66

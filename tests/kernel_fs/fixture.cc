@@ -11,12 +11,13 @@
 #include "fs/permission.h"
 
 namespace quire::kernel::test {
-namespace {
 
 RefPtr<Dentry> mount_root(RefPtr<FileSystem> fs, RefPtr<Inode> root) {
   auto mount = std::make_unique<Mount>(std::move(fs), "root", MountAccess::kReadWrite);
   return *mount_table().mount(nullptr, std::move(mount), std::move(root));
 }
+
+namespace {
 
 FileInfo info_of(const std::string& path, int flags) {
   struct stat result = {};

@@ -14,6 +14,9 @@
 
 namespace quire::kernel::test {
 
+/// Mounts `root` at the root of an otherwise empty name space.
+RefPtr<Dentry> mount_root(RefPtr<FileSystem> fs, RefPtr<Inode> root);
+
 /// A root in memory.
 class MemoryRoot : public ::testing::Test {
  protected:

@@ -12,6 +12,8 @@
 
 #include "arch/trap_frame.h"
 #include "fs/memory/machine_memory.h"
+#include "mm/memory.h"
+#include "quire/quire.h"
 #include "fs/mount.h"
 #include "mm/frames.h"
 #include "mm/uaccess.h"
@@ -100,6 +102,11 @@ void free_frame(std::byte* page) {
   std::free(page);
 }
 std::uint64_t memory_pages() { return 1U << 20; }
+MemoryManager& memory() {
+  static quire::Machine& hosted =
+      *Machine::create({.memory = ByteCount(std::uint64_t{256} << 20)})->release();
+  return hosted.memory();
+}
 
 // task/
 bool Credentials::in_group(std::uint32_t wanted) const {
@@ -125,16 +132,16 @@ Result<RefPtr<File>> open_pty_slave(std::uint32_t, std::uint32_t) { return fail(
 
 }  // namespace quire::kernel
 
-namespace quire {
-void assertion_failed(const char* condition, const char* message, const char* file, int line) {
-  std::fprintf(stderr, "%s:%d: %s (%s)\n", file, line, message, condition);
-  std::abort();
-}
-}  // namespace quire
-
 namespace quire::kernel::test {
 
-std::int64_t pages_in_use() { return pages.load(); }
+std::int64_t pages_in_use() {
+  const std::uint64_t end = memory().pool().touched_end().raw();
+  std::int64_t in_use = pages.load();
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    if (memory().frame(Pfn(pfn)).kind == FrameKind::kObject) ++in_use;
+  }
+  return in_use;
+}
 
 HostMachine& machine() {
   static HostMachine instance;

@@ -27,7 +27,7 @@ struct HostMachine {
   std::int64_t page_limit = std::int64_t{1} << 62;  ///< frames allocate_spare_frame() still gives
 };
 HostMachine& machine();
-/// Frames in use.
+/// Frames that hold data.
 std::int64_t pages_in_use();
 
 /// A fresh task whose root and working directory are `root`; root's identity, umask 022.

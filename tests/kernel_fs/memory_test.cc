@@ -1,13 +1,17 @@
 // Files in memory: contents, sizes, holes, limits, names.
 #include <asm/unistd.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 
+#include "fs/dentry.h"
+#include "fs/permission.h"
 #include "kernel_fs/fixture.h"
+#include "mm/memory.h"
 
 namespace quire::kernel::test {
 namespace {
@@ -63,12 +67,39 @@ TEST_F(Memory, WritingBeyondTheLargestSizeIsEfbig) {
   close_file(fd);
 }
 
-TEST_F(Memory, AFullFileSystemWritesWhatFitsAndThenSaysEnospc) {
+TEST(SmallMemory, AFullFileSystemWritesWhatFitsAndThenSaysEnospc) {
+  RefPtr<MemoryFs> fs = make_ref<MemoryFs>("tmpfs", std::uint64_t{TMPFS_MAGIC}, 2U, 10U);
+  RefPtr<Inode> root = make_memory_root(fs, 0755);
+  leave_boot_identity();
+  start_task(mount_root(fs, root));
   const int fd = open_file("/file", O_CREAT | O_WRONLY);
-  machine().page_limit = 2;
   EXPECT_EQ(write_text(fd, std::string(10000, 'x')), 8192);
   EXPECT_EQ(write_text(fd, "y"), -ENOSPC);
+  EXPECT_EQ(sys(__NR_ftruncate, static_cast<std::uint64_t>(fd), 4096), 0);
+  EXPECT_EQ(write_text(fd, "y"), 1) << "what was cut off is given back";
   close_file(fd);
+  root = nullptr;
+  fs = nullptr;
+  end_task();
+}
+
+// Rows: S0.23
+TEST_F(Memory, MemoryThatRunsOutIsEnospcAndLosesNothing) {
+  for (std::uint64_t n = 1;; ++n) {
+    ASSERT_LT(n, 100U) << "never ran through";
+    const int fd = open_file("/file", O_CREAT | O_RDWR | O_TRUNC);
+    write_text(fd, "kept");
+    memory().pool().fail_after(n);
+    const std::int64_t written = write_text(fd, std::string(3 * 4096, 'x'));
+    const bool failed = memory().pool().failure_injected();
+    memory().pool().fail_after(0);
+    EXPECT_TRUE(written == -ENOSPC || written > 0);
+    EXPECT_EQ(failed, written != 3 * 4096) << n;
+    sys(__NR_lseek, static_cast<std::uint64_t>(fd), 0, SEEK_SET);
+    EXPECT_EQ(read_text(fd), "kept" + std::string(written < 0 ? 0 : static_cast<std::size_t>(written), 'x'));
+    close_file(fd);
+    if (!failed) break;
+  }
 }
 
 TEST_F(Memory, ABadPointerIsEfaultAndLeavesNoTrace) {

@@ -40,19 +40,6 @@ TEST_F(NineP, WalksSeveralNamesInOneRequest) {
   EXPECT_EQ(count(Message::kTwalk) - before, 1);
 }
 
-TEST_F(NineP, AFileThatWasReadOnceCostsNothingAgain) {
-  ASSERT_TRUE(start(Sharing::kStable));
-  EXPECT_EQ(load("/bin/program").size(), 300'000U);
-  EXPECT_EQ(requests_of([] { load("/bin/program"); }), 0);
-  EXPECT_LE(count(Message::kTread), 3);
-}
-
-TEST_F(NineP, ASmallFileIsReadInOneRequest) {
-  ASSERT_TRUE(start(Sharing::kStable));
-  const int cost = requests_of([] { EXPECT_EQ(load("/usr/bin/script"), "#!/bin/sh\n"); });
-  EXPECT_LE(cost, 4);  // walk, getattr, lopen, read
-}
-
 TEST_F(NineP, NamesAskedForInTheOrderOfAListingAreFetchedTogether) {
   server.add("/dir", S_IFDIR | 0755);
   for (int i = 0; i < 160; ++i)

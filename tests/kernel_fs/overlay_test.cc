@@ -6,6 +6,7 @@
 
 #include <cerrno>
 
+#include "fs/page_cache.h"
 #include "kernel_fs/fixture.h"
 
 namespace quire::kernel::test {
@@ -32,6 +33,32 @@ TEST_F(Overlay, ShowsWhatIsBelow) {
   EXPECT_EQ(load("/link"), "root:x:0:0\n");
   EXPECT_EQ(list("/etc"), (Names{"deep", "group", "passwd"}));
   EXPECT_EQ(overlay->files_written, 0U);
+}
+
+TEST_F(Overlay, AFileThatWasReadOnceCostsNothingAgain) {
+  server.add("/etc/large", S_IFREG | 0644, std::string(300'000, 'p'));
+  const auto reads = [this] { return server.requests[static_cast<int>(nine_p::Message::kTread)]; };
+  EXPECT_EQ(load("/etc/large").size(), 300'000U);
+  EXPECT_LE(reads(), 4);
+  const int before = server.total_requests();
+  EXPECT_EQ(load("/etc/large").size(), 300'000U);
+  EXPECT_EQ(server.total_requests(), before);
+}
+
+TEST_F(Overlay, ASmallFileIsReadInOneRequest) {
+  const int before = server.total_requests();
+  EXPECT_EQ(load("/etc/group"), "root:x:0:\n");
+  EXPECT_LE(server.total_requests() - before, 4);  // walk, getattr, lopen, read
+}
+
+TEST_F(Overlay, WhatWasOnlyReadIsGivenBackWhenMemoryIsShort) {
+  EXPECT_EQ(load("/etc/deep/file").size(), 20'000U);
+  EXPECT_EQ(store("/etc/passwd", "me", O_WRONLY), 2);
+  EXPECT_EQ(pages_in_use(), 6);
+  EXPECT_TRUE(drop_file_caches());
+  EXPECT_EQ(pages_in_use(), 1);
+  EXPECT_EQ(load("/etc/deep/file"), std::string(20'000, 'd'));
+  EXPECT_EQ(load("/etc/passwd"), "meot:x:0:0\n");
 }
 
 TEST_F(Overlay, WritesStayAbove) {

@@ -98,10 +98,10 @@ TEST(MemoryFormat, RollupHasLinuxsLinesAndColumns) {
 
 TEST(MemoryFormat, NumaMapsGivesOneNode) {
   std::string text;
-  format_numa_mapping(mapping(), Layout{}, figures(), text);
+  format_numa_mapping(mapping(), Layout{}, figures(), nullptr, text);
   EXPECT_EQ(text, "7f0000000000 default anon=3 dirty=3 mapmax=3 N0=3 kernelpagesize_kB=4\n");
   text.clear();
-  format_numa_mapping(mapping(), Layout{}, RangeFigures{}, text);
+  format_numa_mapping(mapping(), Layout{}, RangeFigures{}, nullptr, text);
   EXPECT_EQ(text, "7f0000000000 default\n");
 }
 

@@ -102,13 +102,13 @@ TEST_F(ProcessFormat, MapsPadTheNameToItsColumn) {
   vma.prot = kProtReadWrite;
   memory_.layout.stack_begin = VirtAddr(0x7ffc1b313fe0);
   std::string out;
-  format_mapping(vma, memory_.layout, out);
+  format_mapping(vma, memory_.layout, nullptr, out);
   EXPECT_EQ(out,
             "7ffc1b2f3000-7ffc1b314000 rw-p 00000000 00:00 0                          [stack]\n");
   vma.range = VirtRange(VirtAddr(0x400000), VirtAddr(0x401000));
   vma.prot = kProtReadExec;
   out.clear();
-  format_mapping(vma, memory_.layout, out);
+  format_mapping(vma, memory_.layout, nullptr, out);
   EXPECT_EQ(out, "00400000-00401000 r-xp 00000000 00:00 0 \n");
 }
 

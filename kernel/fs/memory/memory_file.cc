@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fs/page_cache.h"
+#include "mm/memory.h"
+
 namespace quire::kernel {
 namespace {
 
@@ -40,6 +43,9 @@ class OpenMemoryFile final : public File {
   Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length) override {
     return file_->allocate(mode, offset, length);
   }
+  Result<MemoryObject*> object_to_map(MapAccess access) override {
+    return file_->object_to_map(access);
+  }
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:
@@ -50,41 +56,105 @@ class OpenMemoryFile final : public File {
 
 MemoryFile::MemoryFile(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid,
                        std::uint32_t gid)
-    : MemoryNode(std::move(fs), mode, uid, gid, 0), pages_(this->fs().budget()) {}
+    : MemoryNode(std::move(fs), mode, uid, gid, 0) {}
 
-MemoryFile::MemoryFile(RefPtr<MemoryFs> fs)
-    : MemoryNode(std::move(fs), S_IFREG), pages_(this->fs().budget()) {}
+MemoryFile::MemoryFile(RefPtr<MemoryFs> fs) : MemoryNode(std::move(fs), S_IFREG) {}
+
+// No mapping is left: each keeps the open file, and that the inode.
+MemoryFile::~MemoryFile() {
+  FileObject* const object = object_or_null();
+  if (object == nullptr) return;
+  object->retire();
+  object->drop_user();
+}
 
 Result<RefPtr<File>> MemoryFile::open(std::uint32_t) {
   return make_ref<OpenMemoryFile>(RefPtr<MemoryFile>(this));
 }
 
-Result<void> MemoryFile::fill(std::uint64_t, PageStore::Page page) {
-  std::memset(page, 0, kPageSize);
+FileObject::Config MemoryFile::object_config() {
+  return {.leaf_class = LeafClass::kShmem,
+          .pages = FileObject::Pages::kAreTheFile,
+          .size = ByteCount(size()),
+          .source = this};
+}
+
+/// Made at first use. Pre: attributes are loaded.
+Result<FileObject*> MemoryFile::object() {
+  if (FileObject* const made = object_or_null(); made != nullptr) return made;
+  QUIRE_TRY(FileObject* const fresh, FileObject::create(memory(), object_config()));
+  FileObject* none = nullptr;
+  if (object_.compare_exchange_strong(none, fresh, std::memory_order_acq_rel)) {
+    fresh->resize(ByteCount(size()));  // it may have changed since we asked
+    return fresh;
+  }
+  fresh->drop_user();
+  return none;
+}
+
+Result<MemoryObject*> MemoryFile::object_to_map(MapAccess access) {
+  QUIRE_CHECK(ensure_loaded());
+  if (access == MapAccess::kWrites) QUIRE_CHECK(before_change());
+  QUIRE_TRY(FileObject* const mapped, object());
+  return mapped;
+}
+
+Result<void> MemoryFile::read(PageIndex, std::span<Frame* const> pages) {
+  for (Frame* const page : pages) memory().clear_data(*page);
   return {};
 }
 
-Result<void> MemoryFile::read_hole(IoBuffer& buffer, std::uint64_t, std::size_t n) {
-  return buffer.zero_out(n);
+Result<void> MemoryFile::charge() {
+  if (!fs().budget().try_charge(1)) return fail(Errno::kNoSpc);
+  return {};
+}
+
+void MemoryFile::note_mapped_write() {
+  touch(Touch::kModify);
+  on_written();
+}
+
+std::uint64_t MemoryFile::blocks() const {
+  const FileObject* const object = object_or_null();
+  return object == nullptr ? 0 : object->owned().raw() * (kPageSize / 512);
+}
+
+/// The page, held; null: it is absent and zeros. Errors: EFAULT beyond the end.
+Result<Frame*> MemoryFile::page_to_read(FileObject& object, std::uint64_t index) {
+  if (index * kPageSize >= end_of_lower_data()) return object.page_or_null(PageIndex(index));
+  Result<Frame*> page = object.page_for_read(PageIndex(index));
+  if (!page && page.error() == Errno::kNoMem && drop_file_caches()) page = object.page_for_read(PageIndex(index));
+  return page;
+}
+
+Result<Frame*> MemoryFile::page_to_write(FileObject& object, std::uint64_t index) {
+  Result<Frame*> page = object.page_for_write(PageIndex(index));
+  if (!page && page.error() == Errno::kNoMem && drop_file_caches()) page = object.page_for_write(PageIndex(index));
+  // Linux v6.12 mm/shmem.c: there, too, memory that is full is a full device.
+  if (!page && page.error() == Errno::kNoMem) return fail(Errno::kNoSpc);
+  return page;
 }
 
 Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) {
   QUIRE_CHECK(ensure_loaded());
-  Guard guard(mutex);
+  QUIRE_TRY(FileObject* const from, object());
   std::size_t done = 0;
-  const std::uint64_t end = size();
-  while (buffer.size() > 0 && offset < end) {
+  for (;;) {
+    const std::uint64_t end = size();
+    if (buffer.size() == 0 || offset >= end) break;
     const std::size_t in_page = offset % kPageSize;
-    const PageStore::Page page = pages_.find_or_null(offset / kPageSize);
-    std::size_t n = std::min<std::uint64_t>(buffer.size(), end - offset);
-    if (page != nullptr) {
-      n = std::min(n, kPageSize - in_page);
-    } else if (const std::uint64_t next = pages_.next_present(offset / kPageSize);
-               next < end / kPageSize + 1) {
-      n = std::min(n, next * kPageSize - offset);
+    const std::size_t n = std::min<std::uint64_t>({buffer.size(), kPageSize - in_page, end - offset});
+    const Result<Frame*> page = page_to_read(*from, offset / kPageSize);
+    if (!page && page.error() == Errno::kFault) break;  // cut short meanwhile
+    Result<void> copied;
+    if (!page) {
+      copied = fail(page.error());
+    } else if (*page == nullptr) {
+      copied = buffer.zero_out(n);
+    } else {
+      copied = buffer.copy_out(memory().contents(**page) + in_page, n);
+      from->put_page(**page);
     }
-    const Result<void> copied =
-        page != nullptr ? buffer.copy_out(page + in_page, n) : read_hole(buffer, offset, n);
     if (!copied) {
       if (done == 0) return fail(copied.error());
       break;
@@ -96,35 +166,20 @@ Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) 
   return done;
 }
 
-/// The page to write bytes [begin, begin + size) of; a fresh one is filled unless all of it is
-/// about to be written.
-Result<PageStore::Page> MemoryFile::page_for_write(std::uint64_t index, std::size_t begin,
-                                                   std::size_t size, bool& fresh) {
-  const PageStore::Page page = pages_.get_or_null(index, fresh);
-  if (page == nullptr) return fail(Errno::kNoSpc);
-  if (fresh && (begin != 0 || size != kPageSize)) {
-    if (const auto filled = fill(index, page); !filled) {
-      pages_.erase(index);
-      return fail(filled.error());
-    }
-  }
-  return page;
-}
-
-Result<void> MemoryFile::write_page(IoBuffer& buffer, std::uint64_t offset, std::size_t n) {
-  bool fresh = false;
-  const std::size_t in_page = offset % kPageSize;
-  QUIRE_TRY(const PageStore::Page page, page_for_write(offset / kPageSize, in_page, n, fresh));
-  const Result<void> copied = buffer.copy_in(page + in_page, n);
-  // A page that was to be overwritten whole was not filled: what the copy did not reach is nobody's
-  // data.
-  if (!copied && fresh) pages_.erase(offset / kPageSize);
+Result<void> MemoryFile::write_page(FileObject& object, IoBuffer& buffer, std::uint64_t offset,
+                                    std::size_t n) {
+  // A bad pointer is to leave no trace; one that ends in the middle leaves a page, as on Linux.
+  QUIRE_CHECK(buffer.check_next());
+  QUIRE_TRY(Frame* const page, page_to_write(object, offset / kPageSize));
+  const Result<void> copied = buffer.copy_in(memory().contents(*page) + offset % kPageSize, n);
+  object.put_page(*page);
   return copied;
 }
 
 Result<std::size_t> MemoryFile::write_at(IoBuffer& buffer, std::uint64_t offset, Where where) {
   QUIRE_CHECK(ensure_loaded());
   QUIRE_CHECK(before_change());
+  QUIRE_TRY(FileObject* const to, object());
   Guard guard(mutex);
   if (where == Where::kAtEnd) offset = size();
   if (buffer.size() > 0 && offset >= kMaxSize) return fail(Errno::kFBig);
@@ -132,13 +187,16 @@ Result<std::size_t> MemoryFile::write_at(IoBuffer& buffer, std::uint64_t offset,
   std::size_t done = 0;
   while (buffer.size() > 0) {
     const std::size_t n = std::min(buffer.size(), kPageSize - offset % kPageSize);
-    if (const auto written = write_page(buffer, offset, n); !written) {
+    if (const auto written = write_page(*to, buffer, offset, n); !written) {
       if (done == 0) return fail(written.error());
       break;
     }
     offset += n;
     done += n;
-    if (offset > size()) set_size(offset);
+    if (offset > size()) {
+      set_size(offset);
+      to->resize(ByteCount(offset));
+    }
   }
   if (done > 0) {
     drop_privileges();
@@ -149,59 +207,60 @@ Result<std::size_t> MemoryFile::write_at(IoBuffer& buffer, std::uint64_t offset,
 }
 
 /// Makes bytes of one page zero. Pre: they are in one page or its whole.
-Result<void> MemoryFile::zero_range(std::uint64_t begin, std::uint64_t end) {
-  const bool lower = begin < end_of_lower_data();
-  PageStore::Page page = pages_.find_or_null(begin / kPageSize);
-  if (page == nullptr && !lower) return {};
-  if (page == nullptr) {
-    bool fresh = false;
-    QUIRE_TRY(page, page_for_write(begin / kPageSize, begin % kPageSize, end - begin, fresh));
-  }
-  std::memset(page + begin % kPageSize, 0, end - begin);
+Result<void> MemoryFile::zero_range(FileObject& object, std::uint64_t begin, std::uint64_t end) {
+  const std::uint64_t index = begin / kPageSize;
+  Frame* page = object.page_or_null(PageIndex(index));
+  if (page == nullptr && begin >= end_of_lower_data()) return {};
+  if (page != nullptr) object.put_page(*page);
+  QUIRE_TRY(page, page_to_write(object, index));
+  std::memset(memory().contents(*page) + begin % kPageSize, 0, end - begin);
+  object.put_page(*page);
   return {};
 }
 
 Result<void> MemoryFile::resize(std::uint64_t new_size) {
   if (new_size > kMaxSize) return fail(Errno::kFBig);
+  QUIRE_TRY(FileObject* const cut, object());
   if (new_size < size()) {
-    on_cut(new_size);  // first: what is cut off needs no page of its own any more to be hidden
+    // The part of the last page that stays is read before what is below is hidden.
     const std::uint64_t tail = new_size % kPageSize;
-    if (tail != 0) QUIRE_CHECK(zero_range(new_size, new_size - tail + kPageSize));
-    pages_.erase_range((new_size + kPageSize - 1) / kPageSize, PageStore::kEnd);
+    if (tail != 0) QUIRE_CHECK(zero_range(*cut, new_size, new_size - tail + kPageSize));
+    on_cut(new_size);
   }
   set_size(new_size);
+  cut->resize(ByteCount(new_size));
   drop_privileges();
   on_written();
   return {};
 }
 
-/// Makes [begin, end) a hole. Whole pages of the store go; parts of pages, and what a lower file
-/// would show, become zeros.
-Result<void> MemoryFile::punch(std::uint64_t begin, std::uint64_t end) {
+/// Makes [begin, end) a hole. Whole pages go; parts of pages, and what a lower file would show,
+/// become zeros.
+Result<void> MemoryFile::punch(FileObject& object, std::uint64_t begin, std::uint64_t end) {
   const std::uint64_t bare = std::max(begin, end_of_lower_data());
   const std::uint64_t first_whole = (bare + kPageSize - 1) / kPageSize,
                       last_whole = end / kPageSize;
-  pages_.erase_range(first_whole, last_whole);
+  if (first_whole < last_whole) object.punch(PageIndex(first_whole), PageIndex(last_whole - 1));
   for (std::uint64_t at = begin; at < end;) {
     if (at % kPageSize == 0 && at / kPageSize >= first_whole && at / kPageSize < last_whole) {
       at = last_whole * kPageSize;
       continue;
     }
     const std::uint64_t next = std::min(end, (at / kPageSize + 1) * kPageSize);
-    QUIRE_CHECK(zero_range(at, next));
+    QUIRE_CHECK(zero_range(object, at, next));
     at = next;
   }
   return {};
 }
 
 /// Gives every page of [begin, end) memory.
-Result<void> MemoryFile::populate(std::uint64_t begin, std::uint64_t end) {
+Result<void> MemoryFile::populate(FileObject& object, std::uint64_t begin, std::uint64_t end) {
   const std::uint64_t first = begin / kPageSize, last = (end - 1) / kPageSize;
   PageBudget& budget = fs().budget();
-  if (last - first >= budget.limit() - budget.used() + pages_.pages()) return fail(Errno::kNoSpc);
+  if (last - first >= budget.limit() - budget.used() + object.owned().raw()) return fail(Errno::kNoSpc);
   for (std::uint64_t index = first; index <= last; ++index) {
-    bool fresh = false;
-    QUIRE_CHECK(page_for_write(index, 0, 0, fresh));
+    QUIRE_TRY(Frame* const page, page_to_write(object, index));
+    object.put_page(*page);
   }
   return {};
 }
@@ -212,14 +271,18 @@ Result<void> MemoryFile::allocate(std::uint32_t mode, std::uint64_t offset, std:
   if (length > kMaxSize || offset > kMaxSize - length) return fail(Errno::kFBig);
   QUIRE_CHECK(ensure_loaded());
   QUIRE_CHECK(before_change());
+  QUIRE_TRY(FileObject* const changed, object());
   Guard guard(mutex);
   const std::uint64_t end = offset + length;
   if (mode == kPunch) {
-    if (offset < size()) QUIRE_CHECK(punch(offset, std::min(end, size())));
+    if (offset < size()) QUIRE_CHECK(punch(*changed, offset, std::min(end, size())));
   } else {
-    QUIRE_CHECK(populate(offset, end));
+    QUIRE_CHECK(populate(*changed, offset, end));
   }
-  if (mode == 0 && end > size()) set_size(end);
+  if (mode == 0 && end > size()) {
+    set_size(end);
+    changed->resize(ByteCount(end));
+  }
   touch(Touch::kModify);
   on_written();
   return {};
@@ -227,20 +290,21 @@ Result<void> MemoryFile::allocate(std::uint32_t mode, std::uint64_t offset, std:
 
 Result<std::uint64_t> MemoryFile::seek_extent(std::uint64_t offset, Seek what) {
   QUIRE_CHECK(ensure_loaded());
+  QUIRE_TRY(FileObject* const asked, object());
   Guard guard(mutex);
   const std::uint64_t end = size();
   if (offset >= end) return fail(Errno::kNxIo);
   const std::uint64_t lower_end = end_of_lower_data();
   if (what == Seek::kHole) {
     std::uint64_t hole = std::max(offset, lower_end);
-    const std::uint64_t index = pages_.next_hole(hole / kPageSize);
-    if (index != hole / kPageSize) hole = index * kPageSize;
+    const PageIndex index = asked->next_hole(PageIndex(hole / kPageSize));
+    if (index.raw() != hole / kPageSize) hole = index.raw() * kPageSize;
     return std::min(hole, end);
   }
   if (offset < lower_end) return offset;
-  const std::uint64_t index = pages_.next_present(offset / kPageSize);
-  if (index >= (end + kPageSize - 1) / kPageSize) return fail(Errno::kNxIo);
-  return std::max(offset, index * kPageSize);
+  const std::optional<PageIndex> index = asked->next_owned(PageIndex(offset / kPageSize));
+  if (!index || index->raw() >= (end + kPageSize - 1) / kPageSize) return fail(Errno::kNxIo);
+  return std::max(offset, index->raw() * kPageSize);
 }
 
 }  // namespace quire::kernel

@@ -1,22 +1,25 @@
 // A regular file in memory, and its open form.
 //
-// Life cycle: as any inode; the contents go when the last name and the last open file are gone.
-// Contents and size are guarded by the inode's mutex, which is held while bytes are copied (that
-// may sleep for a page fault). Bytes of the last page beyond the size are zero. Overlay files
-// (fs/overlay/) differ only in what a hole shows: see fill() and read_hole().
+// Life cycle: as any inode; the contents go when the last name, the last open file and the last
+// mapping (which keeps the open file) are gone. Contents are the pages of a FileObject of core: read,
+// written and mapped there. The inode's mutex is held over changes of size and contents by system
+// calls; nothing that a page fault does takes it, so it may be held while bytes are copied. Bytes of
+// the last page beyond the size are zero. Overlay files (fs/overlay/) differ only in what an absent
+// page shows.
 #pragma once
 
 #include "fs/memory/node.h"
+#include "quire/object/file_object.h"
 
 namespace quire::kernel {
 
-class MemoryFile : public MemoryNode {
+class MemoryFile : public MemoryNode, protected FileSource {
  public:
   MemoryFile(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
 
   Result<RefPtr<File>> open(std::uint32_t flags) override;
 
-  /// Errors: EFAULT if nothing could be copied; what a lower file reports.
+  /// Errors: EFAULT if nothing could be copied; ENOMEM; what a lower file reports.
   Result<std::size_t> read_at(IoBuffer& buffer, std::uint64_t offset);
   enum class Where : std::uint8_t { kAtOffset, kAtEnd };
   /// Errors: EFBIG, ENOSPC, EFAULT: only if nothing could be written.
@@ -27,35 +30,45 @@ class MemoryFile : public MemoryNode {
   /// Errors: ENXIO beyond the end.
   enum class Seek : std::uint8_t { kData, kHole };
   Result<std::uint64_t> seek_extent(std::uint64_t offset, Seek what);
+  /// The object to map.
+  Result<MemoryObject*> object_to_map(MapAccess access);
 
  protected:
   /// A file whose attributes come by load().
   explicit MemoryFile(RefPtr<MemoryFs> fs);
+  ~MemoryFile() override;
 
   Result<void> resize(std::uint64_t size) override;
-  [[nodiscard]] std::uint64_t blocks() const override { return pages_.pages() * (kPageSize / 512); }
+  [[nodiscard]] std::uint64_t blocks() const override;
 
-  /// Sets a fresh page to what the hole at that index showed. Pre: the mutex is held.
-  virtual Result<void> fill(std::uint64_t index, PageStore::Page page);
-  /// Copies what the hole at `offset` shows; `n` bytes, at none of which there is a page. Pre: the
-  /// mutex is held.
-  virtual Result<void> read_hole(IoBuffer& buffer, std::uint64_t offset, std::size_t n);
-  /// The first offset at or after `offset` where a hole of the store is a hole of the file.
-  [[nodiscard]] virtual std::uint64_t end_of_lower_data() const { return 0; }
+  /// What an absent page is, and what mapped pages count as.
+  [[nodiscard]] virtual FileObject::Config object_config();
+  /// The object if there is one.
+  [[nodiscard]] FileObject* object_or_null() const { return object_.load(std::memory_order_acquire); }
+  /// The first offset at or after which an absent page is zeros.
+  [[nodiscard]] virtual std::uint64_t end_of_lower_data() { return 0; }
   /// The contents from `size` on are cut off. Pre: the mutex is held.
   virtual void on_cut(std::uint64_t /*size*/) {}
   /// The contents have been written to.
   virtual void on_written() {}
 
- private:
-  Result<PageStore::Page> page_for_write(std::uint64_t index, std::size_t begin, std::size_t size,
-                                         bool& fresh);
-  Result<void> write_page(IoBuffer& buffer, std::uint64_t offset, std::size_t n);
-  Result<void> zero_range(std::uint64_t begin, std::uint64_t end);
-  Result<void> punch(std::uint64_t begin, std::uint64_t end);
-  Result<void> populate(std::uint64_t begin, std::uint64_t end);
+  // FileSource: a memory file's pages are zeros at first, and all of them are charged.
+  Cluster cluster(PageIndex index) override { return {index, PageCount(1)}; }
+  Result<void> read(PageIndex first, std::span<Frame* const> pages) override;
+  Result<void> charge() override;
+  void uncharge(PageCount pages) override { fs().budget().uncharge(pages.raw()); }
+  void note_mapped_write() override;
 
-  PageStore pages_;
+ private:
+  Result<FileObject*> object();
+  Result<Frame*> page_to_read(FileObject& object, std::uint64_t index);
+  Result<Frame*> page_to_write(FileObject& object, std::uint64_t index);
+  Result<void> write_page(FileObject& object, IoBuffer& buffer, std::uint64_t offset, std::size_t n);
+  Result<void> zero_range(FileObject& object, std::uint64_t begin, std::uint64_t end);
+  Result<void> punch(FileObject& object, std::uint64_t begin, std::uint64_t end);
+  Result<void> populate(FileObject& object, std::uint64_t begin, std::uint64_t end);
+
+  std::atomic<FileObject*> object_{nullptr};
 };
 
 }  // namespace quire::kernel

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "fs/memory/page_store.h"
+#include "fs/memory/page_budget.h"
 #include "fs/mount.h"
 
 namespace quire::kernel {

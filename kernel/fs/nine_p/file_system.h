@@ -7,56 +7,42 @@
 #include <boost/intrusive/list.hpp>
 #include <string_view>
 
-#include "fs/memory/page_store.h"
 #include "fs/nine_p/client.h"
 
 namespace quire::kernel::nine_p {
 
 class Inode9p;
 
-/// An inode's place in the data cache.
-class CachedInode : public boost::intrusive::list_base_hook<> {
+/// An inode's place among the directories whose listings are kept.
+class ListedInode : public boost::intrusive::list_base_hook<> {
  private:
-  friend class DataCache;
-  enum class List : std::uint8_t { kNone, kByUse, kListed } list_ = List::kNone;
+  friend class Listings;
+  bool is_listed_ = false;
 };
 
 /// What may be remembered of the server's files.
 enum class Sharing : std::uint8_t {
-  kStable,  ///< read-only, and nobody changes it meanwhile: names, attributes and contents are kept
+  kStable,  ///< read-only, and nobody changes it meanwhile: names and attributes are kept
   kShared,  ///< writable: names that exist are kept; attributes, contents and absence are asked for
             ///< each time
 };
 
-/// Contents of files of a stable tree, within a budget, and listings of a few directories. What was
-/// used least recently goes first.
-class DataCache : public boost::intrusive::list_base_hook<> {
+/// Which directories of a stable tree keep their listings: a few, those that were used last.
+class Listings {
  public:
-  static constexpr std::size_t kMaxListings = 32;
-  explicit DataCache(std::uint64_t max_pages);
-  ~DataCache();
-  [[nodiscard]] PageBudget& budget() { return budget_; }
-  /// `inode` is being read. If the budget is nearly used up, others give some back. Pre: no inode's
-  /// mutex is held.
-  void note_use(Inode9p& inode);
+  static constexpr std::size_t kMost = 32;
   /// The listing of `inode` is being used. If there are too many, another goes. Pre: no inode's
   /// ahead_lock_ is held.
-  void note_listing(Inode9p& inode);
-  /// Drops the contents of all files that nobody is just reading. Returns how many pages that were.
-  std::uint64_t drop_contents();
+  void note_use(Inode9p& inode);
   /// `inode` goes.
   void forget(Inode9p& inode);
 
  private:
-  using List = boost::intrusive::list<CachedInode>;
-  /// Takes the least recent of `list` out of it: null if that is just going by itself.
-  RefPtr<Inode9p> take_first_locked(List& list);
-  void move_to_end_locked(Inode9p& inode, List& list, CachedInode::List which);
+  /// Takes the one used least recently out: null if that is just going by itself.
+  RefPtr<Inode9p> take_first_locked();
 
-  PageBudget budget_;
   SpinLock lock_;
-  boost::intrusive::list<CachedInode> by_use_,
-      listed_;  ///< files and directories; least recent first
+  boost::intrusive::list<ListedInode> listed_;  ///< least recent first
 };
 
 class FileSystem9p final : public FileSystem {
@@ -64,17 +50,17 @@ class FileSystem9p final : public FileSystem {
   /// Connects; `root` is set to the root directory's inode.
   static Result<RefPtr<FileSystem9p>> mount(NinePTransport& transport, Sharing sharing,
                                             RefPtr<Inode>& root);
-  FileSystem9p(RefPtr<Client> client, Sharing sharing, std::uint64_t cache_pages);
+  FileSystem9p(RefPtr<Client> client, Sharing sharing);
 
   Result<FileSystemFigures> figures() override;
   [[nodiscard]] Client& client() const { return *client_; }
   [[nodiscard]] bool is_stable() const { return sharing_ == Sharing::kStable; }
-  [[nodiscard]] DataCache& cache() { return cache_; }
+  [[nodiscard]] Listings& listings() { return listings_; }
 
  private:
   RefPtr<Client> client_;
   Sharing sharing_;
-  DataCache cache_;
+  Listings listings_;
   FidHandle root_;  ///< for statfs
 };
 

@@ -14,11 +14,10 @@ Inode9p::Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string
       directory_(std::move(directory)),
       name_(name),
       qid_(qid),
-      fid_(std::move(fid)),
-      pages_(fs_->cache().budget()) {}
+      fid_(std::move(fid)) {}
 
 Inode9p::~Inode9p() {
-  fs_->cache().forget(*this);
+  fs_->listings().forget(*this);
   release_chain(std::move(directory_), [](Inode9p& above) { return std::move(above.directory_); });
 }
 
@@ -131,7 +130,7 @@ Result<RefPtr<DirectoryListing>> Inode9p::fetch_listing() {
 
 Result<RefPtr<DirectoryListing>> Inode9p::listing() {
   if (!fs_->is_stable()) return fetch_listing();
-  fs_->cache().note_listing(*this);
+  fs_->listings().note_use(*this);
   Guard guard(ahead_lock_);
   if (!ahead_) {
     QUIRE_TRY(RefPtr<DirectoryListing> fresh, fetch_listing());

@@ -8,7 +8,7 @@
 //
 // Locks: `state_lock_` guards the fid, the attributes and the link's target, and is held over the
 // calls that fetch them. It is taken inside the VFS's mutex of the same inode, and a child's before
-// its directory's. The mutex guards cached pages.
+// its directory's.
 #pragma once
 
 #include <memory>
@@ -21,7 +21,7 @@
 
 namespace quire::kernel::nine_p {
 
-class Inode9p final : public Inode, public CachedInode {
+class Inode9p final : public Inode, public ListedInode {
  public:
   Inode9p(RefPtr<FileSystem9p> fs, RefPtr<Inode9p> directory, std::string_view name, const Qid& qid,
           FidHandle fid);
@@ -48,10 +48,6 @@ class Inode9p final : public Inode, public CachedInode {
   [[nodiscard]] bool caches_absence() const override { return fs_->is_stable(); }
   FifoState* fifo() override;
 
-  /// Reads through the cache of a stable tree. Errors: EFAULT, ENOMEM, the server's: only if
-  /// nothing was read.
-  Result<std::size_t> read_cached(IoBuffer& buffer, std::uint64_t offset);
-
   [[nodiscard]] FileSystem9p& fs() const { return *fs_; }
   [[nodiscard]] Client& client() const { return fs_->client(); }
   /// The fid, which a call may get only now.
@@ -62,7 +58,7 @@ class Inode9p final : public Inode, public CachedInode {
   Result<RefPtr<DirectoryListing>> listing();
 
  private:
-  friend class DataCache;
+  friend class Listings;
   ~Inode9p() override;
 
   Result<Attributes> attributes_locked();
@@ -77,8 +73,6 @@ class Inode9p final : public Inode, public CachedInode {
   Result<void> check_writable() const;
   Result<RefPtr<Inode>> after_creation(std::string_view name, Result<void> made);
   std::uint32_t group_for_new() const;
-  Result<PageStore::Page> page(std::uint64_t index);
-  Result<void> fetch(std::uint64_t index, std::uint64_t size);
 
   const RefPtr<FileSystem9p> fs_;
   RefPtr<Inode9p> directory_;  ///< stable trees only
@@ -90,8 +84,6 @@ class Inode9p final : public Inode, public CachedInode {
   std::optional<std::string> target_;
   bool is_opened_ = false;  ///< fid_ is open for reading (regular files of stable trees)
   std::atomic<bool> is_stale_{false};
-  PageStore pages_;
-  std::uint64_t next_fetch_ = 0;  ///< where somebody who reads on will miss the cache next
   Mutex ahead_lock_;              ///< inside state_lock_ of nobody
   std::unique_ptr<NamesAhead> ahead_;
   std::unique_ptr<FifoState> fifo_;

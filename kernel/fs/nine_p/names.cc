@@ -90,7 +90,7 @@ Result<RefPtr<File>> Inode9p::open(std::uint32_t flags) {
     QUIRE_CHECK(client().open(file, O_RDONLY));
     is_opened_ = true;
   }
-  return make_ref<CachedFile>(RefPtr<Inode9p>(this));
+  return make_ref<StableFile>(RefPtr<Inode9p>(this));
 }
 
 }  // namespace quire::kernel::nine_p

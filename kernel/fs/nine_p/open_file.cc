@@ -4,11 +4,12 @@
 
 namespace quire::kernel::nine_p {
 
-Result<std::size_t> OpenFile::read(IoBuffer& buffer, std::uint64_t offset) {
+namespace {
+
+Result<std::size_t> read_all(Client& client, Fid fid, IoBuffer& buffer, std::uint64_t offset) {
   std::size_t done = 0;
   while (buffer.size() > 0) {
-    const Result<std::size_t> n =
-        file_->client().read(fid_.get(), offset + done, buffer.size(), buffer);
+    const Result<std::size_t> n = client.read(fid, offset + done, buffer.size(), buffer);
     if (!n) {
       if (done == 0) return fail(n.error());
       break;
@@ -17,6 +18,17 @@ Result<std::size_t> OpenFile::read(IoBuffer& buffer, std::uint64_t offset) {
     done += *n;
   }
   return done;
+}
+
+}  // namespace
+
+Result<std::size_t> StableFile::read(IoBuffer& buffer, std::uint64_t offset) {
+  QUIRE_TRY(const Fid fid, file_->fid());
+  return read_all(file_->client(), fid, buffer, offset);
+}
+
+Result<std::size_t> OpenFile::read(IoBuffer& buffer, std::uint64_t offset) {
+  return read_all(file_->client(), fid_.get(), buffer, offset);
 }
 
 Result<std::size_t> OpenFile::write(IoBuffer& buffer, std::uint64_t offset) {

@@ -7,13 +7,11 @@
 
 namespace quire::kernel::nine_p {
 
-/// A regular file of a stable tree: reads go through the inode's cache and its one open fid.
-class CachedFile final : public File {
+/// A regular file of a stable tree: all that are open read through the inode's one fid. Whoever reads it keeps what it got (overlay/).
+class StableFile final : public File {
  public:
-  explicit CachedFile(RefPtr<Inode9p> opened) : file_(std::move(opened)) {}
-  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
-    return file_->read_cached(buffer, offset);
-  }
+  explicit StableFile(RefPtr<Inode9p> opened) : file_(std::move(opened)) {}
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override;
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:

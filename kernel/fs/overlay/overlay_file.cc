@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "fs/overlay/overlay_directory.h"
+#include "mm/memory.h"
 
 namespace quire::kernel {
 
@@ -27,44 +29,67 @@ void OverlayFile::on_loaded(const Attributes& attributes) {
 
 Result<RefPtr<File>> OverlayFile::open(std::uint32_t flags) {
   QUIRE_CHECK(ensure_loaded());
-  if ((flags & O_TRUNC) == 0) {
-    // What may not be read below is found out now rather than at the first read.
-    Guard guard(mutex);
-    if (lower_end_ > 0) QUIRE_CHECK(lower_file());
-  }
+  // What may not be read below is found out now rather than at the first read.
+  if ((flags & O_TRUNC) == 0 && lower_end_ > 0) QUIRE_CHECK(lower_file());
   return MemoryFile::open(flags);
 }
 
 Result<RefPtr<File>> OverlayFile::lower_file() {
+  Guard guard(lower_lock_);
   if (!lower_file_) {
     QUIRE_TRY(lower_file_, lower_->open(O_RDONLY));
   }
   return lower_file_;
 }
 
-Result<void> OverlayFile::read_hole(IoBuffer& buffer, std::uint64_t offset, std::size_t n) {
-  while (n > 0 && offset < lower_end_) {
-    QUIRE_TRY(const RefPtr<File> file, lower_file());
-    const std::size_t before = buffer.size();
-    buffer.limit(std::min<std::uint64_t>(n, lower_end_ - offset));
-    const Result<std::size_t> read = file->read(buffer, offset);
-    buffer.limit(before - read.value_or(0));
-    if (!read) return fail(read.error());
-    if (*read == 0) break;  // the file below became shorter behind our back
-    offset += *read;
-    n -= *read;
-  }
-  return buffer.zero_out(n);
+FileObject::Config OverlayFile::object_config() {
+  return {.leaf_class = LeafClass::kFile,
+          .pages = FileObject::Pages::kAreCopies,
+          .size = ByteCount(size()),
+          .source = this};
 }
 
-Result<void> OverlayFile::fill(std::uint64_t index, PageStore::Page page) {
-  IoBuffer buffer = IoBuffer::kernel(page, kPageSize);
-  return read_hole(buffer, index * kPageSize, kPageSize);
+// A first read gets a little more than it wants; who reads on gets much.
+FileSource::Cluster OverlayFile::cluster(PageIndex index) {
+  constexpr std::uint64_t kAround = 16, kAhead = 64;
+  const std::uint64_t end = (lower_end_ + kPageSize - 1) / kPageSize;
+  if (index.raw() >= end) return {index, PageCount(1)};
+  const bool reads_on = index.raw() != 0 && index.raw() == next_read_;
+  const std::uint64_t first = reads_on ? index.raw() : index.raw() / kAround * kAround;
+  const std::uint64_t count = std::min(reads_on ? kAhead : kAround, end - first);
+  next_read_ = first + count;
+  return {PageIndex(first), PageCount(count)};
+}
+
+Result<void> OverlayFile::read(PageIndex first, std::span<Frame* const> pages) {
+  constexpr std::size_t kMostPieces = 64;
+  const std::uint64_t begin = first.raw() * kPageSize, end = lower_end_;
+  std::array<IoPiece, kMostPieces> pieces;
+  std::size_t below = 0;
+  for (std::size_t n = 0; n < pages.size(); ++n) {
+    const std::uint64_t at = begin + n * kPageSize;
+    std::byte* const page = memory().contents(*pages[n]);
+    const std::uint64_t size = at < end ? std::min(kPageSize, end - at) : 0;
+    std::memset(page + size, 0, kPageSize - size);
+    if (size != 0) pieces.at(below++) = {.address = reinterpret_cast<std::uint64_t>(page), .size = size};
+  }
+  if (below == 0) return {};
+  note_read(below);
+  QUIRE_TRY(const RefPtr<File> file, lower_file());
+  IoBuffer buffer = IoBuffer::kernel(std::span<const IoPiece>(pieces).first(below));
+  for (std::uint64_t at = begin; buffer.size() > 0;) {
+    QUIRE_TRY(const std::size_t n, file->read(buffer, at));
+    if (n == 0) return buffer.zero_out(buffer.size());  // it became shorter behind our back
+    at += n;
+  }
+  return {};
 }
 
 void OverlayFile::on_cut(std::uint64_t size) {
-  lower_end_ = std::min(lower_end_, size);
-  if (lower_end_ == 0) lower_file_ = nullptr;
+  if (size < lower_end_) lower_end_ = size;
+  if (lower_end_ != 0) return;
+  Guard guard(lower_lock_);
+  lower_file_ = nullptr;
 }
 
 void OverlayFile::on_written() {

@@ -1,15 +1,16 @@
 // A regular file of the overlay.
 //
-// Its pages are those that were written; up to `lower_end_` its holes show the file below, beyond
-// it zeros.
+// Its pages are those of one object: what was written is owned, everything else up to `lower_end_`
+// is a copy of the file below, kept in the page cache, and beyond that zeros.
 #pragma once
 
 #include "fs/memory/memory_file.h"
 #include "fs/overlay/overlay_node.h"
+#include "fs/page_cache.h"
 
 namespace quire::kernel {
 
-class OverlayFile final : public OverlayNode<MemoryFile> {
+class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile {
  public:
   OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
   OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
@@ -20,21 +21,25 @@ class OverlayFile final : public OverlayNode<MemoryFile> {
 
  protected:
   void on_loaded(const Attributes& attributes) override;
-  Result<void> fill(std::uint64_t index, PageStore::Page page) override;
-  Result<void> read_hole(IoBuffer& buffer, std::uint64_t offset, std::size_t n) override;
-  [[nodiscard]] std::uint64_t end_of_lower_data() const override { return lower_end_; }
+  FileObject::Config object_config() override;
+  FileObject* cached_pages() override { return object_or_null(); }
+  Cluster cluster(PageIndex index) override;
+  Result<void> read(PageIndex first, std::span<Frame* const> pages) override;
+  [[nodiscard]] std::uint64_t end_of_lower_data() override { return lower_end_; }
   void on_cut(std::uint64_t size) override;
   void on_written() override;
   void on_unlinked() override;
   [[nodiscard]] std::uint64_t blocks() const override;
 
  private:
-  /// The file below, open for reading. Pre: the mutex is held.
+  /// The file below, open for reading. Takes lower_lock_.
   Result<RefPtr<File>> lower_file();
 
+  Mutex lower_lock_;  ///< guards lower_file_; inside the inode's mutex, never held over user memory
   RefPtr<File> lower_file_;
-  std::uint64_t lower_end_ = 0;
+  std::atomic<std::uint64_t> lower_end_{0};  ///< changed with the mutex held
   std::uint64_t lower_blocks_ = 0;
+  std::atomic<std::uint64_t> next_read_{0};  ///< index at which somebody who reads on will miss next
   std::atomic<bool> is_counted_{false};
   std::atomic<bool> is_unlinked_{false};
 };

@@ -114,11 +114,11 @@ void format_smaps_rollup(VirtRange range, const RangeFigures& figures, std::uint
 
 // Linux v6.12 fs/proc/task_mmu.c:show_numa_map().
 void format_numa_mapping(const Vma& vma, const Layout& layout, const RangeFigures& figures,
-                         std::string& out) {
+                         const MappedFile* file, std::string& out) {
   TextBuilder text(out);
   text.hex(vma.range.begin().raw(), 8).text(" default");
-  if (vma.object != nullptr) {
-    text.text(" file=/dev/zero\\040(deleted)");
+  if (file != nullptr || vma.object != nullptr) {
+    text.text(" file=").escaped(file != nullptr ? file->name : "/dev/zero (deleted)", "\n\t= ");
   } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
     text.text(" heap");
   } else if (vma.range.contains(layout.stack_begin)) {
@@ -172,7 +172,7 @@ std::uint64_t page_flags_word(const Frame& frame) {
       return bit(KPF_BUDDY);
     case FrameKind::kAnon:
       return kData | bit(KPF_ANON) | mapped;
-    case FrameKind::kShmem:
+    case FrameKind::kObject:
       return kData | mapped;
     case FrameKind::kTable:
       return bit(KPF_PGTABLE);

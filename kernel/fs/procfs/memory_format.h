@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "fs/procfs/mapped_file.h"
 #include "quire/space/observe.h"
 
 namespace quire::kernel {
@@ -20,7 +21,7 @@ void format_smaps_rollup(VirtRange range, const RangeFigures& figures, std::uint
                          std::string& out);
 /// A line of /proc/PID/numa_maps, on a machine with one node.
 void format_numa_mapping(const Vma& vma, const Layout& layout, const RangeFigures& figures,
-                         std::string& out);
+                         const MappedFile* file, std::string& out);
 /// A line of /proc/PID/pagetable: level, range, frame, share count, spaces that reach it, live
 /// entries of all, leaves of private memory, files and shared memory, and flags: w every entry
 /// above allows writing, s other spaces reach it too, z a table of zeros, - none of these.

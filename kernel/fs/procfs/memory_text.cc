@@ -60,7 +60,8 @@ class SmapsText final : public MappingText {
  private:
   void show_mapping(const Vma& vma, const Layout& layout, const RangeFigures& figures,
                     std::string& out) override {
-    format_mapping(vma, layout, out);
+    const std::optional<MappedFile> file = mapped_file(vma);
+    format_mapping(vma, layout, file ? &*file : nullptr, out);
     format_smaps_figures(vma, figures, out);
   }
 };
@@ -72,7 +73,8 @@ class NumaMapsText final : public MappingText {
  private:
   void show_mapping(const Vma& vma, const Layout& layout, const RangeFigures& figures,
                     std::string& out) override {
-    format_numa_mapping(vma, layout, figures, out);
+    const std::optional<MappedFile> file = mapped_file(vma);
+    format_numa_mapping(vma, layout, figures, file ? &*file : nullptr, out);
   }
 };
 

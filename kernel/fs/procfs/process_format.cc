@@ -1,3 +1,4 @@
+#include "fs/devices.h"
 #include "fs/procfs/process_format.h"
 
 #include <asm/resource.h>
@@ -261,15 +262,15 @@ void format_process_oom_score(const ProcessView& view, std::string& out) {
   TextBuilder(out).number(view.memory.present ? (1000 + badness) * 2 / 3 : 0).text("\n");
 }
 
-void format_mapping(const Vma& vma, const Layout& layout, std::string& out) {
+void format_mapping(const Vma& vma, const Layout& layout, const MappedFile* file, std::string& out) {
   constexpr std::size_t kNameColumn =
       73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
-  std::string_view device = "00:00", name;
-  std::uint64_t offset = 0;
-  if (vma.object != nullptr) {  // shared anonymous memory is a file of the kernel's tmpfs on Linux
-    device = "00:01";
-    name = "/dev/zero (deleted)";
-    offset = vma.offset.raw() << kPageShift;
+  // Shared anonymous memory is a file of the kernel's tmpfs on Linux.
+  static const MappedFile kSharedMemory{.name = "/dev/zero (deleted)", .device = 1, .inode = 0};
+  if (file == nullptr && vma.object != nullptr) file = &kSharedMemory;
+  std::string_view name;
+  if (file != nullptr) {
+    name = file->name;
   } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
     name = "[heap]";  // Linux v6.12 include/linux/mm.h:vma_is_initial_heap()
   } else if (vma.range.contains(layout.stack_begin)) {
@@ -281,9 +282,11 @@ void format_mapping(const Vma& vma, const Layout& layout, std::string& out) {
   text.text(vma.prot.read() ? "r" : "-")
       .text(vma.prot.write() ? "w" : "-")
       .text(vma.prot.exec() ? "x" : "-");
-  text.text(vma.is_shared() ? "s " : "p ").hex(offset, 8).text(" ").text(device).text(" 0 ");
+  text.text(vma.is_shared() ? "s " : "p ").hex(file != nullptr ? vma.offset.raw() << kPageShift : 0, 8).text(" ");
+  const std::uint64_t device = file == nullptr ? 0 : file->device;
+  text.hex(device_major(device), 2).text(":").hex(device_minor(device), 2).text(" ").number(file == nullptr ? 0 : file->inode).text(" ");
   if (!name.empty())
-    text.left("", kNameColumn - std::min(kNameColumn, out.size() - line_begin)).text(name);
+    text.left("", kNameColumn - std::min(kNameColumn, out.size() - line_begin)).escaped(name, "\n");
   text.text("\n");
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "fs/procfs/mapped_file.h"
 #include "quire/space/address_space.h"
 #include "quire/space/observe.h"
 #include "task/task.h"
@@ -38,7 +39,7 @@ void format_process_statm(const ProcessView& view, std::string& out);
 void format_process_limits(const ProcessView& view, std::string& out);
 void format_process_oom_score(const ProcessView& view, std::string& out);
 
-/// A line of /proc/PID/maps.
-void format_mapping(const Vma& vma, const Layout& layout, std::string& out);
+/// A line of /proc/PID/maps; `file` is null for anonymous memory.
+void format_mapping(const Vma& vma, const Layout& layout, const MappedFile* file, std::string& out);
 
 }  // namespace quire::kernel

@@ -60,7 +60,8 @@ class MapsText final : public TextSource {
     while (out.size() < kPieceSize) {
       const Vma* const vma = map.first_ending_above(VirtAddr(cursor));
       if (vma == nullptr) break;
-      format_mapping(*vma, layout, out);
+      const std::optional<MappedFile> file = mapped_file(*vma);
+      format_mapping(*vma, layout, file ? &*file : nullptr, out);
       cursor = vma->range.end().raw();
     }
     return !out.empty();
