@@ -129,9 +129,9 @@ Result<void> AddressSpace::peek_hidden(VirtAddr address, std::span<std::byte> to
         page = nullptr;
       }
     } else if (kind == EntryKind::kAbsent && vma->object != nullptr) {
-      const auto made = vma->object->get_page(vma->index_of(address));
+      const auto made = vma->object->get_page(vma->index_of(address), Access::kRead);
       if (!made && made.error() != Errno::kAgain) return fail(made.error() == Errno::kNoMem ? Errno::kNoMem : Errno::kFault);
-      if (made) page = *made;
+      if (made) page = made->frame;
     } else if (kind == EntryKind::kAbsent || kind == EntryKind::kZeroFrame) {
       __builtin_memset(to.data(), 0, to.size());
       return {};
