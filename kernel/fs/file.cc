@@ -55,7 +55,9 @@ Result<std::int64_t> File::seek(std::int64_t offset, int whence) {
 
 Result<std::int64_t> File::ioctl(std::uint32_t, std::uint64_t) { return fail(Errno::kNotTty); }
 
-Result<std::int64_t> File::fcntl(std::uint32_t, std::uint64_t) { return fail(Errno::kBadF); }
+Result<std::int64_t> File::fcntl(std::uint32_t command, std::uint64_t) {
+  return fail(command == F_GETPIPE_SZ || command == F_SETPIPE_SZ ? Errno::kBadF : Errno::kInval);
+}
 
 std::string File::anonymous_name() const { return "anon_inode:[file]"; }
 
@@ -70,6 +72,10 @@ Result<void> File::allocate(std::uint32_t, std::uint64_t, std::uint64_t) {
 Result<void> File::sync() { return {}; }
 
 Result<MemoryObject*> File::object_to_map(MapAccess) { return fail(Errno::kNoDev); }
+
+Result<SharedMapping> File::map_shared(MapAccess) {
+  return SharedMapping{RefPtr<File>(this), MapAccess::kWrites};
+}
 
 namespace {
 constinit std::atomic<File*> released_files{nullptr};

@@ -102,6 +102,7 @@ enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kP
 
 /// What a mapping may do to its file.
 enum class MapAccess : std::uint8_t { kReads, kWrites };
+struct SharedMapping;
 
 /// An open file. Subclasses implement what they can; the defaults answer as Linux does for files without the operation.
 class File : public RefCounted, public VmaLabel {
@@ -112,8 +113,8 @@ class File : public RefCounted, public VmaLabel {
   /// Moves `position`; the caller holds position_lock. Files with a position seek by attributes().size; others: ESPIPE
   virtual Result<std::int64_t> seek(std::int64_t offset, int whence);
   virtual Result<std::int64_t> ioctl(std::uint32_t command, std::uint64_t argument);  // ENOTTY
-  /// fcntl(2) commands that only some files have: F_GETPIPE_SZ, F_SETPIPE_SZ.
-  virtual Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument);  // EBADF
+  /// fcntl(2) commands that only some files have: F_GETPIPE_SZ, F_SETPIPE_SZ; F_ADD_SEALS, F_GET_SEALS.
+  virtual Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument);  // EBADF; EINVAL
   /// What /proc/PID/fd/N shows for a file opened without a name: "pipe:[7]", "anon_inode:[eventfd]".
   [[nodiscard]] virtual std::string anonymous_name() const;                           // "anon_inode:[file]"
   /// Ready events now; if `listener` is given, first enqueues it wherever a change will be announced.
@@ -128,6 +129,8 @@ class File : public RefCounted, public VmaLabel {
   /// What mmap(2) maps: the file's object, which the file keeps alive.
   /// Null: anonymous memory (/dev/zero).
   virtual Result<MemoryObject*> object_to_map(MapAccess access);              // ENODEV
+  /// What a shared mapping of the file, which is open for writing, holds and may ever do; `first` is what it is made for. Errors: EPERM (seals).
+  virtual Result<SharedMapping> map_shared(MapAccess first);                  // this, and to write
   /// Entries from the directory position `offset` on, without "." and ".." (getdents adds them; offsets are the directory's own,
   /// below 2^62, and 0 is the start). Calls sink with each entry and the position after it until sink returns false (that entry does not
   /// count). Updates offset. ENOTDIR
@@ -161,6 +164,11 @@ class File : public RefCounted, public VmaLabel {
  protected:
   File();
   ~File() override;
+};
+
+struct SharedMapping {
+  RefPtr<File> keeps;
+  MapAccess may;
 };
 
 /// A descriptor's share in an open file: for descriptor tables, and for files on their way in a message. The last one to go ends what

@@ -28,8 +28,9 @@ SyscallResult address_or_error(const Result<VirtAddr>& result) {
   return static_cast<std::int64_t>(result->raw());
 }
 
-/// What a mapping of `file` needs of it (Linux v6.12 mm/mmap.c:do_mmap()). Errors: EACCES, ENODEV, EINVAL, EOPNOTSUPP.
-Result<void> map_file(MmapRequest& request, File& file) {
+/// What a mapping of `file` needs of it (Linux v6.12 mm/mmap.c:do_mmap()). Errors: EACCES, ENODEV, EINVAL, EOPNOTSUPP, EPERM.
+/// `file` becomes the open file that the mapping holds.
+Result<void> map_file(MmapRequest& request, RefPtr<File>& file) {
   // Linux v6.12 include/linux/mman.h:LEGACY_MAP_MASK; MAP_SYNC is for persistent memory, which nothing here is.
   constexpr std::uint32_t kKnown = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | 0x200000 /* MAP_UNINITIALIZED */ |
                                    MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT |
@@ -40,14 +41,21 @@ Result<void> map_file(MmapRequest& request, File& file) {
   if (type == MAP_SHARED_VALIDATE && (request.flags & ~(kKnown | MAP_TYPE)) != 0) return fail(Errno::kOpNotSupp);
   const bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
   if (!shared && type != MAP_PRIVATE) return fail(Errno::kInval);
-  if (shared && (request.prot & PROT_WRITE) != 0 && !file.writable()) return fail(Errno::kAcces);
-  if (!file.readable()) return fail(Errno::kAcces);
-  QUIRE_TRY(request.object, file.object_to_map(shared && file.writable() ? MapAccess::kWrites : MapAccess::kReads));
+  if (shared && (request.prot & PROT_WRITE) != 0 && !file->writable()) return fail(Errno::kAcces);
+  if (!file->readable()) return fail(Errno::kAcces);
+  QUIRE_TRY(request.object, file->object_to_map(shared && file->writable() ? MapAccess::kWrites : MapAccess::kReads));
   if ((request.flags & MAP_GROWSDOWN) != 0) return fail(Errno::kInval);
   if (type == MAP_SHARED_VALIDATE) request.flags = (request.flags & ~std::uint32_t{MAP_TYPE}) | MAP_SHARED;
   if (request.object == nullptr) request.flags |= MAP_ANONYMOUS;
-  request.label = &file;
-  if (!file.writable()) request.file_access = MmapRequest::FileAccess::kReadOnly;
+  MapAccess may = file->writable() ? MapAccess::kWrites : MapAccess::kReads;
+  if (shared && may == MapAccess::kWrites) {
+    const MapAccess first = (request.prot & PROT_WRITE) != 0 ? MapAccess::kWrites : MapAccess::kReads;
+    QUIRE_TRY(SharedMapping mapping, file->map_shared(first));
+    file = std::move(mapping.keeps);
+    may = mapping.may;
+  }
+  request.label = file.get();
+  if (may == MapAccess::kReads) request.file_access = MmapRequest::FileAccess::kReadOnly;
   return {};
 }
 
@@ -64,7 +72,7 @@ SyscallResult sys_mmap(const SyscallArgs& args) {
   RefPtr<File> file;
   if ((flags & MAP_ANONYMOUS) == 0) {
     QUIRE_TRY(file, current_files().get(static_cast<int>(fd)));
-    QUIRE_CHECK(map_file(request, *file));
+    QUIRE_CHECK(map_file(request, file));
   }
   return address_or_error(space().mmap(request));
 }

@@ -46,6 +46,12 @@ class OpenMemoryFile final : public File {
   Result<MemoryObject*> object_to_map(MapAccess access) override {
     return file_->object_to_map(access);
   }
+  Result<SharedMapping> map_shared(MapAccess first) override { return file_->map_shared(*this, first); }
+  Result<std::int64_t> fcntl(std::uint32_t command, std::uint64_t argument) override {
+    if (command != F_ADD_SEALS && command != F_GET_SEALS) return File::fcntl(command, argument);
+    return file_->seal_call(*this, command, static_cast<std::uint32_t>(argument));
+  }
+  [[nodiscard]] std::string anonymous_name() const override { return file_->unnamed(); }
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:
@@ -170,6 +176,7 @@ Result<void> MemoryFile::write_page(FileObject& object, IoBuffer& buffer, std::u
                                     std::size_t n) {
   // A bad pointer is to leave no trace; one that ends in the middle leaves a page, as on Linux.
   QUIRE_CHECK(buffer.check_next());
+  QUIRE_CHECK(check_change(Change::kWrite, offset + n));
   QUIRE_TRY(Frame* const page, page_to_write(object, offset / kPageSize));
   const Result<void> copied = buffer.copy_in(memory().contents(*page) + offset % kPageSize, n);
   object.put_page(*page);
@@ -274,6 +281,7 @@ Result<void> MemoryFile::allocate(std::uint32_t mode, std::uint64_t offset, std:
   QUIRE_TRY(FileObject* const changed, object());
   Guard guard(mutex);
   const std::uint64_t end = offset + length;
+  QUIRE_CHECK(check_change(mode == kPunch ? Change::kPunch : Change::kReserve, end));
   if (mode == kPunch) {
     if (offset < size()) QUIRE_CHECK(punch(*changed, offset, std::min(end, size())));
   } else {

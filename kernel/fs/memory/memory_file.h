@@ -33,12 +33,26 @@ class MemoryFile : public MemoryNode, protected FileSource {
   /// The object to map.
   Result<MemoryObject*> object_to_map(MapAccess access);
 
+  /// What open files without a name are called.
+  [[nodiscard]] virtual std::string unnamed() const { return "anon_inode:[file]"; }
+  /// F_ADD_SEALS and F_GET_SEALS: only files of memfd_create(2) can be sealed (fs/memory/memfd.h).
+  virtual Result<std::int64_t> seal_call(const File& /*opened*/, std::uint32_t /*command*/, std::uint32_t /*added*/) {
+    return fail(Errno::kInval);
+  }
+  /// As File::map_shared().
+  virtual Result<SharedMapping> map_shared(File& opened, MapAccess /*first*/) {
+    return SharedMapping{RefPtr<File>(&opened), MapAccess::kWrites};
+  }
+
  protected:
   /// A file whose attributes come by load().
   explicit MemoryFile(RefPtr<MemoryFs> fs);
   ~MemoryFile() override;
 
   Result<void> resize(std::uint64_t size) override;
+  /// Whether bytes up to `end` may be written, be made a hole, get memory. Pre: the mutex is held.
+  enum class Change : std::uint8_t { kWrite, kPunch, kReserve };
+  virtual Result<void> check_change(Change /*what*/, std::uint64_t /*end*/) { return {}; }
   [[nodiscard]] std::uint64_t blocks() const override;
 
   /// What an absent page is, and what mapped pages count as.

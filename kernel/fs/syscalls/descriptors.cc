@@ -114,6 +114,8 @@ SyscallResult sys_fcntl(const SyscallArgs& args) {
       return posix_lock_call(*file, command, args.a[2]);
     case F_GETPIPE_SZ:
     case F_SETPIPE_SZ:
+    case F_ADD_SEALS:
+    case F_GET_SEALS:
       return file->fcntl(command, args.a[2]);
     default:
       return fail(Errno::kInval);

@@ -1,11 +1,13 @@
-// open(2), openat2(2), creat(2), mknod(2): what makes files and descriptors of paths.
+// open(2), openat2(2), creat(2), mknod(2), memfd_create(2): what makes files and descriptors of paths.
 #include "fs/open.h"
 
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
+#include <linux/memfd.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 
+#include "fs/memory/memfd.h"
 #include "fs/names.h"
 #include "fs/syscalls/common.h"
 #include "quire/base/types.h"
@@ -110,6 +112,19 @@ SyscallResult sys_mknodat(const SyscallArgs& args) {
   return make_node_at(int_arg(args.a[0]), args.a[1], uint_arg(args.a[2]), uint_arg(args.a[3]));
 }
 
+/// There are no huge pages to make a file of.
+SyscallResult sys_memfd_create(const SyscallArgs& args) {
+  constexpr std::size_t kLongestName = 249;  // Linux v6.12 mm/memfd.c: MFD_NAME_MAX_LEN
+  const std::uint32_t flags = uint_arg(args.a[1]);
+  if ((flags & ~std::uint32_t{MFD_CLOEXEC | MFD_ALLOW_SEALING | kMemfdNoExecSeal | kMemfdExec}) != 0) return fail(Errno::kInval);
+  if ((flags & kMemfdNoExecSeal) != 0 && (flags & kMemfdExec) != 0) return fail(Errno::kInval);
+  const Result<std::string> name = copy_string_from_user(args.a[0], kLongestName + 1);
+  if (!name) return fail(name.error() == Errno::kNameTooLong ? Errno::kInval : name.error());
+  QUIRE_TRY(RefPtr<File> file, make_memfd(*name, flags));
+  QUIRE_TRY(const int fd, current_files().install(std::move(file), 0, (flags & MFD_CLOEXEC) != 0));
+  return fd;
+}
+
 SyscallResult sys_umask(const SyscallArgs& args) {
   FsContext& context = current_fs();
   Guard guard(context.mutex);
@@ -120,7 +135,7 @@ constexpr SyscallEntry kEntries[] = {
     {__NR_open, "open", sys_open},          {__NR_openat, "openat", sys_openat},
     {__NR_openat2, "openat2", sys_openat2}, {__NR_creat, "creat", sys_creat},
     {__NR_mknod, "mknod", sys_mknod},       {__NR_mknodat, "mknodat", sys_mknodat},
-    {__NR_umask, "umask", sys_umask},
+    {__NR_umask, "umask", sys_umask},       {__NR_memfd_create, "memfd_create", sys_memfd_create},
 };
 
 }  // namespace
