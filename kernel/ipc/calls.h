@@ -26,5 +26,9 @@ SyscallResult sys_epoll_pwait2(const SyscallArgs& args);
 SyscallResult sys_timerfd_create(const SyscallArgs& args);
 SyscallResult sys_timerfd_settime(const SyscallArgs& args);
 SyscallResult sys_timerfd_gettime(const SyscallArgs& args);
+SyscallResult sys_shmget(const SyscallArgs& args);
+SyscallResult sys_shmat(const SyscallArgs& args);
+SyscallResult sys_shmdt(const SyscallArgs& args);
+SyscallResult sys_shmctl(const SyscallArgs& args);
 
 }  // namespace quire::kernel

@@ -51,6 +51,8 @@ constexpr SyscallEntry kCalls[] = {
     {__NR_timerfd_create, "timerfd_create", sys_timerfd_create},
     {__NR_timerfd_settime, "timerfd_settime", sys_timerfd_settime},
     {__NR_timerfd_gettime, "timerfd_gettime", sys_timerfd_gettime},
+    {__NR_shmget, "shmget", sys_shmget},    {__NR_shmat, "shmat", sys_shmat},
+    {__NR_shmdt, "shmdt", sys_shmdt},       {__NR_shmctl, "shmctl", sys_shmctl},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "arch/panic.h"
 #include "boot/launch.h"
 #include "drivers/console_port.h"
+#include "ipc/shared_memory.h"
 #include "lib/log.h"
 #include "mm/memory.h"
 #include "quire/audit/audit.h"
@@ -118,6 +119,7 @@ void take_down() {
   RefPtr<FsContext> fs = std::move(task.fs);
   files = nullptr;
   fs = nullptr;
+  drop_shared_segments();
   drop_file_systems();
 }
 
