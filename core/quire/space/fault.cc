@@ -12,6 +12,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/fault_supplies.h"
 #include "quire/table/tree.h"
 #include "quire/tlb/gather.h"
 
@@ -47,37 +48,7 @@ class FaultResolver {
     kDone, kRetry, kBusError, kOutOfMemory, kNeedsSupplies, kNeedsTable, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush, kMoving
   };
 
-  /// What most faults do without.
-  struct Supplies {
-    explicit Supplies(AddressSpace& space) : pool(space.memory_.pool()), tables(pool), attachments(space.memory_), gather(space) {}
-    ~Supplies() { drop_object_page(); }
-    void drop_object_page() {
-      if (object_page == nullptr) return;
-      if (object_page->put()) pool.give(object_page);
-      object_page = nullptr;
-      for (unsigned n = 0; n < around_count; ++n) {
-        if (around[n] != nullptr && around[n]->put()) pool.give(around[n]);
-      }
-      around_count = 0;
-    }
-    Supplies(const Supplies&) = delete;
-    Supplies& operator=(const Supplies&) = delete;
-
-    FramePool& pool;
-    FrameReservation tables;
-    AttachmentReservation attachments;
-    std::uint32_t wanted_attachments = 0;  ///< if kNeedsAttachments
-    std::uint32_t seen_moves = 0;          ///< if kMoving
-    Frame* object_page = nullptr;
-    static constexpr std::uint64_t kAround = 16;
-    Frame* around[kAround];                ///< neighbours of object_page that are in memory; the first around_count
-    unsigned around_count = 0, around_slot = 0;
-    bool was_read = false;                 ///< it had to be waited for
-    bool replacing = false;
-    Entry leaf_entry;  ///< if `replacing`
-    Entry flushed_for;
-    Gather gather;
-  };
+  using Supplies = FaultSupplies;
 
   [[gnu::noinline]] FaultOutcome run_supplied() {
     Supplies supplies(space_);
@@ -603,32 +574,6 @@ FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resol
 
 FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   return resolve_as(address, access, requester, purpose);
-}
-
-// Linux v6.12 mm/vma.c:expand_downwards(), mm/mmap.c:acct_stack_growth().
-AddressSpace::StackGrowth AddressSpace::grow_stack(VirtAddr address) {
-  ExclusiveGuard guard(lock_);
-  const Vma* above = map_.first_ending_above(address);
-  if (above == nullptr) return StackGrowth::kNotAStack;
-  if (above->range.begin() <= address) return StackGrowth::kGrown;  // a sibling was faster
-  if (!above->flags.has(VmaFlag::kGrowsDown)) return StackGrowth::kNotAStack;
-  const VirtAddr begin = address.page_floor();
-  if (begin < mmap_floor_) return StackGrowth::kRefused;
-  const Vma* before = map_.last_beginning_below(begin);
-  if (before != nullptr && !before->flags.has(VmaFlag::kGrowsDown) && before->prot.bits() != 0 &&
-      begin - before->range.end() < kStackGuardGap.bytes()) {
-    return StackGrowth::kRefused;
-  }
-  const PageCount growth = pages_of(above->range.begin() - begin);
-  if (above->range.end() - begin > limits_.stack || !may_lock(growth, above->flags) || !may_expand(growth, above->prot, above->flags)) return StackGrowth::kRefused;
-  Vma grown = *above;
-  grown.range = VirtRange(begin, above->range.end());
-  grown.offset = PageIndex(above->offset.raw() - growth.raw());
-  if (grown.anon.is_none()) grown.anon = map_.tag_for(*above);
-  VmaMap changed = map_;
-  if (!changed.replace(above->range.begin(), grown)) return StackGrowth::kOutOfMemory;
-  commit_map(std::move(changed), grown.range);
-  return StackGrowth::kGrown;
 }
 
 // Concurrent first faults agree on one object (S4.19).
