@@ -2,8 +2,9 @@
 """Builds docs/REQUIREMENTS.md: every row of the requirement catalogue and the tests that show it.
 
 A test names its rows in a comment, `// Rows: S0.9 S0.13 I1` in C++ or `# Rows: …` in Python. The comment belongs to the test it stands
-in or directly above; elsewhere it belongs to the file. Ids and titles of the rows are in docs/requirements.tsv. Without arguments the
-document is written; with --check nothing is, and the status says whether it was up to date.
+in or directly above; elsewhere it belongs to the file. The explorer's scenarios name theirs in their catalogue. Ids and titles of the rows
+are in docs/requirements.tsv. Without arguments the document is written; with --check nothing is, and the status says whether it was up to
+date.
 """
 
 import pathlib
@@ -19,6 +20,7 @@ SECTIONS = {"I": "Invariants", "S": "Requirements drawn from the founding docume
 ANNOTATION = re.compile(r"^\s*(?://|#)\s*Rows:\s*(.+?)\s*$")
 CPP_TEST = re.compile(r"^\s*(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)|^RC_GTEST_(?:FIXTURE_)?PROP\(\s*(\w+)\s*,\s*(\w+)")
 PYTHON_TEST = re.compile(r"^def (test_\w+)\(")
+SCENARIO = re.compile(r'^\s*\{"(\w+)", "((?:[SRIX]\d+(?:\.\d+)?[ ,]*)+)",')
 PASSED_OVER = re.compile(r"^\s*(?://|#|@|$)")  # may stand between an annotation and its test
 END_OF_TEST = re.compile(r"^[}\w]")  # back at the left margin
 
@@ -40,6 +42,9 @@ def annotations(path):
         name = test_name(line)
         if name or END_OF_TEST.match(line):
             enclosing = name
+        if match := SCENARIO.match(line):
+            for row in match[2].split():
+                yield row, match[1]
         if not (match := ANNOTATION.match(line)):
             continue
         following = next((text for text in lines[index + 1:] if not PASSED_OVER.match(text)), "")

@@ -18,6 +18,10 @@ class AuditSees : public MachineTest {
     return memory().frame(path_to(*space(), at(0)).tables[3 - level]);
   }
   [[nodiscard]] Frame& leaf() { return memory().frame(path_to(*space(), at(0)).leaf); }
+  [[nodiscard]] std::uint64_t* leaf_entry(AddressSpace& where, std::uint64_t page) {
+    const Path path = path_to(where, at(page));
+    return reinterpret_cast<std::uint64_t*>(memory().window(path.tables[path.depth - 1])) + memory().geometry().slot_of(at(page), kLeafLevel);
+  }
   /// Expects a finding of `invariant`.
   void expect(const char* invariant) {
     const std::string findings = audit_findings(machine());
@@ -33,7 +37,7 @@ TEST_F(AuditSees, AWrongShareCount) {
   table(1).table.share.value_ -= 1;
 }
 
-// Rows: S0.60
+// Rows: S0.60 I3
 TEST_F(AuditSees, AWriteBitAboveASharedTable) {
   const Space child = fork();
   auto* const root = reinterpret_cast<std::uint64_t*>(memory().window(space()->tlb().root));
@@ -41,6 +45,37 @@ TEST_F(AuditSees, AWriteBitAboveASharedTable) {
   root[slot] |= mmu::RawEntry::kWrite;
   expect("I3");
   root[slot] &= ~mmu::RawEntry::kWrite;
+}
+
+// Rows: S0.60 I3
+TEST_F(AuditSees, AWriteBitOnAPageThatTwoProcessesMap) {
+  const Space child = fork();
+  poke(child, 1, 9);  // tables of its own, pages shared
+  std::uint64_t* const entry = leaf_entry(*child, 0);
+  *entry |= mmu::RawEntry::kWrite;
+  expect("I3");
+  *entry &= ~mmu::RawEntry::kWrite;
+}
+
+// Rows: S0.60 I3
+TEST_F(AuditSees, AWriteBitThatTheMappingDoesNotAllow) {
+  ASSERT_TRUE(protect(space(), 0, 1, uapi::kProtRead));
+  std::uint64_t* const entry = leaf_entry(*space(), 0);
+  *entry |= mmu::RawEntry::kWrite;
+  expect("I3");
+  *entry &= ~mmu::RawEntry::kWrite;
+}
+
+// Rows: S0.60 I8
+TEST_F(AuditSees, ASharedLeafThatIsAnotherPageOfItsObject) {
+  map_pages(space(), 700, 2, {.flags = uapi::kMapShared});
+  fill(space(), 700, 2);
+  std::uint64_t* const first = leaf_entry(*space(), 700);
+  std::uint64_t* const second = leaf_entry(*space(), 701);
+  EXPECT_EQ(audit_findings(machine()), "");
+  std::swap(*first, *second);
+  expect("I8");
+  std::swap(*first, *second);
 }
 
 // Rows: S0.60

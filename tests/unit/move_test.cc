@@ -75,6 +75,28 @@ TEST_P(Remap, TakesSingleLeavesOutOfSharedTables) {
   EXPECT_EQ(space()->usage().rss_anon.raw(), 3 * kSpan);
 }
 
+// Rows: S0.11
+// A fork always begins with an empty tree of its child's, so copies meet a slot that holds another table only here.
+TEST_P(Remap, CopiesEntriesIntoATableThatTheSlotHoldsAlready) {
+  map_pages(space(), 0, 500);
+  fill(space(), 0, 500);
+  map_pages(space(), 8 * kSpan + 500, 12);
+  fill(space(), 8 * kSpan + 500, 12);
+  const Space child = fork();  // both tables are shared in mode tree and leaf
+  const std::uint64_t rss = space()->usage().rss_anon.raw();
+  ASSERT_TRUE(move(0, 500, 8 * kSpan));
+  EXPECT_EQ(counter(Counter::kMoveTable), 0U);
+  for (std::uint64_t n = 0; n < 500; ++n) ASSERT_EQ(peek(space(), 8 * kSpan + n), n + 1);
+  for (std::uint64_t n = 8 * kSpan + 500; n < 9 * kSpan; ++n) ASSERT_EQ(peek(space(), n), n + 1) << "was there before";
+  EXPECT_EQ(outcome(space(), 0, Access::kRead), FaultOutcome::kMapError);
+  EXPECT_EQ(space()->usage().rss_anon.raw(), rss);
+  poke(space(), 8 * kSpan, 77);
+  poke(space(), 8 * kSpan + 500, 78);
+  EXPECT_EQ(peek(child, 0), 1U);
+  EXPECT_EQ(peek(child, 8 * kSpan + 500), 8 * kSpan + 501);
+  EXPECT_EQ(outcome(child, 8 * kSpan, Access::kRead), FaultOutcome::kMapError);
+}
+
 // Rows: S0.61
 TEST_P(Remap, GrowsInPlaceWhereThereIsRoom) {
   map("AA...B");

@@ -87,6 +87,8 @@ class TA_CAPABILITY("reader-writer lock") RwLock {
     hooks::yield_point("rw_leave", &state_);
     if (state_.fetch_sub(1) == (kWaiting | 1U)) wake_waiting();
   }
+  /// Whether anybody holds it. For assertions.
+  [[nodiscard]] bool is_held() const { return (state_.load(std::memory_order_relaxed) & ~kWaiting) != 0; }
 
  private:
   /// Becomes a reader once that can be.

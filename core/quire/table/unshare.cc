@@ -45,6 +45,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
       SpinGuard inner(old.lock, LockRank::kTable, table_lock_key(old));
       if (old.table.share.load() == 1) {
         // Only we name it, and only a fork of ours could add a name: the space's lock keeps that out (R2, R8, S0.48).
+        QUIRE_DEBUG_ASSERT(space.lock_.is_held(), "S0.48: a table taken over without its space's lock");
         table.allow_write(slot, memory.zero());
         memory.counters().add(Counter::kReuseTable);
         return {State::kExclusive, 0, child(memory, table, entry.with_write())};
