@@ -68,10 +68,6 @@ class Entry {
   [[nodiscard]] constexpr Entry as_poison() const {
     return Entry((bits_ & (kAddressMask | kClassMask)) | (kTypePoison << kTypeShift));
   }
-  /// A leaf for memory without a counted descriptor.
-  static constexpr Entry raw_leaf(Pfn frame, Prot prot, Writable writable) {
-    return Entry(address_bits(frame) | kRawBit).with_prot(prot, writable);
-  }
 
   /// Same leaf with other rights. W only if both allow it.
   [[nodiscard]] constexpr Entry with_prot(Prot prot, Writable writable) const {
@@ -106,7 +102,6 @@ class Entry {
   [[nodiscard]] constexpr bool is_present_private_leaf() const {
     return (bits_ & (kPresent | kClassMask)) == (kPresent | (static_cast<std::uint64_t>(LeafClass::kAnon) << kClassShift));
   }
-  [[nodiscard]] constexpr bool is_raw() const { return names_frame() && (bits_ & kRawBit) != 0; }
   /// Payload of a special entry.
   [[nodiscard]] constexpr std::uint64_t payload() const { return (bits_ & kAddressMask) >> kPageShift; }
   /// Kind of an entry of a table at `level` above 1 (`is_leaf` false) or of level 1, zero objects aside.

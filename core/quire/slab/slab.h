@@ -23,7 +23,6 @@ class SlabPool {
   void give(void* object);
   [[nodiscard]] std::uint64_t in_use() const { return in_use_; }
   [[nodiscard]] const char* name() const { return name_; }
-  [[nodiscard]] std::uint32_t object_size() const { return size_; }
 
  private:
   void link(Frame& frame) TA_REQ(lock_);

@@ -118,15 +118,6 @@ class VmaMap {
     VirtRange range_;
   };
   [[nodiscard]] Overlapping overlapping(VirtRange range) const { return Overlapping(*this, range); }
-  /// The same with a callback, for maps that are temporaries.
-  template <typename Visit>
-  void for_each_in(VirtRange range, Visit visit) const {
-    for (const Vma& vma : overlapping(range)) visit(vma);
-  }
-  template <typename Visit>
-  void for_each_with(VmaFlags flags, Visit visit) const {
-    for (const Vma* vma = first_with(flags, VirtAddr(0)); vma != nullptr; vma = first_with(flags, vma->range.end())) visit(*vma);
-  }
   /// The highest place for `length` bytes in [floor, top), or none (Linux v6.12 mm/vma.c:unmapped_area_topdown()).
   [[nodiscard]] std::optional<VirtAddr> highest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const;
   /// The lowest place (Linux v6.12 mm/vma.c:unmapped_area()).
