@@ -25,3 +25,46 @@ def test_a_pipe_left_by_its_writer_can_be_opened_again(kernel):
     script = "echo left | (busybox sleep 0.3; busybox cat /dev/fd/0)"
     result = kernel("run", "--", "/bin/busybox", "sh", "-c", script, timeout=60)
     assert result.stdout == b"left\n"
+
+
+# Threads, sockets, epoll, descriptors in messages, subprocesses and a pseudo-terminal.
+PYTHON = """
+import asyncio, os, pty, select, socket, subprocess, threading
+server = socket.create_server(("127.0.0.1", 0))
+def serve():
+    connection, _ = server.accept()
+    connection.sendall(connection.recv(100)[::-1])
+    connection.close()
+threading.Thread(target=serve, daemon=True).start()
+client = socket.create_connection(("localhost", server.getsockname()[1]))
+client.sendall(b"abc")
+print(client.recv(100))
+a, b = socket.socketpair()
+socket.send_fds(a, [b"x"], [1])
+os.write(socket.recv_fds(b, 10, 2)[1][0], b"through a descriptor\\n")
+epoll = select.epoll()
+epoll.register(b, select.EPOLLIN)
+a.send(b"q")
+print(len(epoll.poll(10)))
+print(subprocess.run(["echo", "a child"], capture_output=True).stdout)
+async def shell():
+    return await (await asyncio.create_subprocess_exec("sh", "-c", "exit 3")).wait()
+print(asyncio.run(shell()))
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("tty", ["tty"])
+print(os.read(terminal, 100))
+"""
+
+
+def test_python_talks_waits_and_starts_others(kernel):
+    result = kernel("run", "-c", "2", "-m", "1G", "--", "/usr/bin/python3", "-u", "-c", PYTHON, timeout=180)
+    assert result.stdout.decode().splitlines() == [
+        "b'cba'", "through a descriptor", "1", "b'a child\\n'", "3", "b'/dev/pts/0\\r\\n'"]
+    assert result.returncode == 0
+
+
+def test_bash_reads_what_two_commands_write(kernel):
+    result = kernel("run", "-m", "1G", "--", "/bin/bash", "-c", "diff <(echo a) <(echo b)", timeout=120)
+    assert result.stdout.decode().splitlines() == ["1c1", "< a", "---", "> b"]
+    assert result.returncode == 1
