@@ -93,6 +93,20 @@ TEST_P(File, IsReadInClusters) {
   EXPECT_EQ(counter(Counter::kFaultMajor), 2U);
 }
 
+TEST_P(File, IsMappedAroundTheFirstReadAsFarAsItIsInMemory) {
+  source().around = 4;
+  ASSERT_TRUE(map_file(space(), 0, kPages, kRead | kWrite, uapi::kMapShared));
+  const Space other = new_space();
+  ASSERT_TRUE(map_file(other, 0, 3, kRead, uapi::kMapPrivate, 1));
+  EXPECT_EQ(peek(space(), 1), original(1));
+  EXPECT_EQ(usage(space()).rss_file.raw(), 4U);
+  EXPECT_EQ(peek(other, 2), original(3));
+  EXPECT_EQ(usage(other).rss_file.raw(), 3U) << "as far as the mapping goes";
+  poke(space(), 2, 7);
+  EXPECT_EQ(peek(other, 1), 7U);
+  EXPECT_EQ(source().charged, 1U) << "neighbours are mapped for reading";
+}
+
 TEST_P(File, GivesPrivateMappingsCopiesWhenTheyWrite) {
   ASSERT_TRUE(map_file(space(), 0, kPages, kRead | kWrite, uapi::kMapPrivate));
   ASSERT_TRUE(map_file(space(), 8, kPages, kRead, uapi::kMapShared));

@@ -230,7 +230,9 @@ bool FileObject::has_page(PageIndex index) {
   return page != nullptr && !page->has_flag(Frame::kFilling);
 }
 
+// Not of memory files: there nothing is read ahead, and what a process has resident stays what it touched.
 void FileObject::hold_present(PageIndex first, std::span<Frame*> pages) {
+  if (config_.pages == Pages::kAreTheFile) return MemoryObject::hold_present(first, pages);
   SpinGuard guard(lock_, LockRank::kObject, lock_key());
   for (std::size_t n = 0; n < pages.size(); ++n) {
     const PageIndex index = first + PageCount(n);
