@@ -332,7 +332,7 @@ TEST_P(File, MadeReadOnlyAndWritableAgainKeepsPrivateAndSharedApart) {
   EXPECT_EQ(peek(space(), 1), 5U);
 }
 
-// Rows: R12
+// Rows: S4.15
 TEST_P(File, SurvivesItsUserWhileMapped) {
   {
     ObjectUser mine(memory(), {.size = PageCount(4).bytes()});

@@ -245,26 +245,6 @@ TEST_P(Observe, BeginsThePeakAnew) {
 }
 
 // Rows: X8
-TEST_P(Observe, DoesNotCountHiddenSpaces) {
-  map("AA");
-  fill(space(), 0, 2);
-  const Space child = fork();
-  const Space other = fork();
-  poke(other, 1, 9);
-  space()->hide();
-  EXPECT_EQ(look(child, 0).mappings, 2U);
-  EXPECT_TRUE(look(child, 1).exclusive);
-  EXPECT_TRUE(look(other, 1).exclusive);
-  EXPECT_EQ(measure(child, 0, 2).pss, kWhole + pss_of_page(2));
-  const TableFigures tables = Observer(*child).tables();
-  EXPECT_GT(tables.pss, 0U);
-  std::vector<std::uint32_t> counts(memory().config().frames.raw());
-  count_mappings(memory(), Pfn(0), counts);
-  EXPECT_EQ(counts[path_to(*child, at(0)).leaf.raw()], 2U);
-  EXPECT_EQ(counts[path_to(*child, at(1)).leaf.raw()], 1U);
-}
-
-// Rows: X8
 TEST_P(Observe, CountsTheMappingsOfFrames) {
   map("AASS");
   map("..SS", kShared);

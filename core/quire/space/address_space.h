@@ -221,9 +221,6 @@ class AddressSpace {
   /// The same for all spaces that come from one by forks: only they may share private pages and fork-shared tables. 0: still being made, by
   /// whoever alone knows its tables.
   [[nodiscard]] std::uint64_t family() const { return family_.load(); }
-  /// From now on observers do not count what it maps: a store from which others are forked, as a page cache is on Linux. Forks are counted.
-  void hide() { hidden_.store(1); }
-  [[nodiscard]] bool is_hidden() const { return hidden_.load() != 0; }
 
  private:
   friend class MemoryManager;
@@ -318,7 +315,6 @@ class AddressSpace {
   TlbContext tlb_;
   Atomic<std::uint32_t> users_{1};
   Atomic<std::uint64_t> family_{0};
-  Atomic<std::uint8_t> hidden_{0};
   Atomic<std::uint32_t> actors_{0};
   /// Leaves replaced by others of the same contents whose flush is not over: W may be set only after a flush of one's own.
   Atomic<std::uint32_t> replacing_{0};

@@ -52,7 +52,7 @@ void Census::pass(Level target, std::uint64_t family, const Sought& sought)
     if (next == nullptr) return;
     space = next;
     SharedGuard guard(space->lock_);
-    descend(space->root_frame(), space->is_hidden() ? 0 : 1, target, sought);
+    descend(space->root_frame(), 1, target, sought);
   }
 }
 

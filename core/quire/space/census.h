@@ -35,7 +35,7 @@ class Census {
   /// Counts `scope`; of kFamily, that of the space given. Locks: observers() held, nothing else.
   void take(Scope scope, std::uint64_t family);
   [[nodiscard]] Scope scope() const { return scope_; }
-  /// Spaces that reach `table`, a path at a time; 0 if only hidden ones do. Locks: the table's, or
+  /// Spaces that reach `table`, a path at a time. Locks: the table's, or
   /// that of one which names it.
   [[nodiscard]] std::uint32_t reach(const Frame& table) const;
 

@@ -69,7 +69,7 @@ struct TableRecord {
   bool zero = false;      ///< a zero table: no counts
 };
 
-/// Frames that hold pages of programs or of hidden spaces: private ones, and those of objects that
+/// Frames that hold pages of programs: private ones, and those of objects that
 /// some entry names.
 struct FrameFigures {
   PageCount anon, mapped_objects;
