@@ -60,6 +60,10 @@ Result<ObjectPage> FileObject::get_page(PageIndex index, Access access) {
   return page;
 }
 
+Result<Frame*> FileObject::page_for_read(PageIndex index) { return page_for(index, Access::kRead, Limit::kEnd); }
+
+Result<Frame*> FileObject::page_for_write(PageIndex index) { return page_for(index, Access::kWrite, Limit::kNone); }
+
 Result<Frame*> FileObject::page_for(PageIndex index, Access access, Limit limit) {
   for (;;) {
     const std::uint32_t moves = memory_.moves_of_pages();

@@ -37,8 +37,6 @@ class FileSource {
 };
 
 class FileObject final : public MemoryObject {
-  enum class Limit : std::uint8_t { kEnd, kNone };
-
  public:
   enum class Pages : std::uint8_t {
     kAreTheFile,  ///< an absent page is zeros
@@ -67,9 +65,9 @@ class FileObject final : public MemoryObject {
   [[nodiscard]] bool owns(const Frame& page) override;
 
   /// The page at `index`, held, for reading the file. Errors: as get_page(), but never EAGAIN.
-  Result<Frame*> page_for_read(PageIndex index) { return page_for(index, Access::kRead, Limit::kEnd); }
+  Result<Frame*> page_for_read(PageIndex index);
   /// The page at `index`, held, owned, also beyond the end, as a write to the file needs it. Errors: ENOMEM, ENOSPC, EIO and the source's.
-  Result<Frame*> page_for_write(PageIndex index) { return page_for(index, Access::kWrite, Limit::kNone); }
+  Result<Frame*> page_for_write(PageIndex index);
   /// The page at `index`, held, if it is there; waits for one that is being read.
   [[nodiscard]] Frame* page_or_null(PageIndex index);
   /// Gives a page back that one of these or get_page() gave.
@@ -96,6 +94,7 @@ class FileObject final : public MemoryObject {
   [[nodiscard]] PageIndex next_hole(PageIndex from);
 
  private:
+  enum class Limit : std::uint8_t { kEnd, kNone };
   enum class Copies : std::uint8_t { kStay, kGoToo };
   class Removal;
 
