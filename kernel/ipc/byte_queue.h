@@ -28,39 +28,20 @@ class ByteQueue {
   /// answered.
   template <typename Copy>
   Result<std::size_t> append(std::size_t n, Copy copy) {
-    std::size_t done = 0;
-    while (done < n) {
-      if (last_ == nullptr || last_->end == Piece::kCapacity) {
-        if (!add_piece()) return stop(done, Errno::kNoMem);
-      }
-      const std::size_t part = std::min(n - done, Piece::kCapacity - last_->end);
-      if (auto copied = copy(last_->data + last_->end, part); !copied)
-        return stop(done, copied.error());
-      last_->end += static_cast<std::uint32_t>(part);
-      size_ += part;
-      done += part;
-    }
-    return done;
+    return append_some(n, [&copy](std::byte* to, std::size_t room) -> Result<std::size_t> {
+      QUIRE_CHECK(copy(to, room));
+      return room;
+    });
   }
 
   /// Takes up to `n` bytes, given to copy(const std::byte* from, std::size_t) piece by piece.
   /// Returns how many. Errors: as append().
   template <typename Copy>
   Result<std::size_t> take(std::size_t n, Copy copy) {
-    std::size_t done = 0;
-    n = std::min(n, size_);
-    while (done < n) {
-      const std::size_t part = std::min<std::size_t>(n - done, first_->end - first_->begin);
-      if (auto copied = copy(static_cast<const std::byte*>(first_->data) + first_->begin, part);
-          !copied) {
-        return stop(done, copied.error());
-      }
-      first_->begin += static_cast<std::uint32_t>(part);
-      size_ -= part;
-      done += part;
-      if (first_->begin == first_->end) drop_first_piece();
-    }
-    return done;
+    return take_some(n, [&copy](const std::byte* from, std::size_t part) -> Result<std::size_t> {
+      QUIRE_CHECK(copy(from, part));
+      return part;
+    });
   }
 
   /// Appends what fill(std::byte* to, std::size_t room), which returns how many bytes it put there, provides: up to `n` bytes, and no more
