@@ -12,9 +12,9 @@ namespace quire::kernel {
 
 namespace {
 
-class MemoryFile final : public File {
+class ProcessMemoryFile final : public File {
  public:
-  MemoryFile(RefPtr<Inode> node, std::uint32_t open_flags, const ProcessIdentity& identity,
+  ProcessMemoryFile(RefPtr<Inode> node, std::uint32_t open_flags, const ProcessIdentity& identity,
              std::uint64_t space_id)
       : identity_(identity), space_id_(space_id) {
     inode = std::move(node);
@@ -72,16 +72,16 @@ class MemoryFile final : public File {
   std::uint64_t space_id_;
 };
 
-class MemoryNode final : public ProcNode {
+class ProcessMemoryNode final : public ProcNode {
  public:
-  MemoryNode(std::uint64_t number, std::uint32_t permissions, Owner owner,
+  ProcessMemoryNode(std::uint64_t number, std::uint32_t permissions, Owner owner,
              const ProcessIdentity& identity)
       : ProcNode(number, S_IFREG | permissions, owner), identity_(identity) {}
   Result<RefPtr<File>> open(std::uint32_t flags) override {
     QUIRE_TRY(const auto process, identity_.snapshot());
     QUIRE_CHECK(may_access(*process, filesystem_identity()));
     const std::uint64_t space_id = process->space != nullptr ? process->space->id() : 0;
-    return RefPtr<File>(make_ref<MemoryFile>(RefPtr<Inode>(this), flags, identity_, space_id));
+    return RefPtr<File>(make_ref<ProcessMemoryFile>(RefPtr<Inode>(this), flags, identity_, space_id));
   }
 
  private:
@@ -92,7 +92,7 @@ class MemoryNode final : public ProcNode {
 
 RefPtr<Inode> make_memory_file(std::uint64_t number, std::uint32_t permissions,
                                ProcNode::Owner owner, const ProcessIdentity& identity) {
-  return make_ref<MemoryNode>(number, permissions, owner, identity);
+  return make_ref<ProcessMemoryNode>(number, permissions, owner, identity);
 }
 
 }  // namespace quire::kernel
