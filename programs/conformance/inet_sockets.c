@@ -1,16 +1,14 @@
 /* Rules of TCP and UDP within a machine. man7 ip(7), tcp(7), udp(7), ipv6(7). */
-#include "facts.h"
+#include "sockets.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/time.h>
 
 static struct sockaddr_in at(const char* ip, int port) {
@@ -56,19 +54,6 @@ static int error_of(int s) {
   socklen_t size = sizeof error;
   getsockopt(s, SOL_SOCKET, SO_ERROR, &error, &size);
   return error;
-}
-static void poll_of(const char* what, int fd, int timeout) {
-  struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI};
-  poll(&p, 1, timeout);
-  fact("%s: %x", what, p.revents);
-}
-static void says(const char* what, int fd, int flags) {
-  char text[64] = {0};
-  long n = recv(fd, text, sizeof text - 1, flags);
-  if (n < 0)
-    fact("%s: %s", what, strerrorname_np(errno));
-  else
-    fact("%s: %ld '%s'", what, n, text);
 }
 
 /* A port that nobody listens at. */

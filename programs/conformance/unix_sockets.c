@@ -1,13 +1,11 @@
 /* Rules of unix sockets. man7 unix(7), socket(7), send(2), recv(2), cmsg(3). */
-#include "facts.h"
+#include "sockets.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -21,21 +19,6 @@ static struct sockaddr_un address(const char* path) {
 static socklen_t size_of(const struct sockaddr_un* a) { return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(a->sun_path) + 1); }
 
 static void pair(int type, int s[2]) { socketpair(AF_UNIX, type, 0, s); }
-
-static void poll_of(const char* what, int fd) {
-  struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI};
-  poll(&p, 1, 0);
-  fact("%s: %x", what, p.revents);
-}
-
-static void says(const char* what, int fd, int flags) {
-  char text[64] = {0};
-  long n = recv(fd, text, sizeof text - 1, flags);
-  if (n < 0)
-    fact("%s: %s", what, strerrorname_np(errno));
-  else
-    fact("%s: %ld '%s'", what, n, text);
-}
 
 static void creation(void) {
   tell("no family", socket(1000, SOCK_STREAM, 0));
@@ -58,7 +41,7 @@ static void creation(void) {
   tell("unconnected send", send(s, link, 1, MSG_NOSIGNAL));
   tell("unconnected listen", listen(s, 1));
   tell("accept", accept(s, NULL, NULL));
-  poll_of("unconnected", s);
+  poll_of("unconnected", s, 0);
   struct sockaddr_un a;
   socklen_t size = sizeof a;
   getsockname(s, (struct sockaddr*)&a, &size);
@@ -71,7 +54,7 @@ static void creation(void) {
 static void streams(void) {
   int s[2];
   pair(SOCK_STREAM, s);
-  poll_of("new pair", s[0]);
+  poll_of("new pair", s[0], 0);
   tell("send", send(s[0], "hello", 5, 0));
   tell("write", write(s[0], " world", 6));
   int n = 0;
@@ -87,12 +70,12 @@ static void streams(void) {
   tell("bad address", send(s[0], bad_address, 4, 0));
   tell("bad address to receive to", (send(s[0], "abcd", 4, 0), recv(s[1], bad_address, 4, 0)));
   says("still there", s[1], 0);
-  poll_of("empty", s[1]);
+  poll_of("empty", s[1], 0);
   send(s[0], "x", 1, 0);
-  poll_of("full", s[1]);
+  poll_of("full", s[1], 0);
   tell("shut writing", shutdown(s[0], SHUT_WR));
-  poll_of("who shut", s[0]);
-  poll_of("the other", s[1]);
+  poll_of("who shut", s[0], 0);
+  poll_of("the other", s[1], 0);
   says("before the end", s[1], 0);
   says("the end", s[1], 0);
   tell("write after shut", send(s[0], "x", 1, MSG_NOSIGNAL));
@@ -100,17 +83,17 @@ static void streams(void) {
   says("the other way", s[0], 0);
   tell("shut reading", shutdown(s[0], SHUT_RD));
   tell("write to who reads no more", send(s[1], "x", 1, MSG_NOSIGNAL));
-  poll_of("all shut", s[0]);
+  poll_of("all shut", s[0], 0);
   tell("shut how", shutdown(s[0], 3));
   IN_CHILD("signal of a broken pipe", send(s[1], "x", 1, 0));
   close(s[0]);
   says("closed", s[1], 0);
-  poll_of("closed", s[1]);
+  poll_of("closed", s[1], 0);
   pair(SOCK_STREAM, s);
   send(s[0], "unread", 6, 0);
   send(s[1], "read", 4, 0);
   close(s[1]);
-  poll_of("closed with something unread", s[0]);
+  poll_of("closed with something unread", s[0], 0);
   says("it left", s[0], 0);
   says("then an error", s[0], 0);
   says("then the end", s[0], 0);
@@ -161,14 +144,14 @@ static void waits(void) {
   while ((n = send(s[0], big, 5000, MSG_DONTWAIT)) > 0) sent += n;
   tell("until it is full", n);
   tell_text("it took", sent > 100000 && sent < 1000000 ? "some" : "too little or too much");
-  poll_of("full", s[0]);
+  poll_of("full", s[0], 0);
   t.tv_usec = 20000;
   setsockopt(s[0], SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
   tell("send timed out", send(s[0], big, 1 << 20, 0) > 0 ? 1 : 0);
   tell("again", send(s[0], big, 1 << 20, 0));
   while (recv(s[1], big, 65536, MSG_DONTWAIT) > 0) {
   }
-  poll_of("drained", s[0]);
+  poll_of("drained", s[0], 0);
   free(big);
 }
 
@@ -197,7 +180,7 @@ static void packets(int type, const char* name) {
   tell("too big", send(s[0], big, 1 << 20, 0));
   tell("big", send(s[0], big, 100000, 0));
   free(big);
-  poll_of("reader", s[1]);
+  poll_of("reader", s[1], 0);
   shutdown(s[0], SHUT_WR);
   tell("after shut", send(s[0], "x", 1, MSG_NOSIGNAL));
   close(s[1]);
@@ -229,9 +212,9 @@ static void names(void) {
   tell("a directory", connect(c, (struct sockaddr*)&(struct sockaddr_un){AF_UNIX, "."}, 4));
   tell("too short", connect(c, (struct sockaddr*)&a, 2));
   tell("another family", connect(c, (struct sockaddr*)&(struct sockaddr_un){AF_INET, "server"}, 9));
-  poll_of("listening, nobody", s);
+  poll_of("listening, nobody", s, 0);
   tell("connect", connect(c, (struct sockaddr*)&a, size_of(&a)));
-  poll_of("listening, somebody", s);
+  poll_of("listening, somebody", s, 0);
   tell("connect again", connect(c, (struct sockaddr*)&a, size_of(&a)));
   send(c, "early", 5, 0);
   size = sizeof got;
@@ -298,7 +281,7 @@ static void names(void) {
       break;
     }
   }
-  poll_of("full", d);
+  poll_of("full", d, 0);
   close(s);
   tell("gone", send(d, "x", 1, 0));
   tell("forgotten", send(d, "x", 1, 0));
