@@ -9,122 +9,101 @@ namespace {
 
 constexpr std::uint32_t kReadWrite = uapi::kProtRead | uapi::kProtWrite;
 
-/// A file in memory of `pages` pages, which ends with the scenario.
-FileObject& new_file(World& w, unsigned pages) {
-  FileObject* const file = *FileObject::create(w.memory(), {.leaf_class = LeafClass::kFile, .size = World::bytes(pages)});
-  w.finally([file] { file->drop_user(); });
-  return *file;
-}
-
-void map_file(World& w, Process& process, FileObject& file, unsigned first, unsigned pages, std::uint32_t flags) {
+void map_file(World& w, Process& process, FileObject& file, std::uint32_t flags) {
   MmapRequest request;
-  request.address = World::at(first);
-  request.length = World::bytes(pages);
+  request.address = World::at(0);
+  request.length = file.size();
   request.prot = kReadWrite;
   request.flags = flags | uapi::kMapFixed;
   request.object = &file;
   w.expect(process.space->mmap(request).has_value(), "a file is mapped");
 }
 
-void cutter(World& w, FileObject& file, unsigned pages) {
-  w.actor("T", [&w, &file, pages] {
-    w.act("truncate", [&file, pages] {
-      file.resize(World::bytes(pages));
-      return "done";
+/// A file of two pages, which ends with the scenario, and a process A that maps it at page 0.
+struct Setting {
+  Setting(World& world, std::uint32_t flags) : w(world), a(w.create("A")), file(**FileObject::create(w.memory(), {.leaf_class = LeafClass::kFile, .size = World::bytes(2)})) {
+    w.finally([&object = file] { object.drop_user(); });
+    map_file(w, a, file, flags);
+  }
+  /// The file is cut short while `body` runs.
+  template <typename Body>
+  void cut_during(unsigned pages, const char* name, Body body) {
+    w.actor("T", [&world = w, &object = file, pages] {
+      world.act("truncate", [&object, pages] {
+        object.resize(World::bytes(pages));
+        return "done";
+      });
     });
-  });
-}
+    w.actor(name, body);
+  }
+  World& w;
+  Process& a;
+  FileObject& file;
+};
 
 void truncate_and_first_fault(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapShared);
+  Setting s(w, uapi::kMapShared);
   w.watch_shared(0, 2);
-  cutter(w, file, 1);
-  w.actor("A1", [&w, &a] { w.load(a, 0, 1); });
+  s.cut_during(1, "A1", [&w, &a = s.a] { w.load(a, 0, 1); });
 }
 
 void truncate_and_second_fault(World& w) {
-  Process& a = w.create("A");
+  Setting s(w, uapi::kMapShared);
   Process& b = w.create("B");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapShared);
-  map_file(w, b, file, 0, 2, uapi::kMapShared);
-  w.fill(a, 0, 2);
+  map_file(w, b, s.file, uapi::kMapShared);
+  w.fill(s.a, 0, 2);
   w.watch_shared(0, 2);
-  cutter(w, file, 1);
-  w.actor("B1", [&w, &b] { w.load(b, 0, 1); });
+  s.cut_during(1, "B1", [&w, &b] { w.load(b, 0, 1); });
 }
 
 void truncate_and_first_write(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapPrivate);
+  Setting s(w, uapi::kMapPrivate);
   w.watch(1, 1);
-  cutter(w, file, 1);
-  w.actor("A1", [&w, &a] { w.store(a, 0, 1, 71); });
+  s.cut_during(1, "A1", [&w, &a = s.a] { w.store(a, 0, 1, 71); });
 }
 
 void truncate_and_private_write(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapPrivate);
-  w.touch(a, 0, 0, 2);
+  Setting s(w, uapi::kMapPrivate);
+  w.touch(s.a, 0, 0, 2);
   w.watch(1, 1);
-  cutter(w, file, 1);
-  w.actor("A1", [&w, &a] { w.store(a, 0, 1, 71); });
+  s.cut_during(1, "A1", [&w, &a = s.a] { w.store(a, 0, 1, 71); });
 }
 
 void truncate_and_copy(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapPrivate);
-  w.fill(a, 0, 2);
-  Process& b = w.fork(a, "B");
+  Setting s(w, uapi::kMapPrivate);
+  w.fill(s.a, 0, 2);
+  Process& b = w.fork(s.a, "B");
   w.watch(0, 2);
-  cutter(w, file, 1);
-  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 71); });
+  s.cut_during(1, "B1", [&w, &b] { w.store(b, 0, 0, 71); });
 }
 
 void truncate_and_fork(World& w) {
-  Process& a = w.create("A");
+  Setting s(w, uapi::kMapPrivate);
   Process& b = w.unborn("B");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapPrivate);
-  w.fill(a, 0, 2);
+  w.fill(s.a, 0, 2);
   w.watch(0, 2);
-  cutter(w, file, 1);
-  w.actor("A1", [&w, &a, &b] { w.fork_to(a, b); });
+  s.cut_during(1, "A1", [&w, &a = s.a, &b] { w.fork_to(a, b); });
 }
 
 void truncate_and_mremap(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapPrivate);
-  w.fill(a, 0, 2);
+  Setting s(w, uapi::kMapPrivate);
+  w.fill(s.a, 0, 2);
   w.watch(9, 2);
-  cutter(w, file, 1);
-  w.actor("A1", [&w, &a] { w.mremap(a, 0, 2, 9); });
+  s.cut_during(1, "A1", [&w, &a = s.a] { w.mremap(a, 0, 2, 9); });
 }
 
 void truncate_and_unmap(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapShared);
-  w.fill(a, 0, 2);
-  cutter(w, file, 0);
-  w.actor("A1", [&w, &a] { w.munmap(a, 0, 2); });
+  Setting s(w, uapi::kMapShared);
+  w.fill(s.a, 0, 2);
+  s.cut_during(0, "A1", [&w, &a = s.a] { w.munmap(a, 0, 2); });
 }
 
 void truncate_and_migrate(World& w) {
-  Process& a = w.create("A");
-  FileObject& file = new_file(w, 2);
-  map_file(w, a, file, 0, 2, uapi::kMapShared);
-  w.fill(a, 0, 2);
+  Setting s(w, uapi::kMapShared);
+  w.fill(s.a, 0, 2);
   w.watch_shared(0, 2);
-  const Pfn pfn = test::path_to(*a.space, World::at(1)).leaf;
-  cutter(w, file, 1);
-  w.actor("M", [&w, pfn] {
+  const Pfn pfn = test::path_to(*s.a.space, World::at(1)).leaf;
+  s.cut_during(1, "M", [&w, pfn] {
     w.act("move", [&w, pfn] {
       static_cast<void>(migrate_frame(w.memory(), pfn));
       return "done";
