@@ -61,6 +61,16 @@ TEST_F(Overlay, WhatWasOnlyReadIsGivenBackWhenMemoryIsShort) {
   EXPECT_EQ(load("/etc/passwd"), "meot:x:0:0\n");
 }
 
+TEST_F(Overlay, CuttingAFileShortCopiesNothing) {
+  EXPECT_EQ(sys(__NR_truncate, arg("/etc/deep/file"), 5000), 0);
+  EXPECT_EQ(pages_in_use(), 0);
+  EXPECT_EQ(sys(__NR_truncate, arg("/etc/deep/file"), 9000), 0);
+  const std::string cut = std::string(5000, 'd') + std::string(4000, '\0');
+  EXPECT_EQ(load("/etc/deep/file"), cut);
+  EXPECT_TRUE(drop_file_caches());
+  EXPECT_EQ(load("/etc/deep/file"), cut);
+}
+
 TEST_F(Overlay, WritesStayAbove) {
   EXPECT_EQ(store("/etc/passwd", "me", O_WRONLY), 2);
   EXPECT_EQ(load("/etc/passwd"), "meot:x:0:0\n");

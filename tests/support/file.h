@@ -11,7 +11,7 @@
 namespace quire::test {
 
 /// Counts what it is asked for; fails when told to.
-class TestSource final : public FileSource {
+class TestSource final : public FileSource, public PageAccount {
  public:
   explicit TestSource(MemoryManager& memory) : memory_(memory) {}
 

@@ -27,8 +27,8 @@ class File : public EveryMode {
   FileObject& object() {
     if (!object_) {
       object_.emplace(memory(), FileObject::Config{.leaf_class = LeafClass::kFile,
-                                                   .pages = FileObject::Pages::kAreCopies,
                                                    .size = PageCount(kPages).bytes(),
+                                                   .account = &source(),
                                                    .source = &source()});
     }
     return **object_;

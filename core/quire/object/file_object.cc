@@ -22,29 +22,28 @@ constexpr unsigned kBatch = 64;
 /// The right to keep one page more, until it is used.
 class Charge {
  public:
-  explicit Charge(FileSource* source) : source_(source), held_(source == nullptr) {}
+  explicit Charge(PageAccount* account) : account_(account), held_(account == nullptr) {}
   ~Charge() {
-    if (held_ && source_ != nullptr) source_->uncharge(PageCount(1));
+    if (held_ && account_ != nullptr) account_->uncharge(PageCount(1));
   }
   Charge(const Charge&) = delete;
   Charge& operator=(const Charge&) = delete;
   [[nodiscard]] bool is_held() const { return held_; }
   Result<void> get() {
-    QUIRE_CHECK(source_->charge());
+    QUIRE_CHECK(account_->charge());
     held_ = true;
     return {};
   }
-  void spend() { held_ = source_ == nullptr; }
+  void spend() { held_ = account_ == nullptr; }
 
  private:
-  FileSource* source_;
+  PageAccount* account_;
   bool held_;
 };
 
 }  // namespace
 
 Result<FileObject*> FileObject::create(MemoryManager& memory, const Config& config) {
-  QUIRE_ASSERT(config.pages == Pages::kAreTheFile || config.source != nullptr, "copies need something to be copied from");
   FileObject* object = memory.file_objects().make_or_null(memory, config);
   if (object == nullptr) return fail(Errno::kNoMem);
   return object;
@@ -96,7 +95,7 @@ Frame* FileObject::page_or_null(PageIndex index) {
 Result<ObjectPage> FileObject::find_or_make(PageIndex index, Access access, Limit limit) {
   enum class Lacking : std::uint8_t { kNodes, kPage, kCharge, kContents, kOthersFill } lacking;
   FrameReservation nodes(memory_.pool()), page(memory_.pool());
-  Charge charge(config_.source);
+  Charge charge(config_.account);
   bool was_read = false;
   for (;;) {
     const std::uint32_t fills = fills_.load();
@@ -104,7 +103,7 @@ Result<ObjectPage> FileObject::find_or_make(PageIndex index, Access access, Limi
       SpinGuard guard(lock_, LockRank::kObject, lock_key());
       if (limit == Limit::kEnd && is_beyond_end(index)) return fail(Errno::kFault);
       Frame* found = tree_.find(index);
-      if (found == nullptr && config_.pages == Pages::kAreCopies) {
+      if (found == nullptr && config_.source != nullptr) {
         lacking = Lacking::kContents;
       } else if (found == nullptr && !charge.is_held()) {
         lacking = Lacking::kCharge;
@@ -178,10 +177,9 @@ Result<void> FileObject::fill(PageIndex index, FrameReservation& nodes) {
   {
     SpinGuard guard(lock_, LockRank::kObject, lock_key());
     const std::uint64_t most = frames.held(), cluster_end = cluster.first.raw() + cluster.count.raw();
-    const auto is_absent = [&](std::uint64_t n) TA_ATTRIBUTE(no_thread_safety_analysis) { return tree_.find(PageIndex(n)) == nullptr; };
-    if (!is_absent(first)) return {};  // somebody was faster
-    while (first > cluster.first.raw() && index.raw() - first + 1 < most && is_absent(first - 1)) --first;
-    for (std::uint64_t n = first; count < most && (n <= index.raw() || n < cluster_end) && is_absent(n); ++n) {
+    if (tree_.find(index) != nullptr) return {};  // somebody was faster
+    while (first > cluster.first.raw() && index.raw() - first + 1 < most && tree_.find(PageIndex(first - 1)) == nullptr) --first;
+    for (std::uint64_t n = first; count < most && (n <= index.raw() || n < cluster_end) && tree_.find(PageIndex(n)) == nullptr; ++n) {
       Frame** const place = tree_.place(PageIndex(n), nodes);
       QUIRE_ASSERT(place != nullptr, "I12: too few nodes for consecutive pages");
       Frame* const fresh = frames.take();
@@ -236,7 +234,7 @@ bool FileObject::has_page(PageIndex index) {
 
 // Not of memory files: there nothing is read ahead, and what a process has resident stays what it touched.
 void FileObject::hold_present(PageIndex first, std::span<Frame*> pages) {
-  if (config_.pages == Pages::kAreTheFile) return MemoryObject::hold_present(first, pages);
+  if (config_.source == nullptr) return MemoryObject::hold_present(first, pages);
   SpinGuard guard(lock_, LockRank::kObject, lock_key());
   for (std::size_t n = 0; n < pages.size(); ++n) {
     const PageIndex index = first + PageCount(n);
@@ -268,7 +266,7 @@ PageIndex FileObject::next_hole(PageIndex from) {
 }
 
 PageCount FileObject::drop_clean() {
-  if (config_.pages == Pages::kAreTheFile) return PageCount(0);
+  if (config_.source == nullptr) return PageCount(0);
   std::uint64_t dropped = 0;
   PageIndex at(0);
   for (bool more = true; more;) {
@@ -409,7 +407,7 @@ void FileObject::remove(PageIndex first, PageIndex last, Copies copies) {
       }
     }
     if (count == 0) break;
-    if (config_.source != nullptr && charges != 0) config_.source->uncharge(PageCount(charges));
+    if (config_.account != nullptr && charges != 0) config_.account->uncharge(PageCount(charges));
     Removal(*this, Copies::kStay).run(from, PageIndex(batch[count - 1]->page.index));
     for (unsigned n = 0; n < count; ++n) put_page(*batch[n]);
   }
@@ -436,7 +434,7 @@ void FileObject::resize(ByteCount size) {
 void FileObject::punch(PageIndex first, PageIndex last) { remove(first, last, Copies::kStay); }
 
 // No mapping, no attachment, no walk: nobody comes any more, so nothing is locked (the last to go may hold a table's lock).
-void FileObject::destroy() TA_ATTRIBUTE(no_thread_safety_analysis) {
+FileObject::~FileObject() {
   PageIndex at(0);
   std::uint64_t charges = 0;
   for (Frame* page = tree_.next(at); page != nullptr; page = tree_.next(at)) {
@@ -445,8 +443,9 @@ void FileObject::destroy() TA_ATTRIBUTE(no_thread_safety_analysis) {
     put_page(*page);
   }
   tree_.clear();
-  if (config_.source != nullptr && charges != 0) config_.source->uncharge(PageCount(charges));
-  memory_.file_objects().destroy(this);
+  if (config_.account != nullptr && charges != 0) config_.account->uncharge(PageCount(charges));
 }
+
+void FileObject::destroy() { memory_.file_objects().destroy(this); }
 
 }  // namespace quire

@@ -1,10 +1,10 @@
 // What can be mapped and is not private: the pages of a file, of tmpfs, of shared memory (docs/decisions/0010-file-objects.md).
 //
 // Life cycle of a page: absent → being read (Frame::kFilling, in the tree, nobody's yet) → a copy of the source → owned (Frame::kOwned: it holds
-// what is nowhere else, is charged to the source, and stays) → removed (Frame::kRemoved: truncated; lives as long as somebody holds it). A page of
+// what is nowhere else, is charged to the account, and stays) → removed (Frame::kRemoved: truncated; lives as long as somebody holds it). A page of
 // a memory file is owned from birth. The object has one reference on each of its pages.
 // Owns S4.35, S2.47, R12. Does not know names, rights or times; whoever changes size or contents excludes others who do (an inode's mutex).
-// Locks: `lock_` (rank kObject) guards the tree, the end and the pages' states; never held over a call of the source.
+// Locks: `lock_` (rank kObject) guards the tree, the end and the pages' states; never held over a call of source or account.
 #pragma once
 
 #include <span>
@@ -14,7 +14,18 @@
 
 namespace quire {
 
-/// Where a file's pages come from, and who answers for the memory of those that stay. Called without locks of core; may sleep.
+/// Who answers for the memory of pages that stay. Called without locks of core, but that the last of an object may be given back under any.
+class PageAccount {
+ public:
+  /// One page more will stay. Errors: ENOSPC.
+  virtual Result<void> charge() = 0;
+  virtual void uncharge(PageCount pages) = 0;
+
+ protected:
+  ~PageAccount() = default;
+};
+
+/// Where a file's pages come from. Called without locks of core; may sleep.
 class FileSource {
  public:
   struct Cluster {
@@ -26,11 +37,8 @@ class FileSource {
   /// Sets the contents of pages `first` … first + pages.size() − 1; what lies beyond the end of the file becomes zeros. Errors: EIO and its like:
   /// nothing is kept.
   virtual Result<void> read(PageIndex first, std::span<Frame* const> pages) = 0;
-  /// One page more will stay. Errors: ENOSPC.
-  virtual Result<void> charge() { return {}; }
-  virtual void uncharge(PageCount) {}
   /// A page is about to be written through a mapping.
-  virtual void note_mapped_write() {}
+  virtual void note_mapped_write() = 0;
 
  protected:
   ~FileSource() = default;
@@ -38,15 +46,11 @@ class FileSource {
 
 class FileObject final : public MemoryObject {
  public:
-  enum class Pages : std::uint8_t {
-    kAreTheFile,  ///< an absent page is zeros
-    kAreCopies,   ///< an absent page is read from the source
-  };
   struct Config {
     LeafClass leaf_class = LeafClass::kShmem;
-    Pages pages = Pages::kAreTheFile;
     ByteCount size;
-    FileSource* source = nullptr;  ///< with kAreCopies never null
+    PageAccount* account = nullptr;  ///< null: nobody counts
+    FileSource* source = nullptr;    ///< null: the pages are the file, and an absent one is zeros
   };
   /// An object with one user and no pages. Errors: ENOMEM.
   static Result<FileObject*> create(MemoryManager& memory, const Config& config);
@@ -54,11 +58,12 @@ class FileObject final : public MemoryObject {
       : MemoryObject(memory), config_(config), size_(config.size.raw()), tree_(memory) {
     become_known();
   }
+  ~FileObject();
 
   [[nodiscard]] LeafClass leaf_class() const override { return config_.leaf_class; }
   Result<ObjectPage> get_page(PageIndex index, Access access) override;
   void hold_present(PageIndex first, std::span<Frame*> pages) override;
-  [[nodiscard]] bool gives_notice() const override { return config_.pages == Pages::kAreCopies; }
+  [[nodiscard]] bool gives_notice() const override { return config_.source != nullptr; }
   [[nodiscard]] std::uint32_t own_references() const override { return 1; }
   [[nodiscard]] bool replace_page(PageIndex index, Frame& from, Frame& to) override;
   [[nodiscard]] bool has_page(PageIndex index) override;
@@ -80,8 +85,8 @@ class FileObject final : public MemoryObject {
   /// Takes pages `first` … `last` out of the cache and the mappings; private copies stay. They read as a hole again: as zeros of a memory file,
   /// anew from the source otherwise.
   void punch(PageIndex first, PageIndex last);
-  /// Lets all pages go, and with them what the source is charged; nobody maps the object or will ask it for a page again. Then the source may end
-  /// before the object.
+  /// Lets all pages go, and with them what the account is charged; nobody maps the object or will ask it for a page again. Then account and source
+  /// may end before the object.
   void retire() { punch(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift)); }
   /// Gives back pages that can be read again and that nobody uses. Returns how many.
   PageCount drop_clean();

@@ -80,20 +80,16 @@ Result<RefPtr<File>> MemoryFile::open(std::uint32_t) {
 
 FileObject::Config MemoryFile::object_config() {
   return {.leaf_class = LeafClass::kShmem,
-          .pages = FileObject::Pages::kAreTheFile,
           .size = ByteCount(size()),
-          .source = this};
+          .account = this};
 }
 
-/// Made at first use. Pre: attributes are loaded.
+/// Made at first use, as large as the file then is: nobody changes that without the object. Pre: attributes are loaded.
 Result<FileObject*> MemoryFile::object() {
   if (FileObject* const made = object_or_null(); made != nullptr) return made;
   QUIRE_TRY(FileObject* const fresh, FileObject::create(memory(), object_config()));
   FileObject* none = nullptr;
-  if (object_.compare_exchange_strong(none, fresh, std::memory_order_acq_rel)) {
-    fresh->resize(ByteCount(size()));  // it may have changed since we asked
-    return fresh;
-  }
+  if (object_.compare_exchange_strong(none, fresh, std::memory_order_acq_rel)) return fresh;
   fresh->drop_user();
   return none;
 }
@@ -105,19 +101,9 @@ Result<MemoryObject*> MemoryFile::object_to_map(MapAccess access) {
   return mapped;
 }
 
-Result<void> MemoryFile::read(PageIndex, std::span<Frame* const> pages) {
-  for (Frame* const page : pages) memory().clear_data(*page);
-  return {};
-}
-
 Result<void> MemoryFile::charge() {
   if (!fs().budget().try_charge(1)) return fail(Errno::kNoSpc);
   return {};
-}
-
-void MemoryFile::note_mapped_write() {
-  touch(Touch::kModify);
-  on_written();
 }
 
 std::uint64_t MemoryFile::blocks() const {
@@ -228,12 +214,7 @@ Result<void> MemoryFile::zero_range(FileObject& object, std::uint64_t begin, std
 Result<void> MemoryFile::resize(std::uint64_t new_size) {
   if (new_size > kMaxSize) return fail(Errno::kFBig);
   QUIRE_TRY(FileObject* const cut, object());
-  if (new_size < size()) {
-    // The part of the last page that stays is read before what is below is hidden.
-    const std::uint64_t tail = new_size % kPageSize;
-    if (tail != 0) QUIRE_CHECK(zero_range(*cut, new_size, new_size - tail + kPageSize));
-    on_cut(new_size);
-  }
+  if (new_size < size()) on_cut(new_size);  // first: what is cut off is not to be read from below again
   set_size(new_size);
   cut->resize(ByteCount(new_size));
   drop_privileges();

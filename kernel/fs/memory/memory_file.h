@@ -13,7 +13,7 @@
 
 namespace quire::kernel {
 
-class MemoryFile : public MemoryNode, protected FileSource {
+class MemoryFile : public MemoryNode, private PageAccount {
  public:
   MemoryFile(RefPtr<MemoryFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
 
@@ -66,14 +66,9 @@ class MemoryFile : public MemoryNode, protected FileSource {
   /// The contents have been written to.
   virtual void on_written() {}
 
-  // FileSource: a memory file's pages are zeros at first, and all of them are charged.
-  Cluster cluster(PageIndex index) override { return {index, PageCount(1)}; }
-  Result<void> read(PageIndex first, std::span<Frame* const> pages) override;
+ private:
   Result<void> charge() override;
   void uncharge(PageCount pages) override { fs().budget().uncharge(pages.raw()); }
-  void note_mapped_write() override;
-
- private:
   Result<FileObject*> object();
   Result<Frame*> page_to_read(FileObject& object, std::uint64_t index);
   Result<Frame*> page_to_write(FileObject& object, std::uint64_t index);

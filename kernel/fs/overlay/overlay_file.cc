@@ -43,10 +43,15 @@ Result<RefPtr<File>> OverlayFile::lower_file() {
 }
 
 FileObject::Config OverlayFile::object_config() {
-  return {.leaf_class = LeafClass::kFile,
-          .pages = FileObject::Pages::kAreCopies,
-          .size = ByteCount(size()),
-          .source = this};
+  FileObject::Config config = MemoryFile::object_config();
+  config.leaf_class = LeafClass::kFile;
+  config.source = this;
+  return config;
+}
+
+void OverlayFile::note_mapped_write() {
+  touch(Touch::kModify);
+  on_written();
 }
 
 // A first read gets a little more than it wants; who reads on gets much.

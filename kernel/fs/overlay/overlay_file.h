@@ -10,7 +10,7 @@
 
 namespace quire::kernel {
 
-class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile {
+class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile, private FileSource {
  public:
   OverlayFile(RefPtr<OverlayFs> fs, std::uint32_t mode, std::uint32_t uid, std::uint32_t gid);
   OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
@@ -23,8 +23,6 @@ class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile {
   void on_loaded(const Attributes& attributes) override;
   FileObject::Config object_config() override;
   FileObject* cached_pages() override { return object_or_null(); }
-  Cluster cluster(PageIndex index) override;
-  Result<void> read(PageIndex first, std::span<Frame* const> pages) override;
   [[nodiscard]] std::uint64_t end_of_lower_data() override { return lower_end_; }
   void on_cut(std::uint64_t size) override;
   void on_written() override;
@@ -32,6 +30,9 @@ class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile {
   [[nodiscard]] std::uint64_t blocks() const override;
 
  private:
+  Cluster cluster(PageIndex index) override;
+  Result<void> read(PageIndex first, std::span<Frame* const> pages) override;
+  void note_mapped_write() override;
   /// The file below, open for reading. Takes lower_lock_.
   Result<RefPtr<File>> lower_file();
 
