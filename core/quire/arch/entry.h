@@ -45,7 +45,7 @@ class Entry {
     return Entry(address_bits(child) | kPresent | kUser | kAccessed | (prot.exec() ? 0 : kNoExecute));
   }
   /// A leaf. `prot` none gives a leaf that hardware treats as absent but that still names its frame (PROT_NONE).
-  static constexpr Entry leaf(Pfn frame, LeafClass leaf_class, Prot prot, Writable writable) {
+  [[gnu::always_inline]] static constexpr Entry leaf(Pfn frame, LeafClass leaf_class, Prot prot, Writable writable) {
     return Entry(address_bits(frame) | (static_cast<std::uint64_t>(leaf_class) << kClassShift)).with_prot(prot, writable);
   }
   /// A not-present entry of kind swap, migration, poison or marker with a payload below 2^40.
@@ -70,7 +70,7 @@ class Entry {
   }
 
   /// Same leaf with other rights. W only if both allow it.
-  [[nodiscard]] constexpr Entry with_prot(Prot prot, Writable writable) const {
+  [[nodiscard, gnu::always_inline]] constexpr Entry with_prot(Prot prot, Writable writable) const {
     std::uint64_t bits = bits_ & ~(kPresent | kWrite | kUser | kNoExecute | kTypeMask);
     if (prot.none()) return Entry(bits | (kTypeNoAccess << kTypeShift));
     bits |= kPresent | kUser | kAccessed;

@@ -44,6 +44,7 @@ struct alignas(64) Frame {
     std::uint64_t index;
     MemoryObject* source;  ///< of a private copy: the object whose page it was copied from, which lives while entries name the copy (S4.35)
     std::uint64_t source_index;
+    bool operator==(const Page&) const = default;
   };
   /// … of a table. Guarded by `lock`, but for `share`.
   struct Table {

@@ -149,7 +149,7 @@ class FaultResolver {
   }
 
   // Walks down writable upper entries without locks. Returns the first entry that is not, or the leaf.
-  [[gnu::noinline]] Entry descend() {
+  [[gnu::always_inline]] Entry descend() {
     const MemoryManager& memory = memory_;
     ExclusiveTable table = table_;
     for (;;) {
@@ -169,11 +169,11 @@ class FaultResolver {
   }
 
   // Resolved, by what `how` counts. Both counters in one go.
-  Attempt done(Counter how) {
+  [[gnu::always_inline]] Attempt done(Counter how) {
     memory_.counters().add(Counter::kFaultMinor, how);
     return Attempt::kDone;
   }
-  Attempt done() {
+  [[gnu::always_inline]] Attempt done() {
     memory_.counters().add(Counter::kFaultMinor);
     return Attempt::kDone;
   }
@@ -324,12 +324,14 @@ class FaultResolver {
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen || old.has_one_holder()) return Attempt::kRetry;
     const Frame::Page identity = own_page(old.page.source, old.page.source_index);
-    if (!has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
+    // Where the space made the page itself, before a fork, the copy counts in the same attachments.
+    const bool attaches = identity != old.page;
+    if (attaches && !has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
     // Our entry keeps `old` alive, and as it is named more than once nobody may write it: the copy is of one instant (S4.25).
     memory_.copy_data(*data_, old);
-    add_attached_page(table.frame(), identity, slot, supplies_->attachments);
+    if (attaches) add_attached_page(table.frame(), identity, slot, supplies_->attachments);
     put_private_page(table, slot, identity, true);
-    drop_attached_page(memory_, table.frame(), old, slot);
+    if (attaches) drop_attached_page(memory_, table.frame(), old, slot);
     supplies_->gather.drop_frame(old, page_);
     return done(Counter::kCowCopy);
   }

@@ -72,7 +72,7 @@ class Counters {
     rows_[platform::current_cpu()].value[static_cast<unsigned>(counter)].fetch_add(n, std::memory_order_relaxed);
   }
   /// One more of both.
-  void add(Counter one, Counter other) {
+  [[gnu::always_inline]] void add(Counter one, Counter other) {
     Row& row = rows_[platform::current_cpu()];
     row.value[static_cast<unsigned>(one)].fetch_add(1, std::memory_order_relaxed);
     row.value[static_cast<unsigned>(other)].fetch_add(1, std::memory_order_relaxed);

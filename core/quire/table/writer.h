@@ -46,7 +46,7 @@ class TableView {
 class ExclusiveTable : public TableView {
  public:
   /// Stores into an absent slot. Hardware never writes an absent entry, so this is a plain release store (P2: none → …).
-  void install(Slot slot, Entry entry) {
+  [[gnu::always_inline]] void install(Slot slot, Entry entry) {
     QUIRE_DEBUG_ASSERT(this->entry(slot).is_absent(), "install over an entry");
     count(entry, 1);
     put(slot, entry);
@@ -96,7 +96,7 @@ class ExclusiveTable : public TableView {
     hooks::yield_point("put", &entries_[slot]);
     __atomic_store_n(&entries_[slot], entry.encoded(), __ATOMIC_RELEASE);
   }
-  void count(Entry entry, int sign) {
+  [[gnu::always_inline]] void count(Entry entry, int sign) {
     if (entry.is_absent()) return;
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
