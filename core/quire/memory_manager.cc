@@ -3,6 +3,7 @@
 #include "quire/base/text.h"
 #include "quire/object/file_object.h"
 #include "quire/space/address_space.h"
+#include "quire/vma/anon_name.h"
 #include "quire/vma/vma_map.h"
 
 namespace quire {
@@ -17,6 +18,7 @@ Result<void> MemoryManager::init(const MemoryConfig& config, const Range* ranges
   file_objects_.init(*this, "file_object");
   attachments_.init(*this, "attachment");
   vma_nodes_.init(*this, "vma_node");
+  anon_names_.init(*this, "anon_name");
   return zero_.init(*this);
 }
 

@@ -22,6 +22,7 @@
 namespace quire {
 
 class AddressSpace;
+class AnonName;
 class AnonObject;
 class FileObject;
 struct Attachment;
@@ -107,6 +108,7 @@ class MemoryManager {
   [[nodiscard]] ObjectPool<FileObject>& file_objects() { return file_objects_; }
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
+  [[nodiscard]] ObjectPool<AnonName>& anon_names() { return anon_names_; }
 
   /// Secondary MMUs.
   [[nodiscard]] MmuNotifiers& notifiers() { return notifiers_; }
@@ -159,6 +161,7 @@ class MemoryManager {
   ObjectPool<FileObject> file_objects_;
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
+  ObjectPool<AnonName> anon_names_;
   ObjectRegistry objects_;
   MmuNotifiers notifiers_;
   std::atomic<std::uint32_t> moves_of_pages_{0};

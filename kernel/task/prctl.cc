@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "mm/memory.h"
+#include "mm/uaccess.h"
+#include "quire/vma/anon_name.h"
 #include "sched/thread.h"
 #include "task/calls.h"
 #include "task/signals.h"
@@ -64,6 +66,19 @@ SyscallResult set_parent_death_signal(std::uint64_t signal) {
   return 0;
 }
 
+// Linux v6.12 kernel/sys.c:prctl_set_vma(). No string at all takes the name away.
+SyscallResult set_memory_name(std::uint64_t option, UserAddr address, std::uint64_t length, UserAddr text) {
+  if (option != PR_SET_VMA_ANON_NAME) return fail(Errno::kInval);
+  std::optional<std::string> name;
+  if (text != 0) {
+    Result<std::string> given = copy_string_from_user(text, AnonName::kMaxLength + 1);
+    if (!given) return fail(given.error() == Errno::kNameTooLong ? Errno::kInval : given.error());
+    name = std::move(*given);
+  }
+  QUIRE_CHECK(current().space->set_name(VirtAddr(address), ByteCount(length), name));
+  return 0;
+}
+
 template <typename T>
 SyscallResult give(UserAddr to, T value) {
   QUIRE_CHECK(put_user(to, value));
@@ -111,6 +126,8 @@ SyscallResult sys_prctl(const SyscallArgs& args) {
       return 0;
     case PR_GET_CHILD_SUBREAPER:
       return give(value, std::int32_t{process.is_subreaper});
+    case PR_SET_VMA:
+      return set_memory_name(value, args.a[2], args.a[3], args.a[4]);
     case PR_GET_TID_ADDRESS:
       return give(value, task.clear_child_tid);
     case PR_GET_TIMERSLACK:

@@ -53,6 +53,45 @@ def test_maps_show_the_program_heap_and_stack(kernel):
     assert len(stack) == 1 and stack[0].index("[") == 73
 
 
+NAMED_MEMORY = """
+import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+def name(at, length, text):
+    word = libc.prctl(0x53564d41, 0, ctypes.c_ulong(at), ctypes.c_ulong(length), text)
+    return "ok" if word == 0 else os.strerror(ctypes.get_errno())
+kept = []
+def at(memory):
+    kept.append(memory)
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+def shown(address):
+    for line in open("/proc/self/maps"):
+        words = line.split(None, 5)
+        first, last = (int(end, 16) for end in words[0].split("-"))
+        if first <= address < last: return (last - first) // 4096, (words + [""])[5].strip()
+own = at(mmap.mmap(-1, 8 * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+shared = at(mmap.mmap(-1, 4096, mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
+print(name(own + 4096, 8192, b"my heap"), shown(own + 4096), name(shared, 4096, b"ours"), shown(shared))
+if os.fork() == 0:
+    print(shown(own + 4096), name(own + 4096, 8192, None), shown(own)[1], flush=True)
+    os._exit(0)
+os.wait()
+print(shown(own + 4096), name(own, 4096, b"x" * 80), name(own, 4096, b"a$b"), name(own + 1, 4096, b"a"))
+print(name(0x10000, 4096, b"a"), libc.prctl(0x53564d41, 1, 0, 0, 0))
+file = open("/bin/sh", "rb")
+print(name(at(mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)), 4096, b"a"))
+"""
+
+
+def test_maps_show_the_names_that_programs_give_to_their_memory(kernel):
+    assert lines(kernel("run", "--", "python3", "-c", NAMED_MEMORY, timeout=120)) == [
+        "ok (2, '[anon:my heap]') ok (1, '[anon_shmem:ours]')",
+        "(2, '[anon:my heap]') ok ",
+        "(2, '[anon:my heap]') Invalid argument Invalid argument Invalid argument",
+        "Cannot allocate memory -1",
+        "Bad file descriptor",
+    ]
+
+
 def keys(text):
     return [line.split(":")[0] for line in text.splitlines()]
 

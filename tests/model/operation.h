@@ -27,8 +27,9 @@ enum class Kind : std::uint8_t {
   kMremap,
   kLock,  ///< mlock and its relatives
   kAsk,   ///< mincore, msync
+  kName,  ///< names of anonymous memory
 };
-inline constexpr unsigned kKinds = 16;
+inline constexpr unsigned kKinds = 17;
 
 struct Operation {
   std::uint8_t kind = 0;   ///< weighed, not an index: see Runner

@@ -485,7 +485,7 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
     const Attributes& a = mapping.attributes;
     char line[160];
     std::snprintf(
-        line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s%s%s\n",
+        line, sizeof line, "%012llx-%012llx %c%c%c%c object %llu index %llx%s%s%s%s%s%s%s%s%s%s name %u\n",
         static_cast<unsigned long long>(mapping.begin),
         static_cast<unsigned long long>(mapping.end), (a.prot & PROT_READ) != 0 ? 'r' : '-',
         (a.prot & PROT_WRITE) != 0 ? 'w' : '-', (a.prot & PROT_EXEC) != 0 ? 'x' : '-',
@@ -494,7 +494,8 @@ std::string describe(const std::vector<OracleMapping>& mappings) {
         a.no_reserve ? " noreserve" : "", a.dont_fork ? " dontfork" : "",
         a.wipe_on_fork ? " wipe" : "", a.dont_dump ? " dontdump" : "", a.random ? " random" : "",
         a.sequential ? " sequential" : "", a.accounted ? " accounted" : "",
-        a.locked ? " locked" : "", a.lock_on_fault ? " onfault" : "");
+        a.locked ? " locked" : "", a.lock_on_fault ? " onfault" : "",
+        static_cast<unsigned>(a.name));
     text += line;
   }
   return text;

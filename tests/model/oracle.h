@@ -28,6 +28,7 @@ struct Attributes {
        dont_dump = false, random = false, sequential = false, accounted = false, locked = false,
        lock_on_fault = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
+  std::uint8_t name = 0;     ///< 0: none
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
 
@@ -106,6 +107,8 @@ class OracleSpace {
   Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
   Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
   Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);
+  /// prctl(PR_SET_VMA_ANON_NAME); names are numbers, 0 for none.
+  Outcomes<void> name(std::uint64_t address, std::uint64_t length, std::uint8_t number);
   Outcomes<std::uint64_t> mremap(std::uint64_t old, std::uint64_t old_length,
                                  std::uint64_t new_length, std::uint32_t flags, std::uint64_t to);
   /// mlock2 and munlock.

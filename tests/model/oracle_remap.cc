@@ -97,6 +97,28 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   return result;
 }
 
+// Linux v6.12 mm/madvise.c:madvise_set_anon_name(). All memory of the model is anonymous.
+Outcomes<void> OracleSpace::name(std::uint64_t address, std::uint64_t length, std::uint8_t number) {
+  const std::uint64_t size = page_ceil(length);
+  if (address % kPage != 0 || (length != 0 && size == 0) || address + size < address)
+    return error(EINVAL);
+  const std::uint64_t end = (address + size) / kPage;
+  bool hole = false;
+  for (std::uint64_t n = address / kPage; n < end;) {
+    const auto page = pages_.lower_bound(n);
+    hole = hole || page == pages_.end() || page->first != n;
+    if (page == pages_.end() || page->first >= end) break;
+    n = page->first;
+    const std::uint64_t stop = std::min(end_of(n), end);
+    Attributes changed = page->second.attributes;
+    changed.name = number;
+    if (changed != page->second.attributes) change(n, stop, changed);
+    n = stop;
+  }
+  if (hole) return error(ENOMEM);
+  return {};
+}
+
 // Linux v6.17 mm/mremap.c:check_prep_vma()
 Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   const auto found = pages_.find(what.first);

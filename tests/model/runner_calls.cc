@@ -216,6 +216,17 @@ void Runner::lock(Place& place, const Operation& operation) {
   same_result("lock", expected, actual);
 }
 
+void Runner::name(Place& place, const Operation& operation) {
+  const std::uint64_t at = address(place, operation), bytes = length(operation);
+  constexpr const char* kTexts[] = {"", "a", "b"};
+  const std::uint8_t number = operation.detail % 4U;
+  const std::optional<std::string_view> text =
+      number == 0 ? std::nullopt : std::optional<std::string_view>(kTexts[number - 1]);
+  const auto actual = place.space->set_name(VirtAddr(at), ByteCount(bytes), text);
+  if (failed_as_asked(actual)) return;
+  same_result("name", place.oracle->name(at, bytes, number), actual);
+}
+
 void Runner::ask(Place& place, const Operation& operation) {
   const std::uint64_t at = address(place, operation), bytes = length(operation);
   if ((operation.detail & 1U) != 0) {

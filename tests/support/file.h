@@ -7,6 +7,7 @@
 
 #include "quire/memory_manager.h"
 #include "quire/object/file_object.h"
+#include "quire/vma/vma.h"
 
 namespace quire::test {
 
@@ -47,6 +48,14 @@ class TestSource final : public FileSource, public PageAccount {
 
  private:
   MemoryManager& memory_;
+};
+
+/// Counts its holders.
+class TestLabel final : public VmaLabel {
+ public:
+  void hold() override { ++holders; }
+  void release() override { --holders; }
+  int holders = 0;
 };
 
 /// An object with one user, who is this.

@@ -348,14 +348,6 @@ TEST_P(File, SurvivesItsUserWhileMapped) {
   EXPECT_EQ(peek(space(), 1), 5U);
 }
 
-/// Counts its holders.
-class TestLabel final : public VmaLabel {
- public:
-  void hold() override { ++holders; }
-  void release() override { --holders; }
-  int holders = 0;
-};
-
 TEST_P(File, MappingsOfDifferentLabelsDoNotMerge) {
   TestLabel one, two;
   MmapRequest request;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "quire/base/atomic.h"
 #include "quire/base/errno.h"
@@ -165,6 +166,9 @@ class AddressSpace {
   Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);
   /// Linux madvise(2). Errors: EINVAL, ENOMEM (hole: the mapped parts are done, as on Linux), EAGAIN.
   Result<void> madvise(VirtAddr address, ByteCount length, int advice);
+  /// Names anonymous memory, or takes its name away (Linux prctl PR_SET_VMA_ANON_NAME; shown by /proc/PID/maps). Errors: EINVAL, EBADF (a file's
+  /// mapping), ENOMEM (no memory for the name, or a hole: the mapped parts are done, as on Linux), EAGAIN (no memory for the map; nothing changed).
+  Result<void> set_name(VirtAddr address, ByteCount length, std::optional<std::string_view> name);
 
   /// Resolves a fault at `address`, from the hardware or from a software access.
   FaultOutcome fault(VirtAddr address, Access access);
@@ -275,6 +279,10 @@ class AddressSpace {
   Result<void> mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
+  /// As if the program had accessed every page. Errors: as madvise(MADV_POPULATE_READ).
+  Result<void> fault_in(VirtRange range, Access access);
+  /// The text of set_name(): `label` null takes names away.
+  Result<void> set_label(VirtRange range, VmaLabel* label) TA_EXCL(lock_);
   Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);
   Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
   /// As if the program had touched every page that is mapped, but for those that are locked when touched.

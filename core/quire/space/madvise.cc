@@ -2,6 +2,7 @@
 
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/advise_walk.h"
 #include "quire/space/zap.h"
 #include "quire/tlb/gather.h"
 #include "quire/uapi.h"
@@ -61,71 +62,61 @@ AdviceRule rule_of(int advice) {
 
 }  // namespace
 
-Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advice) {
-  const AdviceRule rule = rule_of(advice);
-  if (rule.what == Advice::kInvalid) return fail(Errno::kInval);
+Result<VirtRange> advised_pages(VirtAddr address, ByteCount length) {
   if (!address.is_page_aligned()) return fail(Errno::kInval);
   const auto rounded = checked_page_ceil(length);
   if (!rounded || (length.raw() != 0 && rounded->raw() == 0)) return fail(Errno::kInval);
   const auto end = checked_add(address, *rounded);
   if (!end) return fail(Errno::kInval);
-  const VirtRange range(address, *end);
-  if (range.empty()) return {};
+  return VirtRange(address, *end);
+}
 
-  if (rule.what == Advice::kPopulateRead || rule.what == Advice::kPopulateWrite) {
-    const Access access = rule.what == Advice::kPopulateWrite ? Access::kWrite : Access::kRead;
-    for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
-      const auto vma = find(at);
-      if (!vma) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
-      // A load may do what PROT_WRITE alone allows, this may not (Linux v6.12 mm/gup.c:check_vma_flags()).
-      if (access == Access::kRead && !vma->prot.read()) return fail(Errno::kInval);
-      switch (resolve_fault(at, access, Requester::kOther)) {
-        case FaultOutcome::kMinor:
-        case FaultOutcome::kMajor: break;
-        case FaultOutcome::kMapError: return fail(Errno::kNoMem);
-        case FaultOutcome::kAccessError: return fail(Errno::kInval);
-        case FaultOutcome::kBusError: return fail(Errno::kFault);
-        case FaultOutcome::kOutOfMemory: return fail(Errno::kNoMem);
-      }
-    }
-    return {};
-  }
+Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advice) {
+  const AdviceRule rule = rule_of(advice);
+  if (rule.what == Advice::kInvalid) return fail(Errno::kInval);
+  QUIRE_TRY(const VirtRange range, advised_pages(address, length));
+  if (range.empty()) return {};
+  if (rule.what == Advice::kPopulateRead) return fault_in(range, Access::kRead);
+  if (rule.what == Advice::kPopulateWrite) return fault_in(range, Access::kWrite);
 
   ExclusiveGuard guard(lock_);
-  // Linux goes mapping by mapping: holes are reported in the end, an error of a mapping stops there, with what came before it done. Running out
-  // of memory is no such error: it changes nothing (I12).
-  if (rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags) QUIRE_CHECK(adopt_locked(range));
-  bool hole = false;
-  Errno error{0};
-  VirtAddr done = range.begin();
-  VmaMap changed = map_;
-  for (const Vma& vma : map_.overlapping(range)) {
+  const bool sets_flags = rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags;
+  if (sets_flags) QUIRE_CHECK(adopt_locked(range));
+  AdviseWalk walk(map_, range);
+  QUIRE_CHECK(walk.run([&rule](Vma& part) -> Result<void> {
     // Only private anonymous memory can be wiped; what is locked is needed.
-    const bool refused = (rule.set.has(VmaFlag::kWipeOnFork) && (vma.object != nullptr || vma.is_shared())) ||
-                         (rule.what == Advice::kNothingIfPrivate && (vma.object != nullptr || vma.is_shared())) ||
-                         ((rule.what == Advice::kDontNeed || rule.what == Advice::kNothingIfUnlocked) && vma.flags.has(VmaFlag::kLocked));
-    if (refused) {
-      error = Errno::kInval;
-      break;
-    }
-    Vma part = vma.clipped(range);
-    if (done < part.range.begin()) hole = true;
-    done = part.range.end();
-    part.flags = part.flags.with(rule.set).without(rule.cleared);
-    if (part.flags == vma.flags || (rule.what == Advice::kPrivateFlags && vma.is_shared())) continue;
-    QUIRE_CHECK(changed.erase_range(part.range));
-    QUIRE_CHECK(changed.insert_merging(part));
-  }
-  if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
-  const VirtRange advised(range.begin(), done);
+    const bool refused = (rule.set.has(VmaFlag::kWipeOnFork) && (part.object != nullptr || part.is_shared())) ||
+                         (rule.what == Advice::kNothingIfPrivate && (part.object != nullptr || part.is_shared())) ||
+                         ((rule.what == Advice::kDontNeed || rule.what == Advice::kNothingIfUnlocked) && part.flags.has(VmaFlag::kLocked));
+    if (refused) return fail(Errno::kInval);
+    if (rule.what != Advice::kPrivateFlags || !part.is_shared()) part.flags = part.flags.with(rule.set).without(rule.cleared);
+    return {};
+  }));
+  if (walk.exceeds(limits_.max_map_count)) return fail(Errno::kNoMem);
   if (rule.what == Advice::kDontNeed || rule.what == Advice::kDontNeedLocked) {
     Gather gather(*this);
-    QUIRE_CHECK(dont_need_locked(advised, gather));
-  } else if (rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags) {
-    commit_map(std::move(changed), advised);
+    QUIRE_CHECK(dont_need_locked(walk.done(), gather));
+  } else if (sets_flags) {
+    commit_map(std::move(walk.changed()), walk.done());
   }
-  if (error != Errno{0}) return fail(error);
-  if (hole || done < range.end()) return fail(Errno::kNoMem);
+  return walk.result();
+}
+
+Result<void> AddressSpace::fault_in(VirtRange range, Access access) {
+  for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+    const auto vma = find(at);
+    if (!vma) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
+    // A load may do what PROT_WRITE alone allows, this may not (Linux v6.12 mm/gup.c:check_vma_flags()).
+    if (access == Access::kRead && !vma->prot.read()) return fail(Errno::kInval);
+    switch (resolve_fault(at, access, Requester::kOther)) {
+      case FaultOutcome::kMinor:
+      case FaultOutcome::kMajor: break;
+      case FaultOutcome::kMapError: return fail(Errno::kNoMem);
+      case FaultOutcome::kAccessError: return fail(Errno::kInval);
+      case FaultOutcome::kBusError: return fail(Errno::kFault);
+      case FaultOutcome::kOutOfMemory: return fail(Errno::kNoMem);
+    }
+  }
   return {};
 }
 

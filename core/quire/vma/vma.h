@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "quire/base/atomic.h"
 #include "quire/base/types.h"
@@ -91,6 +93,12 @@ class VmaLabel {
  public:
   virtual void hold() = 0;
   virtual void release() = 0;
+  /// What AddressSpace::set_name() gave; none: it is something else.
+  [[nodiscard]] virtual std::optional<std::string_view> name() const { return std::nullopt; }
+  /// Whether mappings with these labels, null for none, do not differ by them: names are the same if they read the same.
+  [[nodiscard]] static bool same(const VmaLabel* a, const VmaLabel* b) {
+    return a == b || (a != nullptr && b != nullptr && a->name() && a->name() == b->name());
+  }
 
  protected:
   ~VmaLabel() = default;
@@ -120,7 +128,8 @@ struct Vma {
   }
   /// Whether `next` begins where this ends and says the same in all but rights and tags.
   [[nodiscard]] bool continues_in(const Vma& next) const {
-    return range.end() == next.range.begin() && flags == next.flags && object == next.object && label == next.label && offset + range.pages() == next.offset;
+    return range.end() == next.range.begin() && flags == next.flags && object == next.object && VmaLabel::same(label, next.label) &&
+           offset + range.pages() == next.offset;
   }
   /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
   [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }

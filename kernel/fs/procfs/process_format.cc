@@ -148,6 +148,26 @@ void format_signal_block(const ProcessView& view, std::string& out) {
   mask("CapAmb:", 0);
 }
 
+/// The name that a program gave, in brackets; empty: it gave none.
+std::string given_name(const Vma& vma, const char* bracket) {
+  if (vma.label == nullptr) return {};
+  const std::optional<std::string_view> name = vma.label->name();
+  if (!name) return {};
+  return std::string(bracket).append(*name).append("]");
+}
+
+// Linux v6.12 fs/proc/task_mmu.c:get_vma_name()
+std::string name_of(const Vma& vma, const Layout& layout, const MappedFile* file) {
+  if (file != nullptr) {
+    const std::string given = given_name(vma, "[anon_shmem:");
+    return given.empty() ? file->name : given;
+  }
+  if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end())
+    return "[heap]";  // Linux v6.12 include/linux/mm.h:vma_is_initial_heap()
+  if (vma.range.contains(layout.stack_begin)) return "[stack]";
+  return given_name(vma, "[anon:");
+}
+
 }  // namespace
 
 void format_process_stat(const ProcessView& view, std::string& out) {
@@ -268,14 +288,7 @@ void format_mapping(const Vma& vma, const Layout& layout, const MappedFile* file
   // Shared anonymous memory is a file of the kernel's tmpfs on Linux.
   static const MappedFile kSharedMemory{.name = "/dev/zero (deleted)", .device = 1, .inode = 0};
   if (file == nullptr && vma.object != nullptr) file = &kSharedMemory;
-  std::string_view name;
-  if (file != nullptr) {
-    name = file->name;
-  } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
-    name = "[heap]";  // Linux v6.12 include/linux/mm.h:vma_is_initial_heap()
-  } else if (vma.range.contains(layout.stack_begin)) {
-    name = "[stack]";
-  }
+  const std::string name = name_of(vma, layout, file);
   const std::size_t line_begin = out.size();
   TextBuilder text(out);
   text.hex(vma.range.begin().raw(), 8).text("-").hex(vma.range.end().raw(), 8).text(" ");
