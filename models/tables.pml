@@ -1,17 +1,18 @@
 /*
  * The protocol of shared tables, by itself: three address spaces, two levels, two slots in each table.
  *
- * A has two threads; B, its child, has one, and so has C, which a fork of either brings to life. Every thread does a few actions out of: store
- * or load through a CPU that remembers what it walked through, give back a page or a whole slot, fork, exit. One more process walks from an
- * object to the entries of a page. All interleavings are checked, without a bound on preemptions. What happens under a lock is one step, unless
- * a processor, a lockless count or whoever holds only the other lock could see a part of it.
+ * A has two threads; B, its child, has one, and so has C, which a fork of either brings to life. Every thread does a few actions out of:
+ * store or load through a CPU that remembers what it walked through, give back a page or a whole slot, fork, exit. One more process walks
+ * from an object to the entries of a page. All interleavings are checked, without a bound on preemptions. What happens under a lock is one
+ * step, unless a processor, a lockless count or whoever holds only the other lock could see a part of it.
  *
  * Transitions have the names of the functions they stand for: add_share, release_table, copy_entries (core/quire/table/tree.cc), unshare
- * (table/unshare.cc), Gather_finish (tlb/gather.cc), Zap_detach, Zap_leaf (space/zap.cc), ForkCopy_share (space/fork.cc), fault, write_private,
- * finish_leaf (space/fault.cc), destroy (space/address_space.cc), for_each_table (object/memory_object.h).
+ * (table/unshare.cc), Gather_finish (tlb/gather.cc), Zap_detach, Zap_leaf (space/zap.cc), ForkCopy_share (space/fork.cc), fault,
+ * write_private, finish_leaf (space/fault.cc), destroy (space/address_space.cc), for_each_table (object/memory_object.h).
  *
- * Asserted: I1, I3, I4 and I6 when all is quiet; I3 and I7 at every access of a CPU; R13 and R24 in the walk. Each NO_... switch takes one guard
- * away, and the check must fail then (models/check.py). What is not here: zero tables, forks that copy, more levels, running out of memory.
+ * Asserted: I1, I3, I4 and I6 when all is quiet; I3 and I7 at every access of a CPU; R13 and R24 in the walk. Each NO_... switch takes one
+ * guard away, and the check must fail then (models/check.py). What is not here: zero tables, forks that copy, more levels, running out of
+ * memory.
  */
 
 #define SPACES 3
@@ -108,8 +109,8 @@ inline new_frame(f, m) {
 /* ---- the processor ---- */
 
 /*
- * A use of frame f by space m: I7, it was not freed and nobody else's secret is in it. A store: I3, nobody else sees it; and no CPU of m still
- * has another frame for the page (P2, "leaf to other frame").
+ * A use of frame f by space m: I7, it was not freed and nobody else's secret is in it. A store: I3, nobody else sees it; and no CPU of m
+ * still has another frame for the page (P2, "leaf to other frame").
  */
 inline check_use(m, page, f, is_write) {
   assert(leaves[f] != 0);
@@ -341,7 +342,8 @@ inline unshare(m, i) {
 inline fault(m, page) {
   lock_shared(m);
   do
-  :: atomic { root[upper(m, page)] == NONE && root_lock[m] == 0 -> new_table(t); root[upper(m, page)] = t; root_w[upper(m, page)] = 1; t = NONE }
+  :: atomic { root[upper(m, page)] == NONE && root_lock[m] == 0 ->
+       new_table(t); root[upper(m, page)] = t; root_w[upper(m, page)] = 1; t = NONE }
   :: atomic { root[upper(m, page)] != NONE && !root_w[upper(m, page)] -> e = root[upper(m, page)] };
     unshare(m, page / SLOTS)
   :: root[upper(m, page)] != NONE && root_w[upper(m, page)] -> break

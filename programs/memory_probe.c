@@ -1,7 +1,7 @@
 // Measures single operations on memory from inside a guest whose time stamp counter counts instructions (quire bench memory).
 //
-// Prints one line per figure: its name and a value per repetition, each the mean over kPages pages (or calls) rounded down. Faults of one page
-// cost the same within an untouched 2 MiB span but for the first, so the spans are entered before measuring.
+// Prints one line per figure: its name and a value per repetition, each the mean over kPages pages (or calls) rounded down. Faults of one
+// page cost the same within an untouched 2 MiB span but for the first, so the spans are entered before measuring.
 
 #define _GNU_SOURCE
 #include <errno.h>

@@ -34,7 +34,8 @@ apt_install() {
 # require_packages GROUP REASON: installs what is missing, asking for root only then.
 require_packages() {
   mkdir -p "$root/build" || fail "cannot write to $root/build"
-  command -v dpkg-query >/dev/null || fail "no dpkg-query here: install what scripts/packages lists by hand, then run build/release/cli/quire"
+  command -v dpkg-query >/dev/null ||
+    fail "no dpkg-query here: install what scripts/packages lists by hand, then run build/release/cli/quire"
   missing=$(missing_packages "$1")
   [ -n "$missing" ] || return 0
   command -v apt-get >/dev/null || fail "no apt-get here, and needed $2: $missing"

@@ -10,9 +10,10 @@ TARGET = ROOT / "docs/LOCKS.md"
 
 HEAD = """# Locks
 
-Made by scripts/locks.py from core/quire/base/lock_order.def: do not edit. Outermost first; a lock is taken only while holding locks above it in the
-table, two of one rank only in ascending key. Test builds check every acquisition at run time (host/quire/host/lock_check.cc), clang checks the
-annotations statically (preset `locks`). Nothing allocates or waits while holding a table lock or one below it, but for the pools' own.
+Made by scripts/locks.py from core/quire/base/lock_order.def: do not edit. Outermost first; a lock is taken only while holding
+locks above it in the table, two of one rank only in ascending key. Test builds check every acquisition at run time
+(host/quire/host/lock_check.cc), clang checks the annotations statically (preset `locks`). Nothing allocates or waits while
+holding a table lock or one below it, but for the pools' own.
 
 | rank | name | protects |
 | --- | --- | --- |

@@ -17,10 +17,10 @@ HEAD = """# Races
 
 Made by scripts/races.py from tests/explore/races.toml, the explorer's scenarios and a run of all mutations: do not edit.
 
-The explorer (tests/explore/) runs the actors of a scenario, on core and the simulated machine as they are, through every schedule with at most
-two preemptions; a scenario's outcomes must be those of sequential histories, the audit must find nothing, and no CPU may use anything stale.
-For each guard there is a mutation that takes it away, and a scenario that must notice. The protocol of tables by itself, for three address
-spaces, is checked without a bound on preemptions by models/tables.pml.
+The explorer (tests/explore/) runs the actors of a scenario, on core and the simulated machine as they are, through every schedule with
+at most two preemptions; a scenario's outcomes must be those of sequential histories, the audit must find nothing, and no CPU may use
+anything stale. For each guard there is a mutation that takes it away, and a scenario that must notice. The protocol of tables by itself,
+for three address spaces, is checked without a bound on preemptions by models/tables.pml.
 
     explore --all                               all scenarios; schedules, outcomes, yield points reached
     explore --scenario=NAME --preemptions=3     one, further
@@ -64,7 +64,8 @@ def mutations_table(mutations, caught):
     rows = ["| mutation | rows | what is taken away | in | caught by | as |", "| --- | --- | --- | --- | --- | --- |"]
     for m in mutations:
         scenario, failure = caught[m["name"]]
-        rows.append(f"| {m['name']} | {m['rows']} | {cell(m['what'])} | {m['file'].removeprefix('core/quire/')} | {scenario} | {how(failure)} |")
+        file = m["file"].removeprefix("core/quire/")
+        rows.append(f"| {m['name']} | {m['rows']} | {cell(m['what'])} | {file} | {scenario} | {how(failure)} |")
     return "\n".join(rows) + "\n"
 
 

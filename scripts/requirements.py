@@ -76,7 +76,8 @@ def document():
     done = sum(bool(tests) for tests in shown.values())
     lines = ["# Requirements and the tests that show them", "",
              "Built by `scripts/requirements.py` from the `Rows:` comments of the tests; a test fails if it is out of date.", "",
-             f"{done} of {len(titles)} rows are shown by at least one test. A test named here shows a part of its row, not always all of it."]
+             f"{done} of {len(titles)} rows are shown by at least one test. "
+             "A test named here shows a part of its row, not always all of it."]
     for letter, title in SECTIONS.items():
         lines += ["", f"## {title}", "", "| row | title | shown by |", "| --- | --- | --- |"]
         lines += [f"| {row} | {text} | {'<br>'.join(shown[row]) or 'not yet'} |" for row, text in titles.items() if row[0] == letter]

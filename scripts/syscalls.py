@@ -10,8 +10,8 @@ NOTES = ROOT / "docs/syscalls.tsv"
 NUMBERS = pathlib.Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 HEAD = """# System calls
 
-Made by scripts/syscalls.py from the kernel's tables and docs/syscalls.tsv: do not edit. *supported* means: as Linux, as far as an ordinary program
-can tell; *deviates* says how not; every other call answers ENOSYS, is counted, and `quire run -v` names it once.
+Made by scripts/syscalls.py from the kernel's tables and docs/syscalls.tsv: do not edit. *supported* means: as Linux, as far as an ordinary
+program can tell; *deviates* says how not; every other call answers ENOSYS, is counted, and `quire run -v` names it once.
 
 | call | state | deviation |
 | --- | --- | --- |

@@ -116,13 +116,14 @@ def ctest(log, name, preset, *options):
 def pytest(log, name, *options):
     report = RESULTS / f"{name}.xml"
     report.unlink(missing_ok=True)
-    succeeded = log.run("/usr/bin/python3", "-m", "pytest", "-q", "-o", f"cache_dir={RESULTS / 'pytest_cache'}", "--junit-xml", report, *options)
+    succeeded = log.run("/usr/bin/python3", "-m", "pytest", "-q", "-o", f"cache_dir={RESULTS / 'pytest_cache'}",
+                        "--junit-xml", report, *options)
     return with_status(succeeded, read_junit(report))
 
 
 def repeated(log, name, first, *options):
-    """Guests share the host's CPUs with whatever else runs, and some tests measure time: the few that failed are run once more, by themselves,
-    and how many needed it is said."""
+    """Guests share the host's CPUs with whatever else runs, and some tests measure time: the few that failed are run once more, by
+    themselves, and how many needed it is said."""
     if not 0 < first.failed <= 6:
         return first
     second = pytest(log, name, "--last-failed", "--last-failed-no-failures", "none", *options)

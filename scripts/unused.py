@@ -18,8 +18,10 @@ USERS = ("host", "kernel", "cli", "examples", "bench", "tests")
 WORD = re.compile(r"[A-Za-z_]\w*")
 LINE_COMMENT = re.compile(r"//[^\n]*")
 # A name before a parameter list, at the place where a declaration has it: after a type, not after a return, a dot or an operator.
-DECLARED = re.compile(r"^\s*(?:template\s*<[^>]*>\s*)?(?:\[\[nodiscard\]\]\s*)?(?:[\w:<>,&*\s]+?[\s&*])(~?\w+)\s*\([^;{]*\)[^;{]*[;{]", re.M)
-NOT_CALLED_BY_NAME = re.compile(r"~|operator$|^(?:__|TA_|QUIRE_)\w+$|^(?:if|for|while|switch|return|defined|static_assert|alignas|decltype|sizeof)$")
+DECLARED = re.compile(r"^\s*(?:template\s*<[^>]*>\s*)?(?:\[\[nodiscard\]\]\s*)?"
+                      r"(?:[\w:<>,&*\s]+?[\s&*])(~?\w+)\s*\([^;{]*\)[^;{]*[;{]", re.M)
+NOT_CALLED_BY_NAME = re.compile(r"~|operator$|^(?:__|TA_|QUIRE_)\w+$"
+                                r"|^(?:if|for|while|switch|return|defined|static_assert|alignas|decltype|sizeof)$")
 BY_SYMBOL = re.compile(r"operator|~|::(\w+)::\1\(")  # operators, destructors and constructors have no name to look for
 
 

@@ -121,8 +121,8 @@ class MemoryManager {
   void wait_for_moves(std::uint32_t seen) const;
   void end_move();
 
-  /// Batches of entries taken out of tables whose spaces nobody knows (truncation). A space that has not seen the last counts its resident pages
-  /// anew before it tells (I10).
+  /// Batches of entries taken out of tables whose spaces nobody knows (truncation). A space that has not seen the last counts its resident
+  /// pages anew before it tells (I10).
   void note_edit() { edits_.fetch_add(1); }
   [[nodiscard]] std::uint64_t edits() const { return edits_.load(); }
 
@@ -138,8 +138,8 @@ class MemoryManager {
     SpinGuard guard(spaces_lock_, LockRank::kSpaces);
     for (AddressSpace* space = first_space_; space != nullptr; space = next_space(*space)) visit(*space);
   }
-  /// The space after `space` in the list (null: the first) of `family` (0: of any, if made), with one more holder: the caller releases it. `space` is
-  /// held by the caller. Spaces that come or go meanwhile may or may not be met.
+  /// The space after `space` in the list (null: the first) of `family` (0: of any, if made), with one more holder: the caller releases it.
+  /// `space` is held by the caller. Spaces that come or go meanwhile may or may not be met.
   [[nodiscard]] AddressSpace* hold_next_space(AddressSpace* space, std::uint64_t family);
   /// One observer at a time (space/observe.h).
   [[nodiscard]] RwLock& observers() { return observers_; }

@@ -14,8 +14,8 @@ namespace quire::kernel {
 class ConsolePort {
  public:
   virtual ~ConsolePort() = default;
-  /// Hands bytes to the host and waits until it has taken them. Returns how many were handed over: all, unless the wait may be interrupted and
-  /// a signal came. What is handed over is the port's to keep: the host gets it, whatever becomes of the caller.
+  /// Hands bytes to the host and waits until it has taken them. Returns how many were handed over: all, unless the wait may be interrupted
+  /// and a signal came. What is handed over is the port's to keep: the host gets it, whatever becomes of the caller.
   virtual std::size_t write(const void* data, std::size_t size, Interruptible interruptible = Interruptible::kNo) = 0;
   /// Bytes that have come, up to `size`; 0 if none are there now.
   virtual std::size_t read_some(void* to, std::size_t size) = 0;

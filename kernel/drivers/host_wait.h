@@ -1,5 +1,6 @@
-// Waits for the host to do something at once, such as to answer a file request. The host's time is not the guest's: in exact mode (docs/decisions/0001) it
-// must cost none, so the idle loop asks whether anybody waits so. Waiting for input, which may never come, is not of this kind.
+// Waits for the host to do something at once, such as to answer a file request. The host's time is not the guest's: in exact mode
+// (docs/decisions/0001) it must cost none, so the idle loop asks whether anybody waits so. Waiting for input, which may never come, is not
+// of this kind.
 #pragma once
 
 #include <atomic>

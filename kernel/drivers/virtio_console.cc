@@ -2,8 +2,8 @@
 //
 // The device announces its ports by control messages, which are answered in the interrupt. A port's receive buffers are posted when
 // somebody asks for the port by name; until then the host is not told that it is open, and keeps what it has to say.
-// What is written goes through one buffer of the port's own, so a writer that is killed while the host takes nothing leaves nothing of its own
-// behind.
+// What is written goes through one buffer of the port's own, so a writer that is killed while the host takes nothing leaves nothing of its
+// own behind.
 #include <linux/virtio_console.h>
 
 #include <algorithm>

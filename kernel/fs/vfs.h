@@ -129,7 +129,8 @@ class File : public RefCounted, public VmaLabel {
   /// What mmap(2) maps: the file's object, which the file keeps alive.
   /// Null: anonymous memory (/dev/zero).
   virtual Result<MemoryObject*> object_to_map(MapAccess access);              // ENODEV
-  /// What a shared mapping of the file, which is open for writing, holds and may ever do; `first` is what it is made for. Errors: EPERM (seals).
+  /// What a shared mapping of the file, which is open for writing, holds and may ever do; `first` is what it is made for. Errors: EPERM
+  /// (seals).
   virtual Result<SharedMapping> map_shared(MapAccess first);                  // this, and to write
   /// Entries from the directory position `offset` on, without "." and ".." (getdents adds them; offsets are the directory's own,
   /// below 2^62, and 0 is the start). Calls sink with each entry and the position after it until sink returns false (that entry does not

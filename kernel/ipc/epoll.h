@@ -74,10 +74,12 @@ class Epoll final : public File {
     using type = EpollItem::Key;
     const type& operator()(const EpollItem& item) const { return item.key; }
   };
-  using Items = boost::intrusive::set<EpollItem, boost::intrusive::member_hook<EpollItem, boost::intrusive::set_member_hook<>, &EpollItem::item_hook>,
-                                      boost::intrusive::key_of_value<KeyOf>>;
+  using Items =
+      boost::intrusive::set<EpollItem, boost::intrusive::member_hook<EpollItem, boost::intrusive::set_member_hook<>, &EpollItem::item_hook>,
+                            boost::intrusive::key_of_value<KeyOf>>;
   using ReadyList =
-      boost::intrusive::list<EpollItem, boost::intrusive::member_hook<EpollItem, boost::intrusive::list_member_hook<>, &EpollItem::ready_hook>>;
+      boost::intrusive::list<EpollItem,
+                             boost::intrusive::member_hook<EpollItem, boost::intrusive::list_member_hook<>, &EpollItem::ready_hook>>;
 
   void make_ready(EpollItem& item);
   [[nodiscard]] EpollItem* take_ready();

@@ -17,9 +17,19 @@ std::uint64_t pages_of_bytes(std::uint64_t bytes) { return (bytes + kPageSize - 
 
 }  // namespace
 
-SharedSegment::SharedSegment(FileObject& pages, std::int32_t wanted_key, std::uint64_t bytes, std::uint32_t permissions, const Credentials& who)
-    : key(wanted_key), size(bytes), mode(permissions & 0777), uid(who.euid), gid(who.egid), creator_uid(who.euid), creator_gid(who.egid),
-      creator(current_pid()), last(0), changed(now_s()), object_(pages) {}
+SharedSegment::SharedSegment(FileObject& pages, std::int32_t wanted_key, std::uint64_t bytes, std::uint32_t permissions,
+                             const Credentials& who)
+    : key(wanted_key),
+      size(bytes),
+      mode(permissions & 0777),
+      uid(who.euid),
+      gid(who.egid),
+      creator_uid(who.euid),
+      creator_gid(who.egid),
+      creator(current_pid()),
+      last(0),
+      changed(now_s()),
+      object_(pages) {}
 
 SharedSegment::~SharedSegment() { object_.drop_user(); }
 

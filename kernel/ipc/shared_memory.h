@@ -1,8 +1,8 @@
 // System V shared memory: segments, found by key or id, and their attachments (man7 sysvipc(7), shmop(2)).
 //
-// Life cycle of a segment: made by shmget; in the table until it is removed (IPC_RMID) and the last attachment is gone. Its pages are those of a
-// FileObject without a source. Each shmat makes one Attachment, an open file that no descriptor names and that all mappings made of it hold: those
-// of forks and the parts of a mapping that was split. How many mappings there are is counted when somebody asks.
+// Life cycle of a segment: made by shmget; in the table until it is removed (IPC_RMID) and the last attachment is gone. Its pages are those
+// of a FileObject without a source. Each shmat makes one Attachment, an open file that no descriptor names and that all mappings made of it
+// hold: those of forks and the parts of a mapping that was split. How many mappings there are is counted when somebody asks.
 // Locks: the table's mutex guards all of it; an attachment ends under none (drop_released_files()).
 #pragma once
 

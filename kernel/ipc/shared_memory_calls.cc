@@ -121,7 +121,9 @@ SyscallResult change_segment(std::int32_t id, std::uint32_t command, UserAddr fr
       segment_table().remove(*segment);
       return 0;
     case IPC_SET:
-      if (static_cast<std::int32_t>(wanted.shm_perm.uid) == -1 || static_cast<std::int32_t>(wanted.shm_perm.gid) == -1) return fail(Errno::kInval);
+      if (static_cast<std::int32_t>(wanted.shm_perm.uid) == -1 || static_cast<std::int32_t>(wanted.shm_perm.gid) == -1) {
+        return fail(Errno::kInval);
+      }
       segment->uid = wanted.shm_perm.uid;
       segment->gid = wanted.shm_perm.gid;
       segment->mode = (segment->mode & ~0777U) | (wanted.shm_perm.mode & 0777U);

@@ -32,9 +32,9 @@ SyscallResult address_or_error(const Result<VirtAddr>& result) {
 /// `file` becomes the open file that the mapping holds.
 Result<void> map_file(MmapRequest& request, RefPtr<File>& file) {
   // Linux v6.12 include/linux/mman.h:LEGACY_MAP_MASK; MAP_SYNC is for persistent memory, which nothing here is.
-  constexpr std::uint32_t kKnown = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | 0x200000 /* MAP_UNINITIALIZED */ |
-                                   MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT |
-                                   MAP_FIXED_NOREPLACE | 0x3f << MAP_HUGE_SHIFT;
+  constexpr std::uint32_t kKnown = MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |
+                                   0x200000 /* MAP_UNINITIALIZED */ | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |
+                                   MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | 0x3f << MAP_HUGE_SHIFT;
   if (request.length.raw() == 0) return fail(Errno::kInval);
   if ((request.flags & MAP_HUGETLB) != 0) return fail(Errno::kInval);  // no file of huge pages
   const std::uint32_t type = request.flags & MAP_TYPE;

@@ -31,8 +31,8 @@ class Thread {
   /// User address space to load when switched in, or null (kernel threads). Set by the owner while the thread does not run, or by
   /// the thread itself through switch_space().
   AddressSpace* space = nullptr;
-  /// return_to_user_work() has something to do (a Task: a signal that is not blocked waits, or the process stops or ends). Written under task/'s
-  /// lock; here because every trap asks.
+  /// return_to_user_work() has something to do (a Task: a signal that is not blocked waits, or the process stops or ends). Written under
+  /// task/'s lock; here because every trap asks.
   std::atomic<bool> attention{false};
   /// FS base (thread pointer) and GS base of user mode; loaded at switch-in.
   std::uint64_t fs_base = 0, gs_base = 0;
@@ -75,7 +75,8 @@ class Thread {
 inline Thread& current_thread() { return *this_cpu_data().current; }
 /// Puts a prepared thread on a run queue. Declares it an actor of its address space, if it has one.
 void start_thread(Thread& thread);
-/// Ends the current thread; its on_dead() runs later, in a thread that may sleep. Pre: it has left its address space: switch_space(nullptr).
+/// Ends the current thread; its on_dead() runs later, in a thread that may sleep. Pre: it has left its address space:
+/// switch_space(nullptr).
 [[noreturn]] void exit_thread();
 /// Gives up the CPU, staying runnable.
 void yield_cpu();

@@ -37,8 +37,8 @@ void halt_while_held(std::atomic<std::uint32_t>& held) {
   halted_cpus.fetch_and(~self);
 }
 
-/// The holder has a short way to go, unless it is a virtual CPU that the host does not run just now: then spinning would only take the host's
-/// processor from it.
+/// The holder has a short way to go, unless it is a virtual CPU that the host does not run just now: then spinning would only take the
+/// host's processor from it.
 void wait_to_acquire(std::atomic<std::uint32_t>& held, MayHalt may_halt) {
   constexpr int kSpins = 100;
   for (;;) {

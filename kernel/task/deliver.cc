@@ -155,7 +155,8 @@ void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
 
 void return_to_user_work(TrapFrame& frame) {
   const auto& task = static_cast<const Task&>(current_thread());
-  const bool due = task.attention.load(std::memory_order_acquire) || task.starting || task.restore_blocked || static_cast<std::int64_t>(frame.rax) < 0;
+  const bool due =
+      task.attention.load(std::memory_order_acquire) || task.starting || task.restore_blocked || static_cast<std::int64_t>(frame.rax) < 0;
   if (due) [[unlikely]]
     do_return_work(frame);
 }

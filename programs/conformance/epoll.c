@@ -232,7 +232,8 @@ static void signals(void) {
   sigqueue(getpid(), SIGRTMIN, (union sigval){.sival_int = 42});
   show("two signals", epoll);
   tell("read", read(fd, info, sizeof info) / (long)sizeof info[0]);
-  fact("first %d code %d from %s", info[0].ssi_signo == SIGUSR1, info[0].ssi_code, info[0].ssi_pid == (unsigned)getpid() ? "myself" : "elsewhere");
+  fact("first %d code %d from %s", info[0].ssi_signo == SIGUSR1, info[0].ssi_code,
+       info[0].ssi_pid == (unsigned)getpid() ? "myself" : "elsewhere");
   fact("second %d code %d value %d", info[1].ssi_signo == (unsigned)SIGRTMIN, info[1].ssi_code, info[1].ssi_int);
   show("all read", epoll);
   pid_t child = fork();

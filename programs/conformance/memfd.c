@@ -46,7 +46,8 @@ static void creating(void) {
     fstat(pair[n], &now);
     fact("seals %x, mode %o", fcntl(pair[n], F_GET_SEALS), now.st_mode);
   }
-  fact("chmod +x: %s, of one sealed: %s, chmod -r: %s", outcome(fchmod(fd, 0700)), outcome(fchmod(pair[2], 0700)), outcome(fchmod(pair[2], 0200)));
+  fact("chmod +x: %s, of one sealed: %s, chmod -r: %s", outcome(fchmod(fd, 0700)), outcome(fchmod(pair[2], 0700)),
+       outcome(fchmod(pair[2], 0200)));
   fact("a seal on one that takes none: %s", outcome(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)));
   int ends[2];
   if (pipe(ends) != 0) _exit(95);

@@ -1,4 +1,5 @@
-/* mlock and its relatives, mincore and msync: what is resident, what is counted, errors and their order. man7 mlock(2), mincore(2), msync(2). */
+/* mlock and its relatives, mincore and msync: what is resident, what is counted, errors and their order. man7 mlock(2), mincore(2),
+ * msync(2). */
 #include "memory.h"
 
 #include <sys/resource.h>

@@ -27,7 +27,8 @@ static long make(clockid_t clock, int notify, int signal, int value, int* id) {
   return syscall(SYS_timer_create, clock, &e, id);
 }
 static long set(int id, int flags, long first_ms, long interval_ms) {
-  struct itimerspec s = {.it_value = {first_ms / 1000, first_ms % 1000 * 1000000}, .it_interval = {interval_ms / 1000, interval_ms % 1000 * 1000000}};
+  struct itimerspec s = {.it_value = {first_ms / 1000, first_ms % 1000 * 1000000},
+                         .it_interval = {interval_ms / 1000, interval_ms % 1000 * 1000000}};
   return syscall(SYS_timer_settime, id, flags, &s, NULL);
 }
 

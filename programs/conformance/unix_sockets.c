@@ -16,7 +16,9 @@ static struct sockaddr_un address(const char* path) {
   return a;
 }
 
-static socklen_t size_of(const struct sockaddr_un* a) { return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(a->sun_path) + 1); }
+static socklen_t size_of(const struct sockaddr_un* a) {
+  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(a->sun_path) + 1);
+}
 
 static void pair(int type, int s[2]) { socketpair(AF_UNIX, type, 0, s); }
 
@@ -295,7 +297,8 @@ static long send_files(int s, const int* fds, int count, const char* text, size_
     struct cmsghdr align;
   } control = {0};
   struct iovec v = {(void*)text, size};
-  struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count)};
+  struct msghdr m = {
+      .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)count)};
   struct cmsghdr* c = CMSG_FIRSTHDR(&m);
   c->cmsg_level = SOL_SOCKET;
   c->cmsg_type = SCM_RIGHTS;

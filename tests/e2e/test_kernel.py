@@ -25,7 +25,8 @@ def test_later_runs_start_the_program_within_300_ms(kernel):
 @pytest.mark.parametrize("cpus", [1, 2, 4, 8])
 @pytest.mark.parametrize("memory", ["32M", "2G", "64G"])
 def test_machines_of_all_sizes(kernel, cpus, memory):
-    result = kernel("run", "-c", str(cpus), "-m", memory, "--", BUSYBOX, "sh", "-c", "grep -c ^processor /proc/cpuinfo; seq 1 3 | sort -r | head -n 1")
+    result = kernel("run", "-c", str(cpus), "-m", memory, "--", BUSYBOX, "sh", "-c",
+                    "grep -c ^processor /proc/cpuinfo; seq 1 3 | sort -r | head -n 1")
     assert (result.returncode, result.stdout, result.stderr) == (0, f"{cpus}\n3\n".encode(), b"")
 
 
@@ -51,7 +52,8 @@ def test_rwdir_keeps_what_is_written(kernel, shared_path):
 
 
 def test_two_exact_runs_agree(kernel):
-    runs = [kernel("run", "--icount", "--", BUSYBOX, "sh", "-c", "i=0; while [ $i -lt 20 ]; do (:); i=$((i+1)); done; cat /proc/uptime; date")
+    runs = [kernel("run", "--icount", "--", BUSYBOX, "sh", "-c",
+                   "i=0; while [ $i -lt 20 ]; do (:); i=$((i+1)); done; cat /proc/uptime; date")
             for _ in range(2)]
     assert runs[0].returncode == 0
     assert runs[0].stdout == runs[1].stdout

@@ -38,7 +38,8 @@ def test_here_documents_and_substitutions(kernel):
 
 
 def test_many_pipes_in_a_small_memory(kernel):
-    script = "i=0; while [ $i -lt 60 ]; do sleep 100 | sleep 100 & i=$((i+1)); done; ps | grep -c 'sleep 100$'; kill $(pidof sleep); wait; echo done"
+    script = "i=0; while [ $i -lt 60 ]; do sleep 100 | sleep 100 & i=$((i+1)); done; " \
+             "ps | grep -c 'sleep 100$'; kill $(pidof sleep); wait; echo done"
     result = kernel("run", "-m", "64M", "--", BUSYBOX, "sh", "-c", script)
     assert result.stdout == b"120\ndone\n" and result.returncode == 0
 

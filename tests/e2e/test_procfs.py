@@ -115,7 +115,8 @@ def smaps(text):
 
 # Rows: S3.31 X8 I10
 def test_smaps_adds_up_to_status_and_rollup(kernel):
-    out = lines(kernel.shell("sleep 100 & p=$!; sleep 0.2; cd /proc/$p; cat smaps; echo ----; cat smaps_rollup; echo ----; cat status; kill $p"))
+    out = lines(kernel.shell("sleep 100 & p=$!; sleep 0.2; cd /proc/$p; "
+                             "cat smaps; echo ----; cat smaps_rollup; echo ----; cat status; kill $p"))
     each, rollup, status = "\n".join(out).split("----")
     each, rollup = smaps(each), smaps(rollup)
     assert each["Rss"] > 0 and each["Rss"] == each["Private_Clean"] + each["Private_Dirty"] + each["Shared_Clean"] + each["Shared_Dirty"]
@@ -135,7 +136,8 @@ def test_the_shares_of_all_processes_are_no_more_than_the_frames_in_use(kernel):
 
 # Rows: S0.66
 def test_pagetable_lists_the_tables_and_who_shares_them(kernel):
-    out = lines(kernel.shell("a=$(head -c 6000000 /dev/zero | tr '\\0' x); (sleep 100; true) & sleep 0.2; cat /proc/$$/pagetable; echo ----; grep VmPTE: /proc/$$/status; true"))
+    out = lines(kernel.shell("a=$(head -c 6000000 /dev/zero | tr '\\0' x); (sleep 100; true) & sleep 0.2; "
+                             "cat /proc/$$/pagetable; echo ----; grep VmPTE: /proc/$$/status; true"))
     tables = [line.split() for line in out[:out.index("----")]]
     form = re.compile(r"[1-4] [0-9a-f]{12}-[0-9a-f]{12} [0-9a-f]{8} \d+ \d+ \d+/512 \d+ \d+ \d+ (w?s?z?|-)")
     assert all(form.fullmatch(line) for line in out[:len(tables)])
@@ -172,7 +174,8 @@ def test_a_zombie_is_one(kernel):
 
 
 def test_forks_are_counted_in_vmstat(kernel):
-    out = lines(kernel.shell("a=$(grep -w pgtable_fork /proc/vmstat); true | true; b=$(grep -w pgtable_fork /proc/vmstat); test \"$a\" != \"$b\"; echo $?"))
+    out = lines(kernel.shell("a=$(grep -w pgtable_fork /proc/vmstat); true | true; "
+                             "b=$(grep -w pgtable_fork /proc/vmstat); test \"$a\" != \"$b\"; echo $?"))
     assert out == ["0"]
 
 

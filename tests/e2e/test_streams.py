@@ -62,7 +62,8 @@ def test_a_slow_reader_slows_the_program_and_loses_nothing(quire):
 
 
 def test_a_reader_that_leaves_ends_the_writer_as_sigpipe_would(quire):
-    process = quire.start("run", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = quire.start("run", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     assert process.stdout.readline() == b"y\n"
     process.stdout.close()
     assert process.wait(timeout=20) == 128 + signal.SIGPIPE
@@ -105,7 +106,8 @@ def wait_until_blocked(process):
 
 def test_a_program_that_waits_for_its_reader_can_be_killed(quire):
     script = "yes & sleep 3; kill -9 $!; { wait $!; } 2>/dev/null; echo status $? >&2"
-    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     assert process.stderr.readline() == b"status 137\n"  # while nobody reads stdout
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -114,7 +116,8 @@ def test_a_program_that_waits_for_its_reader_can_be_killed(quire):
 
 def test_a_second_writer_behind_one_that_waits_can_be_killed(quire):
     script = "yes & sleep 2; yes n & sleep 1; kill -9 $!; { wait $!; } 2>/dev/null; echo status $? >&2; kill -9 %1; { wait; } 2>/dev/null"
-    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = quire.start("run", "--", BUSYBOX, "sh", "-c", script, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     assert process.stderr.readline() == b"status 137\n"
     process.communicate(timeout=60)
     assert process.returncode == 0
@@ -130,5 +133,6 @@ def test_a_signal_ends_a_program_that_waits_for_its_reader(kernel, number):
 
 
 def test_the_timeout_ends_a_program_that_waits_for_its_reader(quire):
-    process = quire.start("run", "--timeout", "4", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = quire.start("run", "--timeout", "4", "--", BUSYBOX, "yes", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     assert process.wait(timeout=30) == 124

@@ -165,7 +165,8 @@ def test_a_command_in_the_background_is_not_stopped(quire):
 
 def test_control_c_ends_a_program_whose_screen_takes_nothing(kernel, shared_path):
     """Nothing is read from the terminal until the file is there, which is made after `yes` has ended."""
-    child = kernel.on_terminal("run", "--rwdir", shared_path, "--", BUSYBOX, "sh", "-c", f"trap : INT; yes; : >{shared_path}/ended; sleep 1000")
+    child = kernel.on_terminal("run", "--rwdir", shared_path, "--", BUSYBOX, "sh", "-c",
+                               f"trap : INT; yes; : >{shared_path}/ended; sleep 1000")
     child.expect_exact("y")
     time.sleep(3)
     child.send("\x03")

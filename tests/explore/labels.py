@@ -22,7 +22,8 @@ def main() -> int:
                 continue
             for call in re.findall(r"yield_point\((.*?)\);", path.read_text(), re.S):
                 labels.update(re.findall(r'"(\w+)"', call))
-    text = HEAD + ", ".join(f'"{label}"' for label in sorted(labels - UNREACHED)) + "};\n  return kLabels;\n}\n\n}  // namespace quire::explore\n"
+    names = ", ".join(f'"{label}"' for label in sorted(labels - UNREACHED))
+    text = HEAD + names + "};\n  return kLabels;\n}\n\n}  // namespace quire::explore\n"
     pathlib.Path(sys.argv[1]).write_text(text)
     return 0
 

@@ -52,7 +52,8 @@ std::vector<Stretch> schedule_of(const std::string& text) {
   std::istringstream in(text);
   for (std::string each; std::getline(in, each, ',');) {
     const auto colon = each.find(':');
-    schedule.push_back({static_cast<unsigned>(std::stoul(each.substr(0, colon))), static_cast<std::uint32_t>(std::stoul(each.substr(colon + 1)))});
+    schedule.push_back(
+        {static_cast<unsigned>(std::stoul(each.substr(0, colon))), static_cast<std::uint32_t>(std::stoul(each.substr(colon + 1)))});
   }
   return schedule;
 }
@@ -71,10 +72,10 @@ class Exploration {
     const auto begin = std::chrono::steady_clock::now();
     const SearchResult result = make_search(limits_).run();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::printf("%-34s %8llu schedules (%llu into known states), %llu histories, %llu outcomes, %zu labels, %zu sites, %.1f s%s\n", scenario_.name,
-                static_cast<unsigned long long>(result.schedules), static_cast<unsigned long long>(result.repeats),
-                static_cast<unsigned long long>(result.histories), static_cast<unsigned long long>(result.outcomes), runner_.labels().size(),
-                runner_.sites(), took.count(), result.complete ? "" : " CUT OFF");
+    std::printf("%-34s %8llu schedules (%llu into known states), %llu histories, %llu outcomes, %zu labels, %zu sites, %.1f s%s\n",
+                scenario_.name, static_cast<unsigned long long>(result.schedules), static_cast<unsigned long long>(result.repeats),
+                static_cast<unsigned long long>(result.histories), static_cast<unsigned long long>(result.outcomes),
+                runner_.labels().size(), runner_.sites(), took.count(), result.complete ? "" : " CUT OFF");
     print_labels();
     return 0;
   }
@@ -93,7 +94,8 @@ class Exploration {
 
  private:
   Search make_search(const Search::Limits& limits) {
-    return Search(runner_, scenario_, limits, [this](bool active) { active_mutation = active && mutation_ != nullptr ? mutation_->id : 0; });
+    return Search(runner_, scenario_, limits,
+                  [this](bool active) { active_mutation = active && mutation_ != nullptr ? mutation_->id : 0; });
   }
 
   [[noreturn]] void report_failure(const char* kind, const std::string& message) {
@@ -174,7 +176,8 @@ int explore_all(const Search::Limits& limits, unsigned width) {
     if (jobs[n].status == 0) schedules += std::strtoull(output.c_str() + std::string_view(all[n]->name).size(), nullptr, 10);
     failures += jobs[n].status == 0 && !cut ? 0 : 1;
   }
-  std::printf("%zu scenarios, %llu schedules with at most %u preemptions, %u failures\n", all.size(), schedules, limits.preemptions, failures);
+  std::printf("%zu scenarios, %llu schedules with at most %u preemptions, %u failures\n", all.size(), schedules, limits.preemptions,
+              failures);
   if (!print_coverage(jobs)) ++failures;
   return failures == 0 ? 0 : 1;
 }
@@ -207,8 +210,8 @@ int explore_mutants(const Search::Limits& limits, unsigned width, const std::str
 int check_reduction(const Search::Limits& limits, unsigned width) {
   std::vector<Job> jobs;
   std::vector<const Scenario*> small;
-  for (const char* name : {"two_unmap", "exit_and_unshare", "unmap_and_map_again", "fork_and_reuse", "fork_and_munmap", "fork_and_store_copy", "shared_memory_page",
-                           "exit_and_idle_cpu", "walk_and_unshare"}) {
+  for (const char* name : {"two_unmap", "exit_and_unshare", "unmap_and_map_again", "fork_and_reuse", "fork_and_munmap",
+                           "fork_and_store_copy", "shared_memory_page", "exit_and_idle_cpu", "walk_and_unshare"}) {
     const Scenario* const scenario = find_scenario(name);
     small.push_back(scenario);
     jobs.push_back({.work = [scenario, limits] {
@@ -218,8 +221,8 @@ int check_reduction(const Search::Limits& limits, unsigned width) {
       const auto is_in = [](const auto& all) { return [&all](const auto& each) { return all.contains(each); }; };
       const bool same = std::ranges::all_of(full.states, is_in(reduced.states)) && std::ranges::all_of(full.ends, is_in(reduced.ends));
       std::printf("%-34s %llu schedules instead of %llu, %zu states instead of %zu, %s\n", scenario->name,
-                  static_cast<unsigned long long>(reduced.schedules), static_cast<unsigned long long>(full.schedules), reduced.states.size(),
-                  full.states.size(), same ? "nothing lost" : "LOSES SOME");
+                  static_cast<unsigned long long>(reduced.schedules), static_cast<unsigned long long>(full.schedules),
+                  reduced.states.size(), full.states.size(), same ? "nothing lost" : "LOSES SOME");
       return same ? 0 : 1;
     }});
   }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes copies of core sources in which guards can be taken away at run time: mutate.py RACES.TOML SOURCE_ROOT OUTPUT_FOLDER.
 
-Each edit of a mutation replaces one text, which must be in the file exactly once, so a mutation cannot outlive its guard unnoticed. The copy
-holds both texts, and the number of the mutation in force (explore/mutation.h) chooses:
+Each edit of a mutation replaces one text, which must be in the file exactly once, so a mutation cannot outlive its guard unnoticed. The
+copy holds both texts, and the number of the mutation in force (explore/mutation.h) chooses:
 
   form = "statement"   if (mutated) { new } else { old }
   form = "expression"  (mutated ? (new) : (old))

@@ -14,11 +14,11 @@ struct Label {
 };
 
 constexpr std::array kLabels{
-    Label{"op", Effect::kBoundary},         Label{"load", Effect::kRead},         Label{"entry", Effect::kRead},
-    Label{"walk", Effect::kRead},           Label{"load_frame", Effect::kRead},    Label{"copy_frame", Effect::kRead},
-    Label{"rw_look", Effect::kRead},        Label{"look_frame", Effect::kRead},        Label{"lock", Effect::kTakeSpin},     Label{"unlock", Effect::kRelease},
-    Label{"lock_mmu", Effect::kTakeMmu},    Label{"unlock_mmu", Effect::kRelease}, Label{"relax", Effect::kRelax},
-    Label{"rw_change", Effect::kConfirm},   Label{"moves_look", Effect::kRead},
+    Label{"op", Effect::kBoundary},    Label{"load", Effect::kRead},         Label{"entry", Effect::kRead},
+    Label{"walk", Effect::kRead},      Label{"load_frame", Effect::kRead},   Label{"copy_frame", Effect::kRead},
+    Label{"rw_look", Effect::kRead},   Label{"look_frame", Effect::kRead},   Label{"lock", Effect::kTakeSpin},
+    Label{"unlock", Effect::kRelease}, Label{"lock_mmu", Effect::kTakeMmu},  Label{"unlock_mmu", Effect::kRelease},
+    Label{"relax", Effect::kRelax},    Label{"rw_change", Effect::kConfirm}, Label{"moves_look", Effect::kRead},
 };
 
 /// Labels of operations on a frame as a whole: its contents and its kind are one thing to the explorer.
@@ -89,7 +89,8 @@ std::string Places::describe(const Operation& operation) const {
     case Area::kMachine: return text + " of the machine +" + std::to_string(offset);
     case Area::kWindow: return text + " " + describe_frame(offset / kPageSize) + "[" + std::to_string(offset % kPageSize / 8) + "]";
     case Area::kFrame: return text + " " + describe_frame(offset);
-    case Area::kDescriptor: return text + " descriptor of " + describe_frame(offset / sizeof(Frame)) + " +" + std::to_string(offset % sizeof(Frame));
+    case Area::kDescriptor:
+      return text + " descriptor of " + describe_frame(offset / sizeof(Frame)) + " +" + std::to_string(offset % sizeof(Frame));
     case Area::kHeap: return text + " CPU or lock " + std::to_string(offset);
   }
   return text;

@@ -257,7 +257,8 @@ std::string Runner::describe(Detail detail) const {
   }
   for (unsigned n = 0; n < actors_.size(); ++n) {
     if (slots_[n].state == State::kDone) continue;
-    text += "  " + actors_[n].name + (slots_[n].state == State::kWaiting ? " sleeps\n" : " is about to: " + places_.describe(slots_[n].next) + "\n");
+    text += "  " + actors_[n].name +
+            (slots_[n].state == State::kWaiting ? " sleeps\n" : " is about to: " + places_.describe(slots_[n].next) + "\n");
   }
   return text;
 }

@@ -92,7 +92,8 @@ unsigned Search::decide(const Decision& decision) {
       if (known_) return decision.usual;
       seen->second = preemptions_;
     }
-    path_.push_back({.usual = decision.usual, .chosen = decision.usual, .untried = decision.others, .is_preemption = decision.is_preemption});
+    path_.push_back(
+        {.usual = decision.usual, .chosen = decision.usual, .untried = decision.others, .is_preemption = decision.is_preemption});
   }
   const Node& node = path_[depth_++];
   if (node.is_preemption && node.chosen != node.usual) ++preemptions_;

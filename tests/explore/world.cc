@@ -254,7 +254,9 @@ void World::probe_isolation() {
         std::uint64_t value = 0;
         if (!reader.space || &reader == &writer) continue;
         if (!reader.space->read(at(each.page), std::as_writable_bytes(std::span(&value, 1)))) continue;
-        if (value == stamp) complain_("contents", reader.name + " sees what " + writer.name + " writes to page " + std::to_string(each.page));
+        if (value == stamp) {
+          complain_("contents", reader.name + " sees what " + writer.name + " writes to page " + std::to_string(each.page));
+        }
       }
     }
   }

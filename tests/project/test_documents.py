@@ -31,6 +31,14 @@ def test_sources_are_small():
     assert not long
 
 
+def test_lines_are_short():
+    """Whatever is not prose or a table of data: at most 140 characters."""
+    long = [f"{path}:{number}: {len(line)} characters" for path in tracked()
+            if path.suffix not in {".md", ".tsv"} and path.name != "LICENSE"
+            for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1) if len(line) > 140]
+    assert not long, "\n".join(long)
+
+
 def test_lock_analysis_is_not_suppressed():
     """A suppression names the invariant that makes it right; their number only falls."""
     allowed = 0

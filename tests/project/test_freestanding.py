@@ -13,7 +13,8 @@ COMPILER = {"memcpy", "memmove", "memset", "memcmp", "__cxa_pure_virtual"}
 
 def symbols(*options):
     output = subprocess.run(["nm", "--demangle", *options, ARCHIVE], capture_output=True, text=True, check=True).stdout
-    return {line.split(None, 2 if len(line) > 17 and line[0] != " " else 1)[-1] for line in output.splitlines() if re.match(r"^[0-9a-f ]{16} ", line)}
+    return {line.split(None, 2 if len(line) > 17 and line[0] != " " else 1)[-1] for line in output.splitlines()
+            if re.match(r"^[0-9a-f ]{16} ", line)}
 
 
 def test_undefined_symbols_are_the_seam():

@@ -28,7 +28,8 @@ def test_entries_are_stored_by_the_writer_alone():
 
 # Rows: S2.12
 def test_a_share_is_lowered_in_one_place():
-    places = [f"{path}:{number}" for path, number, line in core_lines() if re.search(r"\bshare\.(?:fetch_sub|store|store_relaxed|fetch_add)\(", line)]
+    places = [f"{path}:{number}" for path, number, line in core_lines()
+              if re.search(r"\bshare\.(?:fetch_sub|store|store_relaxed|fetch_add)\(", line)]
     in_tree = [place for place in places if "tree.cc" in place]
     assert len(in_tree) == 2 and len(places) == 3, places  # raised and lowered in tree.cc; a new table's first share is the writer's
 

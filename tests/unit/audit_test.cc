@@ -20,7 +20,8 @@ class AuditSees : public MachineTest {
   [[nodiscard]] Frame& leaf() { return memory().frame(path_to(*space(), at(0)).leaf); }
   [[nodiscard]] std::uint64_t* leaf_entry(AddressSpace& where, std::uint64_t page) {
     const Path path = path_to(where, at(page));
-    return reinterpret_cast<std::uint64_t*>(memory().window(path.tables[path.depth - 1])) + memory().geometry().slot_of(at(page), kLeafLevel);
+    return reinterpret_cast<std::uint64_t*>(memory().window(path.tables[path.depth - 1])) +
+           memory().geometry().slot_of(at(page), kLeafLevel);
   }
   /// Expects a finding of `invariant`.
   void expect(const char* invariant) {

@@ -1,7 +1,7 @@
 // Actors that have nothing in common touch no common cache line: seen, not measured.
 //
-// Each of as many actors as there may be CPUs runs on a thread, and so with a CPU's caches, of its own; one after the other, since where they
-// would meet does not depend on when. What an actor changes is told by core's yield points (locks, atomics, entries) and, for counters
+// Each of as many actors as there may be CPUs runs on a thread, and so with a CPU's caches, of its own; one after the other, since where
+// they would meet does not depend on when. What an actor changes is told by core's yield points (locks, atomics, entries) and, for counters
 // that have none, by comparing the memory manager's own memory before and after.
 #include <algorithm>
 #include <array>

@@ -337,7 +337,9 @@ TEST_P(Hold, ReadsByForceWhatTheProgramMayNot) {
   map(space(), "....SS", {.flags = uapi::kMapShared});
   fill(space(), 0, 2);
   poke(space(), 4, 44);
-  for (const std::uint64_t page : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{4}, std::uint64_t{5}}) ASSERT_TRUE(protect(space(), page, 1, 0));
+  for (const std::uint64_t page : {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{4}, std::uint64_t{5}}) {
+    ASSERT_TRUE(protect(space(), page, 1, 0));
+  }
   Space child = fork();
   const auto anon_pages = [&] { return space()->usage().rss_anon; };
   const PageCount before = anon_pages();

@@ -174,7 +174,8 @@ TEST_P(Remap, RefusesWhatLinuxRefuses) {
   EXPECT_EQ(move(space(), 0, 3, 2, 3, fixed).error(), Errno::kInval);   // they overlap
   EXPECT_EQ(move(space(), 4, 1, 9, 1, fixed).error(), Errno::kFault);   // nothing there
   EXPECT_EQ(move(space(), 3, 3, 9, 4, fixed).error(), Errno::kFault);   // over a hole
-  EXPECT_EQ(space()->mremap({.old_address = at(0) + ByteCount(1), .old_length = ByteCount(1), .new_length = ByteCount(1)}).error(), Errno::kInval);
+  EXPECT_EQ(space()->mremap({.old_address = at(0) + ByteCount(1), .old_length = ByteCount(1), .new_length = ByteCount(1)}).error(),
+            Errno::kInval);
 }
 
 // Rows: I6

@@ -38,7 +38,9 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   for (unsigned c = 1; c < kLeafClasses; ++c) {
     // Truncation leaves the figure too high, until the space is asked for it.
     const bool may_lag = space.edits_seen_.load() != memory_.edits() && space.rss_[c].load() > sums.leaves[c];
-    if (space.rss_[c].load() != sums.leaves[c] && !may_lag) find("I10", "RSS of a class; space id", space.id(), space.rss_[c].load(), sums.leaves[c]);
+    if (space.rss_[c].load() != sums.leaves[c] && !may_lag) {
+      find("I10", "RSS of a class; space id", space.id(), space.rss_[c].load(), sums.leaves[c]);
+    }
   }
   if (space.tables_.load() != sums.tables) find("I10", "tables reachable; space id", space.id(), space.tables_.load(), sums.tables);
   if (space.replacing_.load() != 0) find("I7", "a replacement never ended; space id", space.id(), space.replacing_.load(), 0);
@@ -79,11 +81,14 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above 
     Frame& child = memory_.frame(pfn);
     if (memory_.zero().is_zero(pfn)) {
       if (entry.writable()) find("I13", "W above a zero table; address", address.raw(), entry.encoded(), 0);
-      if (pfn != memory_.zero().table(Level(table.level).below())) find("I13", "zero table of another level; address", address.raw(), pfn.raw(), 0);
+      if (pfn != memory_.zero().table(Level(table.level).below())) {
+        find("I13", "zero table of another level; address", address.raw(), pfn.raw(), 0);
+      }
       continue;
     }
     if (child.kind != FrameKind::kTable || child.level != Level(table.level).below()) {
-      find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(FrameKind(child.kind)), pfn.raw());
+      find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(FrameKind(child.kind)),
+           pfn.raw());
       continue;
     }
     if (entry.writable() && child.table.share.load() > 1) {
@@ -98,7 +103,9 @@ void Audit::check_pin(Entry entry, VirtAddr address, Above above) {
   if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame || !entry.is_private_leaf()) return;
   const Frame& frame = memory_.frame(entry.pfn());
   if (frame.pins() == 0) return;
-  if (!above.writable || frame.leaf_entries() != 1) find("I9", "a pinned page that others may reach; address", address.raw(), frame.leaf_entries(), 1);
+  if (!above.writable || frame.leaf_entries() != 1) {
+    find("I9", "a pinned page that others may reach; address", address.raw(), frame.leaf_entries(), 1);
+  }
   if (!above.noted) find("I9", "a pinned page that no table above notes; address", address.raw(), 0, 1);
 }
 
@@ -109,9 +116,13 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     find("S0.32", "leaf outside every mapping; address", address.raw(), entry.encoded(), space.id());
     return;
   }
-  if (writable && !vma->prot.write()) find("I3", "writable leaf in a read-only mapping; address", address.raw(), entry.encoded(), vma->prot.bits());
+  if (writable && !vma->prot.write()) {
+    find("I3", "writable leaf in a read-only mapping; address", address.raw(), entry.encoded(), vma->prot.bits());
+  }
   if (entry.present() && vma->prot.none()) find("I3", "present leaf in a PROT_NONE mapping; address", address.raw(), entry.encoded(), 0);
-  if (entry.executable() && !vma->prot.exec()) find("I3", "executable leaf in a mapping without exec; address", address.raw(), entry.encoded(), 0);
+  if (entry.executable() && !vma->prot.exec()) {
+    find("I3", "executable leaf in a mapping without exec; address", address.raw(), entry.encoded(), 0);
+  }
   const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
   if (kind == EntryKind::kZeroFrame) {
     if (entry.writable()) find("I13", "W on the zero frame; address", address.raw(), entry.encoded(), 0);
@@ -123,7 +134,8 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
   if (anon != (frame.kind == FrameKind::kAnon) || (!anon && frame.kind != FrameKind::kObject)) {
-    find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)), static_cast<std::uint64_t>(entry.leaf_class()));
+    find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)),
+         static_cast<std::uint64_t>(entry.leaf_class()));
     return;
   }
   // Others may hold the page of an exclusive path (the space's own writes are theirs to see), never one whose W is inert: that W comes back
@@ -131,9 +143,13 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   if (anon && entry.writable() && (frame.leaf_entries() != 1 || (!writable && frame.references() != 1))) {
     find("I3", "W on a private frame that is not exclusive; address", address.raw(), frame.counts.load(), Frame::kOneLeaf);
   }
-  if (!anon && frame.has_flag(Frame::kRemoved)) find("I8", "a leaf of a page that has left its object; address", address.raw(), frame.page.index, 0);
-  if (anon && frame.page.source != nullptr && (vma->object != frame.page.source || vma->index_of(address).raw() != frame.page.source_index)) {
-    find("I8", "private leaf is no copy of the object's page; address", address.raw(), frame.page.source_index, vma->index_of(address).raw());
+  if (!anon && frame.has_flag(Frame::kRemoved)) {
+    find("I8", "a leaf of a page that has left its object; address", address.raw(), frame.page.index, 0);
+  }
+  if (anon && frame.page.source != nullptr &&
+      (vma->object != frame.page.source || vma->index_of(address).raw() != frame.page.source_index)) {
+    find("I8", "private leaf is no copy of the object's page; address", address.raw(), frame.page.source_index,
+         vma->index_of(address).raw());
   }
   if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index)) {
     find("I8", "shared leaf is not the object's page; address", address.raw(), frame.page.index, vma->index_of(address).raw());
@@ -166,7 +182,9 @@ void Audit::check_attachments(Frame& table) {
     ++number;
     attached += a->entries;
     if (a->table != &table) find("I11", "attachment of another table; frame", pfn, 0, 0);
-    if (a->object->find_attachment_for_audit(table, a->first_index) == nullptr) find("I11", "attachment not in its object's index; frame", pfn, 0, 0);
+    if (a->object->find_attachment_for_audit(table, a->first_index) == nullptr) {
+      find("I11", "attachment not in its object's index; frame", pfn, 0, 0);
+    }
     if (a->entries == 0) find("I11", "attachment without entries; frame", pfn, 0, 0);
   }
   if (number != table.table.attachment_count) find("I11", "attachments of table; frame", pfn, table.table.attachment_count, number);
@@ -180,7 +198,9 @@ void Audit::check_attachments(Frame& table) {
     const auto look_for = [&](const MemoryObject* object, std::uint64_t index) {
       if (object == nullptr) return;
       const Attachment* a = table.table.attachments;
-      while (a != nullptr && (a->object != object || a->first_index != static_cast<std::int64_t>(index) - static_cast<std::int64_t>(n))) a = a->next_in_table;
+      while (a != nullptr && (a->object != object || a->first_index != static_cast<std::int64_t>(index) - static_cast<std::int64_t>(n))) {
+        a = a->next_in_table;
+      }
       if (a == nullptr) {
         find("I11", "leaf without attachment; frame", memory_.pfn_of(frame).raw(), n, pfn);
       } else {
@@ -202,17 +222,27 @@ void Audit::check_frames() {
       case FrameKind::kFree: ++free; break;
       case FrameKind::kHeld: find("I6", "frame held by nobody's operation; frame", pfn, 0, 0); break;
       case FrameKind::kTable:
-        if (frame.table.share.load() != frame.audit_shares) find("I1", "share count; frame", pfn, frame.table.share.load(), frame.audit_shares);
+        if (frame.table.share.load() != frame.audit_shares) {
+          find("I1", "share count; frame", pfn, frame.table.share.load(), frame.audit_shares);
+        }
         break;
       case FrameKind::kAnon:
-        if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a private frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.leaf_entries() != frame.audit_leaves) {
+          find("I4", "leaf entries of a private frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        }
         if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
-        if (frame.references() < frame.leaf_entries() || frame.references() == 0) find("I4", "references of a private frame; frame", pfn, frame.references(), frame.leaf_entries());
+        if (frame.references() < frame.leaf_entries() || frame.references() == 0) {
+          find("I4", "references of a private frame; frame", pfn, frame.references(), frame.leaf_entries());
+        }
         break;
       case FrameKind::kObject:
-        if (frame.leaf_entries() != frame.audit_leaves) find("I4", "leaf entries of a shared frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        if (frame.leaf_entries() != frame.audit_leaves) {
+          find("I4", "leaf entries of a shared frame; frame", pfn, frame.leaf_entries(), frame.audit_leaves);
+        }
         if (frame.moving != 0) find("S1.6", "a move that never ended; frame", pfn, frame.moving, 0);
-        if (frame.references() < frame.leaf_entries() + 1) find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
+        if (frame.references() < frame.leaf_entries() + 1) {
+          find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
+        }
         break;
       case FrameKind::kUntouched:
       case FrameKind::kZero:
@@ -236,7 +266,9 @@ void Audit::check_zero() {
     const TableView view(memory_, memory_.frame(zero.table(Level(level))));
     for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
       const Entry entry = view.entry(static_cast<Slot>(n));
-      if (entry.writable() || !zero.is_zero(entry.pfn()) || !entry.accessed()) find("I13", "entry of a zero table; level", level, entry.encoded(), n);
+      if (entry.writable() || !zero.is_zero(entry.pfn()) || !entry.accessed()) {
+        find("I13", "entry of a zero table; level", level, entry.encoded(), n);
+      }
     }
   }
 }

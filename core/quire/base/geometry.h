@@ -62,7 +62,9 @@ class Geometry {
   [[nodiscard]] constexpr Slot slot_of(VirtAddr address, Level level) const {
     return static_cast<Slot>((address.raw() >> shift_[level.raw()]) & slot_mask_);
   }
-  [[nodiscard]] constexpr Slot leaf_slot_of(VirtAddr address) const { return static_cast<Slot>((address.raw() >> kPageShift) & slot_mask_); }
+  [[nodiscard]] constexpr Slot leaf_slot_of(VirtAddr address) const {
+    return static_cast<Slot>((address.raw() >> kPageShift) & slot_mask_);
+  }
   /// The span of the entry at `level` that covers `address`.
   [[nodiscard]] constexpr VirtRange entry_range(VirtAddr address, Level level) const {
     const VirtAddr begin(address.raw() & ~(span(level).raw() - 1));

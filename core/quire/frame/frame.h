@@ -2,10 +2,11 @@
 //
 // Life cycle: kUntouched (never used) → kFree ⇄ in use as anon, object page, table, slab, radix … A descriptor never goes away, so it may
 // be locked and looked at after its frame was freed; whoever got there without a count revalidates under the lock (R24, R25).
-// Counts: `counts` holds three numbers, who may touch the frame, how many of those are pins, and how many leaf entries name it, changed by one
-// atomic operation, whose result tells the last one out (I4, I6). Tables have their own share count (S0.3).
+// Counts: `counts` holds three numbers, who may touch the frame, how many of those are pins, and how many leaf entries name it, changed by
+// one atomic operation, whose result tells the last one out (I4, I6). Tables have their own share count (S0.3).
 // Moving: while a frame is migrated, entries that named it are migration entries: each holds a reference, is counted in `moving`, and is no
-// leaf entry, so that "nobody can reach it" is one number read at once. A frozen frame gives no further reference to whoever comes by (R13).
+// leaf entry, so that "nobody can reach it" is one number read at once. A frozen frame gives no further reference to whoever comes by
+// (R13).
 #pragma once
 
 #include <cstddef>
@@ -110,7 +111,8 @@ struct alignas(64) Frame {
   [[nodiscard]] bool drop_leaf() { return counts.fetch_sub(kOneLeaf) == kOneLeaf; }
   /// A further hold; the caller keeps one alive meanwhile.
   void get() { counts.fetch_add(kOneReference); }
-  /// A hold on a frame that may be free, or another's by now: false, nothing was taken. Whoever came by an entry looks at it again afterwards.
+  /// A hold on a frame that may be free, or another's by now: false, nothing was taken. Whoever came by an entry looks at it again
+  /// afterwards.
   [[nodiscard]] bool try_get() {
     std::uint64_t seen = counts.load();
     do {
@@ -183,7 +185,8 @@ struct alignas(64) Frame {
   return (static_cast<std::uint64_t>(kMaxLevels - Level(table.level).raw()) << 56) |
          (reinterpret_cast<std::uint64_t>(&table) & 0x00ffffffffffffffULL);
 }
-static_assert(offsetof(Frame, kind) % 2 == 0 && offsetof(Frame, level) == offsetof(Frame, kind) + 1 && sizeof(FrameKind) + sizeof(Level) == 2,
+static_assert(offsetof(Frame, kind) % 2 == 0 && offsetof(Frame, level) == offsetof(Frame, kind) + 1 &&
+                  sizeof(FrameKind) + sizeof(Level) == 2,
               "Frame::is_table_of reads both at once");
 static_assert(sizeof(Frame) == 64, "a descriptor is one cache line (S2.15)");
 

@@ -36,12 +36,13 @@ class FramePool {
   [[nodiscard]] PageCount free_frames();
   /// All frames that can be used: those that failed count no more.
   [[nodiscard]] PageCount total_frames() const { return PageCount(total_.raw() - failed_.load_relaxed()); }
-  /// Takes a free frame whose memory has failed out of use; false: it is not free. One in use that is marked Frame::kPoisoned goes when it is
-  /// given back.
+  /// Takes a free frame whose memory has failed out of use; false: it is not free. One in use that is marked Frame::kPoisoned goes when it
+  /// is given back.
   [[nodiscard]] bool retire_free(Frame& frame);
   /// Frames out of use (/proc/meminfo HardwareCorrupted).
   [[nodiscard]] PageCount failed_frames() const { return PageCount(failed_.load_relaxed()); }
-  /// Collects the free frames of all CPUs and puts them in ascending order, those nobody has touched behind them. O(n log n), for compaction.
+  /// Collects the free frames of all CPUs and puts them in ascending order, those nobody has touched behind them. O(n log n), for
+  /// compaction.
   void sort_free();
   /// The first of the free frames after sort_free(), for user memory, or null; frames given back meanwhile come in any place.
   [[nodiscard]] Frame* take_lowest_or_null();

@@ -17,7 +17,9 @@ constexpr std::uint64_t kMostRead = 64;
 constexpr unsigned kBatch = 64;
 
 // Not a Result, and not inlined: g++ 12 believes those here uninitialized.
-[[gnu::noinline]] bool has_frames(FrameReservation& frames, std::uint64_t count) { return frames.ensure(count, FrameUse::kUser).has_value(); }
+[[gnu::noinline]] bool has_frames(FrameReservation& frames, std::uint64_t count) {
+  return frames.ensure(count, FrameUse::kUser).has_value();
+}
 
 /// The right to keep one page more, until it is used.
 class Charge {

@@ -1,8 +1,8 @@
 // What can be mapped and is not private: the pages of a file, of tmpfs, of shared memory (docs/decisions/0010-file-objects.md).
 //
-// Life cycle of a page: absent → being read (Frame::kFilling, in the tree, nobody's yet) → a copy of the source → owned (Frame::kOwned: it holds
-// what is nowhere else, is charged to the account, and stays) → removed (Frame::kRemoved: truncated; lives as long as somebody holds it). A page of
-// a memory file is owned from birth. The object has one reference on each of its pages.
+// Life cycle of a page: absent → being read (Frame::kFilling, in the tree, nobody's yet) → a copy of the source → owned (Frame::kOwned: it
+// holds what is nowhere else, is charged to the account, and stays) → removed (Frame::kRemoved: truncated; lives as long as somebody holds
+// it). A page of a memory file is owned from birth. The object has one reference on each of its pages.
 // Owns S4.35, S2.47, R12. Does not know names, rights or times; whoever changes size or contents excludes others who do (an inode's mutex).
 // Locks: `lock_` (rank kObject) guards the tree, the end and the pages' states; never held over a call of source or account.
 #pragma once
@@ -34,8 +34,8 @@ class FileSource {
   };
   /// The pages worth reading when `index`, one of them, is wanted.
   virtual Cluster cluster(PageIndex index) = 0;
-  /// Sets the contents of pages `first` … first + pages.size() − 1; what lies beyond the end of the file becomes zeros. Errors: EIO and its like:
-  /// nothing is kept.
+  /// Sets the contents of pages `first` … first + pages.size() − 1; what lies beyond the end of the file becomes zeros. Errors: EIO and its
+  /// like: nothing is kept.
   virtual Result<void> read(PageIndex first, std::span<Frame* const> pages) = 0;
   /// A page is about to be written through a mapping.
   virtual void note_mapped_write() = 0;
@@ -79,14 +79,14 @@ class FileObject final : public MemoryObject {
   void put_page(Frame& page);
 
   [[nodiscard]] ByteCount size() const { return ByteCount(size_.load()); }
-  /// Makes the file longer or shorter. What is cut off goes from the cache and from every mapping, private copies too, and the rest of the last
-  /// page becomes zeros.
+  /// Makes the file longer or shorter. What is cut off goes from the cache and from every mapping, private copies too, and the rest of the
+  /// last page becomes zeros.
   void resize(ByteCount size);
-  /// Takes pages `first` … `last` out of the cache and the mappings; private copies stay. They read as a hole again: as zeros of a memory file,
-  /// anew from the source otherwise.
+  /// Takes pages `first` … `last` out of the cache and the mappings; private copies stay. They read as a hole again: as zeros of a memory
+  /// file, anew from the source otherwise.
   void punch(PageIndex first, PageIndex last);
-  /// Lets all pages go, and with them what the account is charged; nobody maps the object or will ask it for a page again. Then account and source
-  /// may end before the object.
+  /// Lets all pages go, and with them what the account is charged; nobody maps the object or will ask it for a page again. Then account and
+  /// source may end before the object.
   void retire() { punch(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift)); }
   /// Gives back pages that can be read again and that nobody uses. Returns how many.
   PageCount drop_clean();

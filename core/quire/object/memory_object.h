@@ -6,8 +6,8 @@
 //
 // Life cycle: an object lives while it has users (mappings' nodes, address spaces) or attachments; two numbers, one atomic, whose result
 // tells the last one out (S4.14, S4.30). It does not own its pages' lives unless it says so (FileObject does; S4.15).
-// From a page one comes to an object that may be gone, its memory another's: ObjectRegistry tells whether an address is that of an object that
-// lives, and holds it (R24, S4.30).
+// From a page one comes to an object that may be gone, its memory another's: ObjectRegistry tells whether an address is that of an object
+// that lives, and holds it (R24, S4.30).
 // Locks: `attachment lock` (rank kAttachment), inside table locks.
 #pragma once
 
@@ -91,8 +91,8 @@ class MemoryObject {
   /// The class its pages count as.
   [[nodiscard]] virtual LeafClass leaf_class() const = 0;
   /// The frame of page `index` with one reference for the caller, made if absent, read in if need be (this may sleep). Whoever gives notice
-  /// (gives_notice()) lets it be written, if that is what `access` is, and marks it Frame::kOwned. Errors: ENOMEM; EFAULT beyond the object's end;
-  /// EAGAIN: it is being moved (MigrationWait); EIO: the memory has failed; ENOSPC; what the file system reports.
+  /// (gives_notice()) lets it be written, if that is what `access` is, and marks it Frame::kOwned. Errors: ENOMEM; EFAULT beyond the
+  /// object's end; EAGAIN: it is being moved (MigrationWait); EIO: the memory has failed; ENOSPC; what the file system reports.
   virtual Result<ObjectPage> get_page(PageIndex index, Access access) = 0;
   /// Pages `first`, `first` + 1, … that are in memory and nobody is reading in or moving, each held for the caller; null for others.
   virtual void hold_present(PageIndex /*first*/, std::span<Frame*> pages) {
@@ -107,7 +107,8 @@ class MemoryObject {
   [[nodiscard]] virtual bool replace_page(PageIndex, Frame&, Frame&) { return true; }
   /// Whether the object itself keeps page `index` in memory now.
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
-  /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its address.
+  /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its
+  /// address.
   [[nodiscard]] virtual bool owns(const Frame& page) = 0;
 
  protected:
@@ -127,8 +128,8 @@ class MemoryObject {
   /// The first index of a table whose last slot is that of page `index`: a table that begins before cannot hold it.
   [[nodiscard]] std::int64_t first_position_of(PageIndex index) const;
   bool next_step(PageIndex last, Step& step);
-  /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker alone
-  /// may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
+  /// Whether the step's attachment is still there. It tells by the index, since the frame may be another table's by now, which its maker
+  /// alone may look into. Locks: that of the frame, without which no table leaves the index (R24, R25).
   bool is_attached(const Step& step);
   [[nodiscard]] std::uint64_t moves() const { return moves_.load(); }
 

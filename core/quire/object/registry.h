@@ -1,11 +1,11 @@
 // Which memory objects live, by address: how a walk that starts at a page gets hold of the page's object (R24, S4.30).
 //
-// A page names its object by a pointer that nothing keeps good: entries go, and the object with the last of them, while the page waits for a
-// flush or is held by a pipe; the object's memory becomes another's. So the pointer is compared, not followed, until it is found here. If
+// A page names its object by a pointer that nothing keeps good: entries go, and the object with the last of them, while the page waits for
+// a flush or is held by a pipe; the object's memory becomes another's. So the pointer is compared, not followed, until it is found here. If
 // another object lives at the address by then, the walk finds no entry of the page there: a page with entries has its object alive (I11).
 //
-// Life cycle: one in the MemoryManager; each object is in it from its constructor to its last hold. Sharded, so that processes that begin and
-// end do not meet. Locks: rank kObjectList, inside table locks, because objects end when their last table leaves them.
+// Life cycle: one in the MemoryManager; each object is in it from its constructor to its last hold. Sharded, so that processes that begin
+// and end do not meet. Locks: rank kObjectList, inside table locks, because objects end when their last table leaves them.
 #pragma once
 
 #include <cstdint>

@@ -94,8 +94,8 @@ class Migration {
     return replaced;
   }
 
-  // Nobody can reach the page: no entry names it, and nobody holds it but its migration entries, its object and us. From here on nobody gets a
-  // hold. Both numbers are those of one instant: migration entries come and go under the page's lock.
+  // Nobody can reach the page: no entry names it, and nobody holds it but its migration entries, its object and us. From here on nobody
+  // gets a hold. Both numbers are those of one instant: migration entries come and go under the page's lock.
   bool freeze() {
     const SpinGuard guard(from_.lock, LockRank::kFrame, from_.key());
     std::uint64_t counts = Frame::kOneReference * expected(from_.moving);

@@ -1,8 +1,9 @@
 // The reverse map: from a page to every entry that names it, without looking at processes or mappings (design.md rule 10).
 //
-// page → its object (ObjectRegistry) → the level-1 tables attached around the page's index → slot → compare with the page. Each table is met
-// once however many processes share it (S2.21), with its lock held. An entry that is copied meanwhile is met in the copy, which is attached
-// behind its original (R13); if mremap moves one to where the walk may have been, all are visited once more (R15): visits bear repeating.
+// page → its object (ObjectRegistry) → the level-1 tables attached around the page's index → slot → compare with the page. Each table is
+// met once however many processes share it (S2.21), with its lock held. An entry that is copied meanwhile is met in the copy, which is
+// attached behind its original (R13); if mremap moves one to where the walk may have been, all are visited once more (R15): visits bear
+// repeating.
 //
 // Here, too: the accessed and dirty flags of a page, collected from all its entries. Moving a page is migrate.h, failing memory poison.h.
 // It does not know who reaches a table; whoever takes something away flushes all processors (platform::flush_all).
@@ -81,8 +82,8 @@ RmapVisits for_each_entry(MemoryManager& memory, const Frame& page, Visit visit)
 /// Pre: the caller holds `page`.
 [[nodiscard]] unsigned test_and_clear_young(MemoryManager& memory, Frame& page);
 
-/// Moves the dirty flags of all entries into the page (I14) and flushes, so that a store after this call shows again. Returns whether the page
-/// was written since clear_dirty(). Pre: the caller holds `page`.
+/// Moves the dirty flags of all entries into the page (I14) and flushes, so that a store after this call shows again. Returns whether the
+/// page was written since clear_dirty(). Pre: the caller holds `page`.
 [[nodiscard]] bool collect_dirty(MemoryManager& memory, Frame& page);
 /// What was written has been saved: the page counts as clean until an entry says otherwise.
 void clear_dirty(Frame& page);

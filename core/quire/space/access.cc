@@ -51,8 +51,8 @@ Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Acc
       const Vma* vma = map_.find(*at);
       const Entry entry = look_up(memory_, root_frame(), *at);
       if (vma != nullptr && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
-        // The entry may be a page's that is about to be moved, which waits for processors but not for us: so the page is held, and the entry
-        // looked at again. A page that is held is not moved.
+        // The entry may be a page's that is about to be moved, which waits for processors but not for us: so the page is held, and the
+        // entry looked at again. A page that is held is not moved.
         Frame* const page = memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame ? &memory_.frame(entry.pfn()) : nullptr;
         const bool held = page != nullptr && page->try_get();
         if (page == nullptr || (held && same_leaf(look_up(memory_, root_frame(), *at), entry))) {

@@ -166,8 +166,9 @@ class AddressSpace {
   Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);
   /// Linux madvise(2). Errors: EINVAL, ENOMEM (hole: the mapped parts are done, as on Linux), EAGAIN.
   Result<void> madvise(VirtAddr address, ByteCount length, int advice);
-  /// Names anonymous memory, or takes its name away (Linux prctl PR_SET_VMA_ANON_NAME; shown by /proc/PID/maps). Errors: EINVAL, EBADF (a file's
-  /// mapping), ENOMEM (no memory for the name, or a hole: the mapped parts are done, as on Linux), EAGAIN (no memory for the map; nothing changed).
+  /// Names anonymous memory, or takes its name away (Linux prctl PR_SET_VMA_ANON_NAME; shown by /proc/PID/maps). Errors: EINVAL, EBADF (a
+  /// file's mapping), ENOMEM (no memory for the name, or a hole: the mapped parts are done, as on Linux), EAGAIN (no memory for the map;
+  /// nothing changed).
   Result<void> set_name(VirtAddr address, ByteCount length, std::optional<std::string_view> name);
 
   /// Resolves a fault at `address`, from the hardware or from a software access.
@@ -188,7 +189,8 @@ class AddressSpace {
   Result<PageHold> hold(VirtAddr address, Access access, HoldKind kind);
   /// Reads as a debugger does: whatever is mapped, also what the program may not touch (Linux FOLL_FORCE). Errors: as read().
   Result<ByteCount> peek(VirtAddr address, std::span<std::byte> to);
-  /// Writes as a debugger does, also where the program may not: into copies of private memory, never into what others share (Linux FOLL_FORCE).
+  /// Writes as a debugger does, also where the program may not: into copies of private memory, never into what others share (Linux
+  /// FOLL_FORCE).
   /// Errors: as write().
   Result<ByteCount> poke(VirtAddr address, std::span<const std::byte> from);
 
@@ -201,8 +203,8 @@ class AddressSpace {
   Usage usage();
   /// Which pages clear_refs is about.
   enum class Pages : std::uint8_t { kAll, kPrivate, kOfObjects };
-  /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share is
-  /// theirs too. Cost: all leaf tables. Allocates nothing.
+  /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share
+  /// is theirs too. Cost: all leaf tables. Allocates nothing.
   void forget_references(Pages pages);
   /// The peak of the resident size begins anew.
   void reset_peak() { rss_peak_.store(rss_now().raw()); }
@@ -313,7 +315,9 @@ class AddressSpace {
   /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
   [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
   void note_peak();
-  void add_rss(LeafClass leaf_class, std::int64_t pages) { rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages)); }
+  void add_rss(LeafClass leaf_class, std::int64_t pages) {
+    rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages));
+  }
   [[nodiscard]] PageCount rss_now() const;
   void count_resident_locked() TA_REQ(lock_);
   [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }

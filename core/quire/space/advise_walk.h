@@ -1,6 +1,6 @@
-// What madvise and its relatives have in common (Linux v6.12 mm/madvise.c:madvise_walk_vmas()): they go through a range mapping by mapping. Holes are
-// passed over and reported in the end; a mapping that refuses ends it, with what came before it done. Running out of memory is no such error: it
-// changes nothing (I12).
+// What madvise and its relatives have in common (Linux v6.12 mm/madvise.c:madvise_walk_vmas()): they go through a range mapping by mapping.
+// Holes are passed over and reported in the end; a mapping that refuses ends it, with what came before it done. Running out of memory is no
+// such error: it changes nothing (I12).
 #pragma once
 
 #include "quire/base/errno.h"

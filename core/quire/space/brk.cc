@@ -53,7 +53,9 @@ VirtAddr AddressSpace::brk_locked(VirtAddr wanted) {
   heap.prot = kProtReadWrite;
   heap.flags = future_flags_.with(VmaFlag::kMayWrite | VmaFlag::kAccounted);
   heap.offset = page_index(old_page);
-  if (!may_lock(range.pages(), heap.flags) || !may_expand(range.pages(), heap.prot, heap.flags) || map_.size() > limits_.max_map_count) return brk_;
+  if (!may_lock(range.pages(), heap.flags) || !may_expand(range.pages(), heap.prot, heap.flags) || map_.size() > limits_.max_map_count) {
+    return brk_;
+  }
   // What lies below the first break is no heap.
   const Vma* before = map_.last_beginning_below(old_page);
   const bool extends = before != nullptr && layout_.brk_begin < before->range.end();

@@ -45,7 +45,8 @@ class FaultResolver {
 
  private:
   enum class Attempt : std::uint8_t {
-    kDone, kRetry, kBusError, kOutOfMemory, kNeedsSupplies, kNeedsTable, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage, kNeedsFlush, kMoving
+    kDone, kRetry, kBusError, kOutOfMemory, kNeedsSupplies, kNeedsTable, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage,
+    kNeedsFlush, kMoving
   };
 
   using Supplies = FaultSupplies;
@@ -244,7 +245,7 @@ class FaultResolver {
     const Slot slot = geometry().leaf_slot_of(page_);
     switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
-        if (vma_.object != nullptr) return access_ == Access::kWrite && !vma_.is_shared() ? copy_object_page(table, slot) : map_object_page(table, slot);
+        if (vma_.object != nullptr) return wants_copy() ? copy_object_page(table, slot) : map_object_page(table, slot);
         return may_map_zero() ? map_zero(table, slot) : map_private_page(table, slot, entry);
       case EntryKind::kZeroFrame:
         return access_ == Access::kWrite ? map_private_page(table, slot, entry) : restore_rights(table, slot, entry);
@@ -350,8 +351,8 @@ class FaultResolver {
     return Attempt::kDone;
   }
 
-  // The attachment that a new entry at `slot` for the object's page `index` belongs to, made if one is reserved; or null. The caller adds the
-  // entry. Locks: the table's.
+  // The attachment that a new entry at `slot` for the object's page `index` belongs to, made if one is reserved; or null. The caller adds
+  // the entry. Locks: the table's.
   Attachment* attachment_for(ExclusiveTable& table, Slot slot, MemoryObject& object, PageIndex index) {
     const std::int64_t first_index = static_cast<std::int64_t>(index.raw()) - slot;
     if (Attachment* found = find_attachment(table.frame(), object, first_index); found != nullptr) return found;
@@ -379,7 +380,8 @@ class FaultResolver {
     fresh.page = identity;
     fresh.kind = FrameKind::kAnon;
     fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
-    const Entry entry = Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
+    const Entry entry =
+        Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
     if (!replaces) {
       table.install(slot, entry);
       return;
@@ -418,8 +420,8 @@ class FaultResolver {
     return done();
   }
 
-  // False: the page has failed or left its object since we got it. Who takes its entries away has set the flag first, and finds this table from
-  // now on (rmap/poison.h, R12). Locks: the table's, which is attached to the object.
+  // False: the page has failed or left its object since we got it. Who takes its entries away has set the flag first, and finds this table
+  // from now on (rmap/poison.h, R12). Locks: the table's, which is attached to the object.
   bool install_object_page(ExclusiveTable& table, Slot slot, Frame& page) {
     page.add_leaf();
     add_attached_page(table.frame(), page.page, slot, supplies_->attachments);
@@ -428,13 +430,15 @@ class FaultResolver {
       static_cast<void>(page.drop_leaf());
       return false;
     }
-    table.install(slot, Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), vma_.prot, may_write(page) ? Writable::kYes : Writable::kNo));
+    table.install(
+        slot, Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), vma_.prot, may_write(page) ? Writable::kYes : Writable::kNo));
     return true;
   }
 
   [[nodiscard]] static bool is_lost(const Frame& page) { return page.has_flag(Frame::kPoisoned) || page.has_flag(Frame::kRemoved); }
 
-  // Whether an entry of the object's `page` may be writable. Locks: the table's: who takes the mark away comes here afterwards for the entries.
+  [[nodiscard]] bool wants_copy() const { return access_ == Access::kWrite && !vma_.is_shared(); }
+  // Whether an entry of the object's `page` may be writable. Locks: the table's: who takes the mark away comes here for the entries.
   [[nodiscard]] bool may_write(const Frame& page) const {
     return vma_.is_shared() && (!vma_.object->gives_notice() || page.has_flag(Frame::kOwned));
   }
@@ -496,7 +500,8 @@ class FaultResolver {
 
   // The mapping allows more than the entry: rights are given lazily, so that mprotect that only adds touches no table.
   [[gnu::noinline]] Attempt restore_rights(ExclusiveTable& table, Slot slot, Entry seen) {
-    const bool enough = seen.present() && (access_ != Access::kExecute || seen.executable()) && (access_ != Access::kWrite || seen.writable());
+    const bool enough =
+        seen.present() && (access_ != Access::kExecute || seen.executable()) && (access_ != Access::kWrite || seen.writable());
     if (enough) return spurious();
     const EntryKind kind = memory_.kind_of(seen, kLeafLevel);
     const bool is_object_page = kind == EntryKind::kFrame && !seen.is_private_leaf();
@@ -506,7 +511,8 @@ class FaultResolver {
     if (gives_notice && supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen) return Attempt::kRetry;
-    const bool keeps_write = seen.writable() || (is_object_page && may_write(memory_.frame(seen.pfn()))) || (kind == EntryKind::kRaw && vma_.is_shared());
+    const bool keeps_write =
+        seen.writable() || (is_object_page && may_write(memory_.frame(seen.pfn()))) || (kind == EntryKind::kRaw && vma_.is_shared());
     if (gives_notice && !keeps_write) {
       supplies_->drop_object_page();
       return Attempt::kRetry;
@@ -572,7 +578,9 @@ class FaultResolver {
   }
 }
 
-FaultOutcome AddressSpace::fault(VirtAddr address, Access access) { return resolve_as(address, access, Requester::kActor, Purpose::kAccess); }
+FaultOutcome AddressSpace::fault(VirtAddr address, Access access) {
+  return resolve_as(address, access, Requester::kActor, Purpose::kAccess);
+}
 
 FaultOutcome AddressSpace::resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   return resolve_as(address, access, requester, purpose);

@@ -1,8 +1,8 @@
 // fork: share the topmost tables, or copy down to where the mode says.
 //
-// In mode tree the child's root gets the parent's entries with W off, the shares of the tables they name go up, the parent's own entries lose
-// W, and one flush makes that true: nothing below is touched, whatever is mapped (X1, X2). The map is shared by a pointer (X14). Modes leaf
-// and copy run the same routine with a lower level at which sharing begins. Spans that a child must not get are taken out of the child
+// In mode tree the child's root gets the parent's entries with W off, the shares of the tables they name go up, the parent's own entries
+// lose W, and one flush makes that true: nothing below is touched, whatever is mapped (X1, X2). The map is shared by a pointer (X14). Modes
+// leaf and copy run the same routine with a lower level at which sharing begins. Spans that a child must not get are taken out of the child
 // afterwards, by the operations any program would use (S0.16).
 
 #include "quire/base/assert.h"
@@ -86,8 +86,8 @@ class ForkCopy {
     return {};
   }
 
-  // The parent keeps a page it has pinned, with whoever writes there without its tables; the child gets a copy at once (I9, S1.17; Linux v6.12
-  // mm/memory.c:copy_present_page()). A pin that is gone by now needs none.
+  // The parent keeps a page it has pinned, with whoever writes there without its tables; the child gets a copy at once (I9, S1.17; Linux
+  // v6.12 mm/memory.c:copy_present_page()). A pin that is gone by now needs none.
   void copy_pinned_pages(ExclusiveTable& to, VirtAddr base, AnonObject& object) {
     const SpinGuard guard(to.lock(), LockRank::kTable, to.lock_key());
     for_each_private_page(to, [&](Slot slot, Entry entry, Frame& page) {
@@ -113,12 +113,15 @@ class ForkCopy {
       const Entry entry = table.entry(slot);
       if (entry.is_absent()) continue;
       --left;
-      if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame && entry.is_private_leaf()) visit(slot, entry, memory_.frame(entry.pfn()));
+      if (memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame && entry.is_private_leaf()) {
+        visit(slot, entry, memory_.frame(entry.pfn()));
+      }
     }
   }
 
-  // Makes a subtree of the parent's own fit to be shared: whether it is, that is, no pinned page lies below. Pages that somebody merely holds
-  // lose W, or whoever is left with the table would take it over with their W and write to them (R20). Holds that are gone are forgotten.
+  // Makes a subtree of the parent's own fit to be shared: whether it is, that is, no pinned page lies below. Pages that somebody merely
+  // holds lose W, or whoever is left with the table would take it over with their W and write to them (R20). Holds that are gone are
+  // forgotten.
   bool settle_holds(Frame& table) {
     if (!table.has_flag(Frame::kHoldsBelow)) return false;
     bool pinned = false;
@@ -129,7 +132,9 @@ class ForkCopy {
       for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
         const Entry entry = view.entry(static_cast<Slot>(n));
         // Below an entry without W nothing was held through this space, or it has been settled.
-        if (entry.writable() && memory_.kind_of(entry, table.level) == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) pinned = true;
+        if (entry.writable() && memory_.kind_of(entry, table.level) == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) {
+          pinned = true;
+        }
       }
       table.flags = pinned ? Frame::kHoldsBelow : Frame::kNoFlag;
     }

@@ -41,7 +41,8 @@ class HoldAttempt {
   enum class State : std::uint8_t { kHeld, kNeedsFault, kRefused };
 
   HoldAttempt(AddressSpace& space, const Vma& vma, VirtAddr address, Access access, HoldKind kind)
-      : space_(space), memory_(space.memory_), geometry_(memory_.geometry()), vma_(vma), page_(address.page_floor()), access_(access), kind_(kind) {}
+      : space_(space), memory_(space.memory_), geometry_(memory_.geometry()), vma_(vma), page_(address.page_floor()), access_(access),
+        kind_(kind) {}
 
   State run() {
     ExclusiveTable table = ExclusivePath::root(space_);
@@ -90,7 +91,8 @@ class HoldAttempt {
     const Slot slot = geometry_.slot_of(page_, kLeafLevel);
     const Entry entry = table.entry(slot);
     switch (memory_.kind_of(entry, kLeafLevel)) {
-      case EntryKind::kZeroFrame: return entry.present() && access_ != Access::kWrite && !wants_own_page() ? hold_zero() : State::kNeedsFault;
+      case EntryKind::kZeroFrame:
+        return entry.present() && access_ != Access::kWrite && !wants_own_page() ? hold_zero() : State::kNeedsFault;
       case EntryKind::kFrame: break;
       case EntryKind::kRaw: return State::kRefused;  // no page that could be counted
       case EntryKind::kAbsent:
@@ -103,12 +105,13 @@ class HoldAttempt {
       case EntryKind::kMalformed: return State::kNeedsFault;
     }
     Frame& page = memory_.frame(entry.pfn());
-    const bool grants = entry.present() && (access_ != Access::kWrite || entry.writable()) && (access_ != Access::kExecute || entry.executable());
+    const bool grants =
+        entry.present() && (access_ != Access::kWrite || entry.writable()) && (access_ != Access::kExecute || entry.executable());
     if (!grants && !wants_own_page()) return State::kNeedsFault;
     if (wants_own_page() && !entry.is_private_leaf()) return State::kNeedsFault;  // an object's page, which a write would copy
     if (entry.is_private_leaf()) {
-      // Only what is the space's alone is pinned (I5, S1.14): W at the end of an exclusive path says so, others may hold it then who came by the
-      // same path.
+      // Only what is the space's alone is pinned (I5, S1.14): W at the end of an exclusive path says so, others may hold it then who came
+      // by the same path.
       const bool is_own = path == Path::kExclusive && (entry.writable() || page.has_one_holder());
       if (wants_own_page() && (!is_own || (access_ == Access::kWrite && !grants))) return State::kNeedsFault;
       if (path == Path::kShared) {
@@ -198,7 +201,9 @@ Result<ByteCount> AddressSpace::poke(VirtAddr address, std::span<const std::byte
     }
     const FaultOutcome outcome = resolve_fault(*at, access, Requester::kOther, purpose);
     if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNoMem;
-    if (outcome == FaultOutcome::kMapError || outcome == FaultOutcome::kAccessError || outcome == FaultOutcome::kBusError) error = Errno::kFault;
+    if (outcome == FaultOutcome::kMapError || outcome == FaultOutcome::kAccessError || outcome == FaultOutcome::kBusError) {
+      error = Errno::kFault;
+    }
   }
   if (done == 0 && !from.empty()) return fail(error == Errno{0} ? Errno::kFault : error);
   return ByteCount(done);

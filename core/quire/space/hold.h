@@ -1,15 +1,18 @@
 // Pages of a space held by those who use them without its tables: pipes, copies from outside, devices (Linux's GUP).
 //
 // Two kinds (Linux Documentation/core-api/pin_user_pages.rst):
-//   kGet  a reference, for a moment or for good: whoever has it sees the page as it was got. It may come through shared tables; the space may
+//   kGet  a reference, for a moment or for good: whoever has it sees the page as it was got. It may come through shared tables; the space
+//   may
 //         lose the page to copy-on-write.
-//   kPin  for reading or writing what the space sees and goes on seeing, however long: a private page is made the space's own first, also for
+//   kPin  for reading or writing what the space sees and goes on seeing, however long: a private page is made the space's own first, also
+//   for
 //         reading (S1.14), a page of zeros a real one (S3.32), and fork leaves it to the parent.
 //
-// Why nobody else's stores show (R20): a page that is got through a shared path loses W in the very entry it came through, since a table that is
-// taken over later gets its W as a whole; one that is got or pinned through an exclusive path is noted in the tables above it (kHoldsBelow), and fork
-// looks below such tables before it shares them.
-// Both take the space's lock shared, which keeps forks away (R7), and the leaf table's, which keeps moves away; there is no walk without locks.
+// Why nobody else's stores show (R20): a page that is got through a shared path loses W in the very entry it came through, since a table
+// that is taken over later gets its W as a whole; one that is got or pinned through an exclusive path is noted in the tables above it
+// (kHoldsBelow), and fork looks below such tables before it shares them.
+// Both take the space's lock shared, which keeps forks away (R7), and the leaf table's, which keeps moves away; there is no walk without
+// locks.
 //
 // Life cycle: a PageHold is movable and gives its hold back at its end; the page may outlive its mapping and its space, not the machine.
 // The zero page is held without counting it (S3.19).

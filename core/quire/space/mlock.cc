@@ -1,5 +1,5 @@
-// mlock and its relatives (Linux v6.12 mm/mlock.c, man7 mlock(2), mlockall(2)). Nothing is ever paged out yet, so what a lock promises is that
-// its pages are there: faulted in when the call returns, or kept once touched. Figures and limits are Linux's.
+// mlock and its relatives (Linux v6.12 mm/mlock.c, man7 mlock(2), mlockall(2)). Nothing is ever paged out yet, so what a lock promises is
+// that its pages are there: faulted in when the call returns, or kept once touched. Figures and limits are Linux's.
 
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
@@ -73,8 +73,8 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes
   return {};
 }
 
-// Linux v6.12 mm/gup.c:__mm_populate(), populate_vma_page_range(). Holes are passed over. Errors: ENOMEM (a page that may not be had), EAGAIN
-// (no frame).
+// Linux v6.12 mm/gup.c:__mm_populate(), populate_vma_page_range(). Holes are passed over. Errors: ENOMEM (a page that may not be had),
+// EAGAIN (no frame).
 Result<void> AddressSpace::populate(VirtRange range) {
   const VmaMap now = map();
   for (const Vma& vma : now.overlapping(range)) {

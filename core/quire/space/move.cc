@@ -206,8 +206,8 @@ ExclusiveTable Move::target_table(VirtAddr address, Level level, Gather& gather)
 
 ExclusiveTable Move::own_child(ExclusiveTable& table, VirtAddr address, Gather& gather) {
   if (gather.is_full()) gather.finish();
-  auto mine = ExclusivePath::unshare(space_, table, geometry_.slot_of(address, table.level()), geometry_.entry_range(address, table.level()),
-                                     frames_, attachments_, gather, Counter::kUnshareMremap);
+  auto mine = ExclusivePath::unshare(space_, table, geometry_.slot_of(address, table.level()),
+                                     geometry_.entry_range(address, table.level()), frames_, attachments_, gather, Counter::kUnshareMremap);
   QUIRE_ASSERT(mine.state == ExclusivePath::Unshared::State::kExclusive, "I12: mremap reserved too little");
   return *mine.child;
 }

@@ -1,9 +1,9 @@
 // Moving the entries of a range to another place of the same space: whole tables by their pointer where source and target lie the same way
 // in their spans, single leaves where they do not (S0.61).
 //
-// Used by mremap. What it may need is reserved before the first entry changes, so the work itself cannot fail (S0.54, I12). A table that moves
-// keeps its share count, its leaves and its attachments, which know slots and not addresses; a leaf that moves alone is detached from one
-// table and attached to the other, and walks from its object begin anew (R13). Zero tables move like others, where they are whole.
+// Used by mremap. What it may need is reserved before the first entry changes, so the work itself cannot fail (S0.54, I12). A table that
+// moves keeps its share count, its leaves and its attachments, which know slots and not addresses; a leaf that moves alone is detached from
+// one table and attached to the other, and walks from its object begin anew (R13). Zero tables move like others, where they are whole.
 #pragma once
 
 #include "quire/base/types.h"

@@ -99,7 +99,8 @@ Result<void> AddressSpace::mprotect(VirtAddr address, ByteCount length, std::uin
     result = mprotect_locked(VirtRange(address, *end), grows, prot, changed);
   }
   if (!prot.write()) return result;
-  // Locked memory that may be written now has pages of its own at once (Linux v6.12 mm/mprotect.c:mprotect_fixup()), as far as they can be had.
+  // Locked memory that may be written now has pages of its own at once (Linux v6.12 mm/mprotect.c:mprotect_fixup()), as far as they can be
+  // had.
   for (const Vma& vma : before.overlapping(changed)) {
     const bool is_wanted = vma.flags.has(VmaFlag::kLocked) && !vma.prot.write() && !vma.is_shared();
     if (is_wanted) static_cast<void>(populate(vma.range.intersection(changed)));

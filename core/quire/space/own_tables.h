@@ -1,7 +1,7 @@
 // Making all tables of a range a space's own: those it shares are copied (P1).
 //
-// Used by whoever changes entries all over a range (mprotect) or wants nothing shared there (a mapping that copies at fork). What it may need
-// is reserved before the first entry changes, so the work itself cannot fail (I12).
+// Used by whoever changes entries all over a range (mprotect) or wants nothing shared there (a mapping that copies at fork). What it may
+// need is reserved before the first entry changes, so the work itself cannot fail (I12).
 #pragma once
 
 #include "quire/base/assert.h"

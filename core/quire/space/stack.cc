@@ -20,7 +20,9 @@ AddressSpace::StackGrowth AddressSpace::grow_stack(VirtAddr address) {
     return StackGrowth::kRefused;
   }
   const PageCount growth = pages_of(above->range.begin() - begin);
-  if (above->range.end() - begin > limits_.stack || !may_lock(growth, above->flags) || !may_expand(growth, above->prot, above->flags)) return StackGrowth::kRefused;
+  if (above->range.end() - begin > limits_.stack || !may_lock(growth, above->flags) || !may_expand(growth, above->prot, above->flags)) {
+    return StackGrowth::kRefused;
+  }
   Vma grown = *above;
   grown.range = VirtRange(begin, above->range.end());
   grown.offset = PageIndex(above->offset.raw() - growth.raw());

@@ -150,8 +150,8 @@ bool copy_other_leaf(MemoryManager& memory, const TableView& source, Slot slot, 
   return false;
 }
 
-// The loops below run through what nearly all of a table is and stop at anything else: the first write after a fork waits for two full ones.
-// `left` entries are left; those met are taken off.
+// The loops below run through what nearly all of a table is and stop at anything else: the first write after a fork waits for two full
+// ones. `left` entries are left; those met are taken off.
 
 // Copies entries that name tables, from `slot` on. Returns the first slot that has anything else.
 unsigned copy_tables(const MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {

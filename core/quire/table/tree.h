@@ -57,13 +57,14 @@ struct SubtreeCount {
 /// exclusively.
 void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count);
 
-/// Adds or removes one entry, that of `page` at `slot`, to or from the table's attachments: of its object, and of the one it is a private copy
-/// of a page of. Pre of adding: what lacks is reserved. Locks: the table's.
+/// Adds or removes one entry, that of `page` at `slot`, to or from the table's attachments: of its object, and of the one it is a private
+/// copy of a page of. Pre of adding: what lacks is reserved. Locks: the table's.
 void add_attached_page(Frame& table, const Frame::Page& page, Slot slot, AttachmentReservation& attachments);
 void drop_attached_page(MemoryManager& memory, Frame& table, const Frame& page, Slot slot);
 /// How many attachments the table lacks for such an entry. Locks: the table's.
 [[nodiscard]] std::uint32_t lacking_attachments(Frame& table, const Frame::Page& page, Slot slot);
-/// A new attachment of `object` at `first_index`, without entries yet. Pre: one is reserved, and the table has none such. Locks: the table's.
+/// A new attachment of `object` at `first_index`, without entries yet. Pre: one is reserved, and the table has none such. Locks: the
+/// table's.
 Attachment& make_attachment(Frame& table, MemoryObject& object, std::int64_t first_index, AttachmentReservation& attachments);
 /// The table's attachment of that kind, if it has one, so that adding an entry needs none. Locks: the table's, or a stable table.
 [[nodiscard]] inline Attachment* find_attachment(Frame& table, const MemoryObject& object, std::int64_t first_index) {

@@ -73,8 +73,9 @@ class ExclusiveTable : public TableView {
   }
   /// The same for a leaf that goes on naming its frame: what is counted does not change.
   [[nodiscard]] bool change_rights(Slot slot, Entry expected, Entry entry) {
-    QUIRE_DEBUG_ASSERT(expected.is_counted() && entry.is_counted() && expected.pfn() == entry.pfn() && expected.leaf_class() == entry.leaf_class(),
-                       "I10: more than rights would change");
+    QUIRE_DEBUG_ASSERT(
+        expected.is_counted() && entry.is_counted() && expected.pfn() == entry.pfn() && expected.leaf_class() == entry.leaf_class(),
+        "I10: more than rights would change");
     hooks::yield_point("change_rights", &entries_[slot]);
     std::uint64_t raw = expected.encoded();
     return __atomic_compare_exchange_n(&entries_[slot], &raw, entry.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
@@ -141,8 +142,9 @@ inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Ent
   std::uint64_t raw = seen.encoded();
   return __atomic_compare_exchange_n(&table.entries_[slot], &raw, fresh.encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE);
 }
-/// Takes a leaf, or what stands in its place, out of any table, shared or not: its page has left its object, or the object has ended before the
-/// page it is a copy of (truncation). False: hardware has changed it. Whoever does this flushes all sharers and notes the edit. Locks: the table's.
+/// Takes a leaf, or what stands in its place, out of any table, shared or not: its page has left its object, or the object has ended before
+/// the page it is a copy of (truncation). False: hardware has changed it. Whoever does this flushes all sharers and notes the edit. Locks:
+/// the table's.
 inline bool remove_in_place(const TableView& table, Slot slot, Entry seen) {
   QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted(), "S1.6: not an edit that is allowed in place");
   hooks::yield_point("remove_in_place", &table.entries_[slot]);

@@ -2,13 +2,14 @@
 // (Linux v6.12 include/linux/mmu_notifier.h).
 //
 // An operation that changes entries brackets the change: begin() before the first one, invalidate() after the processors' flush and before
-// anything old is released, any number of times, end() last. Inside a bracket a secondary MMU takes over no translation; one that it looked up
-// (AddressSpace::hold()) counts only if no bracket was open and none has ended since it began to look. What it has it may use until it is told to
-// forget it. Changes made through the reverse map concern all spaces that reach a table, none of whom is known: they name the frame, and all
-// secondary MMUs of the machine are told.
+// anything old is released, any number of times, end() last. Inside a bracket a secondary MMU takes over no translation; one that it looked
+// up (AddressSpace::hold()) counts only if no bracket was open and none has ended since it began to look. What it has it may use until it
+// is told to forget it. Changes made through the reverse map concern all spaces that reach a table, none of whom is known: they name the
+// frame, and all secondary MMUs of the machine are told.
 //
 // Life cycle: registered for a space with MmuNotifiers::add(); until remove(), or until the space ends and released() was called.
-// Locks: callbacks come with the space's lock held, or with none (frames), never under a table lock; they may wait, but not for the space's lock.
+// Locks: callbacks come with the space's lock held, or with none (frames), never under a table lock; they may wait, but not for the space's
+// lock.
 #pragma once
 
 #include <atomic>
@@ -53,8 +54,8 @@ class MmuNotifiers {
   [[nodiscard]] bool any() const { return count_.load_relaxed() != 0; }
   /// Opens a bracket for one space, or with null for all.
   [[nodiscard]] Open begin(const AddressSpace* space);
-  /// Tells those of `space`. One that came after the bracket was opened gets a bracket of its own around this: what it looked up before the change
-  /// it forgets now, and later it finds what is new.
+  /// Tells those of `space`. One that came after the bracket was opened gets a bracket of its own around this: what it looked up before the
+  /// change it forgets now, and later it finds what is new.
   void invalidate(const AddressSpace& space, VirtRange range, Open open);
   void invalidate_frame(Pfn frame, Open open);
   void end(Open open);
@@ -80,7 +81,8 @@ class MmuNotifiers {
 /// A bracket around changes that concern all spaces, for the frame they are about.
 class FrameBracket {
  public:
-  FrameBracket(MmuNotifiers& notifiers, Pfn frame) : notifiers_(notifiers), frame_(frame), open_(notifiers.any() ? notifiers.begin(nullptr) : 0) {}
+  FrameBracket(MmuNotifiers& notifiers, Pfn frame)
+      : notifiers_(notifiers), frame_(frame), open_(notifiers.any() ? notifiers.begin(nullptr) : 0) {}
   ~FrameBracket() {
     if (open_ != 0) notifiers_.end(open_);
   }

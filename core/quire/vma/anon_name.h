@@ -1,6 +1,7 @@
 // The name that a program gave to anonymous memory (prctl PR_SET_VMA_ANON_NAME): a label with a text.
 //
-// Life cycle: made by AddressSpace::set_name(), held by the nodes of maps, and so by forks; the last holder gives it back to its pool. Immutable.
+// Life cycle: made by AddressSpace::set_name(), held by the nodes of maps, and so by forks; the last holder gives it back to its pool.
+// Immutable.
 #pragma once
 
 #include <cstdint>

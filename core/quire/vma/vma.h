@@ -57,9 +57,9 @@ inline constexpr VmaFlags kLockedFlags = VmaFlag::kLocked | VmaFlag::kLockOnFaul
 /// Mappings with these flags are not the same in a forked child (S0.16).
 inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork;
 
-/// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write, the
-/// same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(), mm/vma.c:find_mergeable_anon_vma()).
-/// A number that is never used twice. Set once, perhaps while others read it; copies are plain values.
+/// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write,
+/// the same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(),
+/// mm/vma.c:find_mergeable_anon_vma()). A number that is never used twice. Set once, perhaps while others read it; copies are plain values.
 class AnonTag {
  public:
   constexpr AnonTag() = default;
@@ -87,8 +87,8 @@ class AnonTag {
   Relaxed<std::uint64_t> bits_{0};
 };
 
-/// What a mapping holds on to beside its object, by which it is told from others: the open file it was made from, a name. Counted by whoever
-/// implements it: each node of a map holds it once. Calls come under the lock of an address space and must not wait.
+/// What a mapping holds on to beside its object, by which it is told from others: the open file it was made from, a name. Counted by
+/// whoever implements it: each node of a map holds it once. Calls come under the lock of an address space and must not wait.
 class VmaLabel {
  public:
   virtual void hold() = 0;

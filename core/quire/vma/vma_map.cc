@@ -173,8 +173,8 @@ const Vma* first_with_in(const VmaNode* node, VmaFlags flags, VirtAddr address) 
 VirtAddr later(VirtAddr a, VirtAddr b) { return a < b ? b : a; }
 VirtAddr earlier(VirtAddr a, VirtAddr b) { return a < b ? a : b; }
 
-// The gaps of a subtree lie between `below`, where its predecessor ends, and `above`, where its successor begins. Subtrees whose gaps, the two
-// outer ones included, are all too narrow are not entered.
+// The gaps of a subtree lie between `below`, where its predecessor ends, and `above`, where its successor begins. Subtrees whose gaps, the
+// two outer ones included, are all too narrow are not entered.
 bool may_have_gap(const VmaNode& node, ByteCount length, VirtAddr below, VirtAddr above) {
   return node.widest_gap >= length || gap_between(node.last, above) >= length || gap_between(below, node.first) >= length;
 }
@@ -212,8 +212,8 @@ constexpr VirtAddr kEverything(~std::uint64_t{0});
 
 }  // namespace
 
-// The place next to a stack is looked at without its guard gap and then refused with it: the search goes on below the whole gap, even if other
-// mappings lie within it.
+// The place next to a stack is looked at without its guard gap and then refused with it: the search goes on below the whole gap, even if
+// other mappings lie within it.
 std::optional<VirtAddr> VmaMap::highest_gap(ByteCount length, VirtAddr floor, VirtAddr top) const {
   for (;;) {
     const auto found = highest_in(root_, length, floor, top, VirtAddr(0), kEverything);

@@ -4,8 +4,8 @@
 // was, so a fork shares it, /proc reads it without a lock, and an operation that runs out of memory simply drops the new one (I12).
 // Each node also knows of its subtree: the extent, the widest gap (for placement), the union of flags (are there spans that fork must not
 // share?), and the number of mappings. Nodes count as users of their mapping's object.
-// Locks: none; the AddressSpace's lock guards the variable that holds the map, nodes are immutable. Only a tag (AnonTag) may be set in place, in
-// nodes that no other map has.
+// Locks: none; the AddressSpace's lock guards the variable that holds the map, nodes are immutable. Only a tag (AnonTag) may be set in
+// place, in nodes that no other map has.
 #pragma once
 
 #include <cstdint>

@@ -72,8 +72,8 @@ class SealableFile final : public MemoryFile {
   std::atomic<std::uint64_t> writable_mappings_{0};  ///< raised under mutex
 };
 
-/// What a shared mapping that may write holds in place of the open file, so that a seal knows that it is there. Each call of mmap makes one; forks and
-/// splits share it.
+/// What a shared mapping that may write holds in place of the open file, so that a seal knows that it is there. Each call of mmap makes
+/// one; forks and splits share it.
 class WritableMapping final : public File {
  public:
   WritableMapping(RefPtr<SealableFile> mapped, std::uint32_t open_flags) : file_(std::move(mapped)) {
@@ -122,7 +122,8 @@ Result<RefPtr<File>> make_memfd(std::string_view name, std::uint32_t flags) {
   } else if ((flags & MFD_ALLOW_SEALING) != 0) {
     seals = 0;
   }
-  const auto inode = make_ref<SealableFile>(hidden_fs(), mode, current_credentials(), std::string("/memfd:").append(name).append(" (deleted)"), seals);
+  const auto inode =
+      make_ref<SealableFile>(hidden_fs(), mode, current_credentials(), std::string("/memfd:").append(name).append(" (deleted)"), seals);
   QUIRE_TRY(RefPtr<File> file, inode->open(O_RDWR));
   file->inode = inode;
   file->flags = O_RDWR | O_LARGEFILE;

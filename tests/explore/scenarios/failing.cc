@@ -67,8 +67,10 @@ void poison_and_migrate(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"poison_and_store", "S1.6 S2.23", "memory fails while one sharer of its table reads it and another copies the table", poison_and_store},
-    {"poison_and_first_fault", "S1.6", "memory of a shared object fails while a process maps it for the first time", poison_and_first_fault},
+    {"poison_and_store", "S1.6 S2.23", "memory fails while one sharer of its table reads it and another copies the table",
+     poison_and_store},
+    {"poison_and_first_fault", "S1.6", "memory of a shared object fails while a process maps it for the first time",
+     poison_and_first_fault},
     {"poison_and_unmap", "S1.6 R24", "memory fails while its page is dropped", poison_and_unmap},
     {"poison_and_migrate", "S1.6", "memory fails while its page is moved", poison_and_migrate},
 };

@@ -115,7 +115,8 @@ constexpr Scenario kScenarios[] = {
     {"first_faults", "S4.19", "two threads make a process's first private pages", first_faults},
     {"reader_and_writer_of_one_slot", "R22 S3.15", "one thread reads, another writes an untouched page", reader_and_writer_of_one_slot},
     {"shared_memory_page", "R11 S0.14 S0.35", "two processes make the same page of shared memory", shared_memory_page},
-    {"shared_memory_after_fork", "S0.14 S0.25", "fork with shared and private memory in one table, while a sibling stores to both", shared_memory_after_fork},
+    {"shared_memory_after_fork", "S0.14 S0.25", "fork with shared and private memory in one table, while a sibling stores to both",
+     shared_memory_after_fork},
     {"stack_growth", "S0.36", "two threads fault below a stack", stack_growth},
 };
 

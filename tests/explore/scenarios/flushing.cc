@@ -148,10 +148,13 @@ void switch_and_flush(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"detach_and_release", "R4 S0.29 S2.48", "a table is detached, the other sharer exits, a sibling loads through what it has cached", detach_and_release},
-    {"leave_by_copy", "R4 S0.46 S2.48", "a table is left by copy, the other sharer fills a slot of it, a sibling walks through what it has cached", leave_by_copy},
+    {"detach_and_release", "R4 S0.29 S2.48", "a table is detached, the other sharer exits, a sibling loads through what it has cached",
+     detach_and_release},
+    {"leave_by_copy", "R4 S0.46 S2.48",
+     "a table is left by copy, the other sharer fills a slot of it, a sibling walks through what it has cached", leave_by_copy},
     {"leave_by_copy_walks", "R4 S0.46", "the same with CPUs that cache upper entries only", leave_by_copy, kTablesOnly},
-    {"mprotect_and_store", "S1.24 S1.16", "write permission is taken away, then a flag is set; a sibling that sees the flag stores", mprotect_and_store},
+    {"mprotect_and_store", "S1.24 S1.16", "write permission is taken away, then a flag is set; a sibling that sees the flag stores",
+     mprotect_and_store},
     {"mprotect_shared", "S1.24 R2", "mprotect in a shared table while a sibling and the other sharer store there", mprotect_shared},
     {"no_access_and_load", "S1.16", "access is taken away and given back while a sibling stores and loads", no_access_and_load},
     {"dont_need_and_access", "R25 S1.25", "a table becomes empty and is freed while a sibling faults in it", dont_need_and_access},

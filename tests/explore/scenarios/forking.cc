@@ -105,7 +105,8 @@ void fork_special(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"fork_and_store", "R6 S0.13 S0.15 S0.25", "fork while a sibling stores twice, once through a writable translation it has cached", fork_and_store},
+    {"fork_and_store", "R6 S0.13 S0.15 S0.25", "fork while a sibling stores twice, once through a writable translation it has cached",
+     fork_and_store},
     {"fork_and_store_leaf", "R6 S0.15 S0.25", "the same where fork shares leaf tables only", fork_and_store, kLeafMode},
     {"fork_and_store_copy", "R6 S0.15 S0.25", "the same where fork copies all tables", fork_and_store, kCopyMode},
     {"fork_and_reuse", "R8 S0.48", "a write fault takes over a table that is its own again while a sibling forks", fork_and_reuse},

@@ -1,7 +1,7 @@
 // Pages held from outside, by pipes and devices, while their processes fork, write, unmap and exit.
 //
-// A pinned page is one that its process and the device share: in the end both must read the same there. A page that was merely got must read
-// as it did when it was got, whoever writes.
+// A pinned page is one that its process and the device share: in the end both must read the same there. A page that was merely got must
+// read as it did when it was got, whoever writes.
 #include <cstring>
 
 #include "explore/scenario.h"

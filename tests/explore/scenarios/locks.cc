@@ -70,7 +70,8 @@ void allocators(World& w) {
 
 constexpr Scenario kScenarios[] = {
     {"readers_and_writers", "S0.24", "a reader and two writers of a sleeping lock", readers_and_writers, {}, Attention::kBasics},
-    {"readers_and_writer", "S0.24", "two readers, one of them twice, and a writer of a sleeping lock", readers_and_writer, {}, Attention::kBasics},
+    {"readers_and_writer", "S0.24", "two readers, one of them twice, and a writer of a sleeping lock",
+     readers_and_writer, {}, Attention::kBasics},
     {"allocators", "I6", "two threads take and give small objects", allocators, {}, Attention::kBasics},
 };
 

@@ -197,7 +197,8 @@ constexpr WorldConfig kCopyMode{.fork_mode = ForkMode::kCopy};
 constexpr Scenario kScenarios[] = {
     {"migrate_and_store", "R14 S0.63", "a page moves while its process stores through a translation it has cached", migrate_and_store},
     {"migrate_and_wait", "S1.6", "the same, with an eye on how the store waits for the move", migrate_and_store, {}, Attention::kBasics},
-    {"migrate_shared_and_store", "R14 S0.63 S2.24", "a shared page moves while one sharer of its table stores and another loads", migrate_shared_and_store},
+    {"migrate_shared_and_store", "R14 S0.63 S2.24", "a shared page moves while one sharer of its table stores and another loads",
+     migrate_shared_and_store},
     {"migrate_and_first_fault", "R13 R14 S4.29", "a shared page moves while a process maps it for the first time", migrate_and_first_fault},
     {"migrate_and_unshare", "R13 R14 S0.38 S2.20", "a page moves while a sharer copies the table it is in", migrate_and_unshare},
     {"migrate_and_copy", "R13 S4.25", "a page moves while a sharer breaks copy-on-write and its sibling reads", migrate_and_copy},

@@ -1,7 +1,7 @@
 // Observers (smaps, pagemap, pagetable) while what they look at comes and goes.
 //
-// What an observer is told may be of several moments, so it is no part of the outcome; but it is possible, comes from tables that are there,
-// and is exact when all is over.
+// What an observer is told may be of several moments, so it is no part of the outcome; but it is possible, comes from tables that are
+// there, and is exact when all is over.
 #include "explore/scenario.h"
 #include "quire/space/observe.h"
 
@@ -129,10 +129,12 @@ constexpr Scenario kScenarios[] = {
     {"observe_and_unshare", "X8 S0.62", "an observer of one process while its relative copies the table", observe_and_unshare},
     {"observe_and_write", "X8 S0.62", "an observer of a process while that copies a shared table", observe_and_write},
     {"observe_and_exit", "X8 R25", "an observer of one process while its relative exits", observe_and_exit},
-    {"observe_write_and_exit", "X8 R25", "an observer of a process while that copies a shared table that its relative lets go", observe_write_and_exit},
+    {"observe_write_and_exit", "X8 R25", "an observer of a process while that copies a shared table that its relative lets go",
+     observe_write_and_exit},
     {"observe_and_fork", "X8", "an observer of a process while it forks", observe_and_fork},
     {"observe_and_fork_copy", "X8", "the same while fork copies the tables", observe_and_fork, kCopyMode},
-    {"observe_and_unmap", "X8 R24 R25", "an observer of one process while its relative gives its tables back", observe_and_unmap, kLeafMode},
+    {"observe_and_unmap", "X8 R24 R25", "an observer of one process while its relative gives its tables back", observe_and_unmap,
+     kLeafMode},
 };
 
 }  // namespace

@@ -75,8 +75,10 @@ void crossed_locks(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {.name = "self_lost_update", .rows = "X19", .says = "two actors count without an atomic addition", .build = lost_update, .must_fail = true},
-    {.name = "self_lost_wake_up", .rows = "X19", .says = "an actor goes to sleep after it was to be woken", .build = lost_wake_up, .must_fail = true},
+    {.name = "self_lost_update", .rows = "X19", .says = "two actors count without an atomic addition",
+     .build = lost_update, .must_fail = true},
+    {.name = "self_lost_wake_up", .rows = "X19", .says = "an actor goes to sleep after it was to be woken",
+     .build = lost_wake_up, .must_fail = true},
     {.name = "self_deadlock", .rows = "X19", .says = "an actor spins for ever with a lock held", .build = crossed_locks, .must_fail = true},
 };
 

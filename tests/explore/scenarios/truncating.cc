@@ -21,7 +21,8 @@ void map_file(World& w, Process& process, FileObject& file, std::uint32_t flags)
 
 /// A file of two pages, which ends with the scenario, and a process A that maps it at page 0.
 struct Setting {
-  Setting(World& world, std::uint32_t flags) : w(world), a(w.create("A")), file(**FileObject::create(w.memory(), {.leaf_class = LeafClass::kFile, .size = World::bytes(2)})) {
+  Setting(World& world, std::uint32_t flags)
+      : w(world), a(w.create("A")), file(**FileObject::create(w.memory(), {.leaf_class = LeafClass::kFile, .size = World::bytes(2)})) {
     w.finally([&object = file] { object.drop_user(); });
     map_file(w, a, file, flags);
   }
@@ -113,10 +114,14 @@ void truncate_and_migrate(World& w) {
 
 constexpr Scenario kScenarios[] = {
     {"truncate_and_first_fault", "R12 S2.46", "a file is cut short while a process makes the page that goes", truncate_and_first_fault},
-    {"truncate_and_second_fault", "R12 S2.46", "a file is cut short while a second process maps the page that goes", truncate_and_second_fault},
-    {"truncate_and_first_write", "R12 S4.35", "a file is cut short while a private mapping makes a copy of a page it has not mapped", truncate_and_first_write},
-    {"truncate_and_private_write", "R12 S4.35", "a file is cut short while a private mapping replaces its page by a copy", truncate_and_private_write},
-    {"truncate_and_copy", "R12 S2.46 S2.47", "a file is cut short while a sharer copies the table with private copies of its pages", truncate_and_copy},
+    {"truncate_and_second_fault", "R12 S2.46", "a file is cut short while a second process maps the page that goes",
+     truncate_and_second_fault},
+    {"truncate_and_first_write", "R12 S4.35", "a file is cut short while a private mapping makes a copy of a page it has not mapped",
+     truncate_and_first_write},
+    {"truncate_and_private_write", "R12 S4.35", "a file is cut short while a private mapping replaces its page by a copy",
+     truncate_and_private_write},
+    {"truncate_and_copy", "R12 S2.46 S2.47", "a file is cut short while a sharer copies the table with private copies of its pages",
+     truncate_and_copy},
     {"truncate_and_fork", "R12 S2.47", "a file is cut short while a process that has copies of its pages forks", truncate_and_fork},
     {"truncate_and_mremap", "R12 R15", "a file is cut short while its mapping moves", truncate_and_mremap},
     {"truncate_and_unmap", "R12 R24", "a file is cut short while it is unmapped", truncate_and_unmap},

@@ -188,15 +188,18 @@ void held_page(World& w) {
 
 constexpr Scenario kScenarios[] = {
     {"siblings_unshare", "R3 S0.36 S1.16", "two threads write to different pages of one shared table", siblings_unshare},
-    {"siblings_and_exit", "R2 R3 S0.36 S0.38", "two threads write to different pages of one shared table while the other sharer exits", siblings_and_exit},
+    {"siblings_and_exit", "R2 R3 S0.36 S0.38", "two threads write to different pages of one shared table while the other sharer exits",
+     siblings_and_exit},
     {"one_page_two_writers", "S4.25 S4.26 S1.16", "two threads write to one shared page", one_page_two_writers},
     {"one_zero_page_two_writers", "R22 S4.26", "two threads write to one page of zeros", one_zero_page_two_writers},
     {"zero_tables", "R22 R3", "two threads write below one zero table, one reads there", zero_tables},
-    {"both_sharers_write", "R2 S0.38 S0.48", "both sharers of a table write to the same page of it, one to another page, too", both_sharers_write},
+    {"both_sharers_write", "R2 S0.38 S0.48", "both sharers of a table write to the same page of it, one to another page, too",
+     both_sharers_write},
     {"push_down", "R9", "a process writes and forks, while its first child writes elsewhere in the table they shared", push_down},
     {"never_empty", "S1.25", "a table is unshared and another one zapped while a processor looks at the entry above", never_empty},
     {"stale_reader", "S1.16 S4.25", "a page is copied for a writer, a second thread writes to the copy, a third reads", stale_reader},
-    {"stale_reader_of_zero", "R22", "a zero page is replaced for a writer, a second thread writes to it, a third reads", stale_reader_of_zero},
+    {"stale_reader_of_zero", "R22", "a zero page is replaced for a writer, a second thread writes to it, a third reads",
+     stale_reader_of_zero},
     {"held_page", "R20 S1.14", "a page somebody else holds is mapped only once in the end: a write must copy it", held_page},
 };
 
