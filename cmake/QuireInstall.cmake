@@ -24,6 +24,10 @@ set(QUIRE_PC_DEFINITIONS "")
 if(QUIRE_HOOKS)
   set(QUIRE_PC_DEFINITIONS "-DQUIRE_HOOKS=1 -DQUIRE_CHECKS=1")
 endif()
+set(QUIRE_PC_LIBRARIES "")
+if(QUIRE_COVERAGE)
+  set(QUIRE_PC_LIBRARIES " --coverage")
+endif()
 file(RELATIVE_PATH QUIRE_PC_INCLUDE /${CMAKE_INSTALL_LIBDIR} /${CMAKE_INSTALL_INCLUDEDIR})
 file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/quire.pc @ONLY CONTENT
 "libdir=\${pcfiledir}/..
@@ -32,7 +36,7 @@ includedir=\${libdir}/@QUIRE_PC_INCLUDE@
 Name: quire
 Description: Virtual memory with Linux semantics and copy-on-write page tables, for embedding
 Version: @PROJECT_VERSION@
-Libs: -L\${libdir} -lquire -lquire_core
+Libs: -L\${libdir} -lquire -lquire_core@QUIRE_PC_LIBRARIES@
 Cflags: -std=c++23 -I\${includedir} @QUIRE_PC_DEFINITIONS@
 ")
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/quire.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)

@@ -74,8 +74,9 @@ class Log:
 
 
 def build(log, preset, *targets):
-    configured = (ROOT / "build" / preset / "build.ninja").exists() or log.run("cmake", "--preset", preset)
-    return configured and log.run("ninja", "-j", JOBS, "-C", ROOT / "build" / preset, *targets)
+    rules = ROOT / "build" / preset / "build.ninja"
+    configured = rules.exists() and rules.stat().st_mtime > (ROOT / "CMakePresets.json").stat().st_mtime
+    return (configured or log.run("cmake", "--preset", preset)) and log.run("ninja", "-j", JOBS, "-C", ROOT / "build" / preset, *targets)
 
 
 def read_junit(path):
@@ -121,16 +122,6 @@ def pytest(log, name, *options):
     return with_status(succeeded, read_junit(report))
 
 
-def repeated(log, name, first, *options):
-    """Guests share the host's CPUs with whatever else runs, and some tests measure time: the few that failed are run once more, by
-    themselves, and how many needed it is said."""
-    if not 0 < first.failed <= 6:
-        return first
-    second = pytest(log, name, "--last-failed", "--last-failed-no-failures", "none", *options)
-    say(f"{name}: {first.failed} tests failed at first, {second.failed} of them again")
-    return Tally(first.passed + second.passed, second.failed, first.skipped)
-
-
 def hosted(preset, *options, targets=(), quick_options=()):
     """Test programs under one preset."""
 
@@ -157,13 +148,26 @@ def end_to_end(log, quick):
     if not (build(log, "release", "command") and build(log, "kernel")):
         return FAILED
     options = ("tests/e2e", *(["-m", "not slow"] if quick else []))
-    return repeated(log, "e2e", pytest(log, "e2e", *options), *options)
+    return pytest(log, "e2e", *options)
+
+
+def debug(log, quick):
+    """Its core counts branches, from nothing, for the suite after it."""
+    for counts in (ROOT / "build/debug").rglob("*.gcda"):
+        counts.unlink()
+    return hosted("debug", quick_options=("-LE", "model|oom|interleave"))(log, quick)
+
+
+def coverage(log, quick):
+    """What `debug` has counted."""
+    return PASSED if log.run("scripts/coverage.py", ROOT / "build/debug") else FAILED
 
 
 # In the order in which they are run: what finds most in the shortest time comes first.
 SUITES = {
     "project": project,
-    "debug": hosted("debug", quick_options=("-LE", "model|oom|interleave")),
+    "debug": debug,
+    "coverage": coverage,
     "e2e": end_to_end,
     "locks": gate("locks"),
     "tidy": gate("tidy"),

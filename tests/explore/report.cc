@@ -8,6 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 
+#ifdef QUIRE_COVERAGE
+extern "C" void __gcov_dump();
+#endif
+
 namespace quire::explore {
 namespace {
 
@@ -29,6 +33,9 @@ Running start(Job& job) {
     close(ends[1]);
     const int status = job.work();
     std::fflush(stdout);
+#ifdef QUIRE_COVERAGE
+    __gcov_dump();
+#endif
     _exit(status);
   }
   close(ends[1]);

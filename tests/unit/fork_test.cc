@@ -353,6 +353,40 @@ TEST_F(TreeFork, HasMalformedUpperEntriesSeenByTheAudit) {
   machine().forget_violations();
 }
 
+// Rows: S0.22 S2.14
+TEST_P(Fork, LeavesMalformedEntriesWhereTheyAre) {
+  map("A");
+  Space own = new_space();
+  map_pages(own, 0, 600);
+  fill(own, 0, 4);
+  fill(own, 512, 2);
+  // A leaf of memory that is not there, and one without any right; a table that is not there, and one that is not present.
+  const auto put = [&](Pfn table, unsigned slot, std::uint64_t entry) {
+    reinterpret_cast<std::uint64_t*>(memory().window(table))[slot] = entry;
+    Frame& frame = memory().frame(table);
+    frame.table.live = static_cast<std::uint16_t>(frame.table.live + 1);
+  };
+  const Path way = path_to(*own, at(0));
+  const Pfn beyond(memory().config().frames.raw() + 5);
+  const Pfn leaves = way.tables[way.depth - 1];
+  put(leaves, 9, Entry::leaf(beyond, LeafClass::kAnon, Prot(3), Writable::kNo).encoded());
+  put(leaves, 10, Entry::leaf(beyond, LeafClass::kAnon, Prot(), Writable::kNo).encoded());
+  put(way.tables[1], 7, Entry::table(beyond, Writable::kNo).encoded());
+  put(way.tables[0], 8, Entry::table(leaves, Writable::kNo).encoded() & ~std::uint64_t{1});
+  {
+    const Space child = fork(own);
+    poke(child, 1, 77);
+    poke(own, 2, 88);
+    EXPECT_EQ(peek(child, 2), 3U);
+    EXPECT_EQ(peek(child, 512), 513U);
+    EXPECT_EQ(peek(own, 1), 2U);
+  }
+  EXPECT_GE(counter(Counter::kMalformed), 2U);
+  EXPECT_NE(audit_findings(machine()), "");
+  poke(space(), 0, 1);  // the CPU leaves it
+  own.reset();
+}
+
 // Rows: S0.57
 TEST_P(Fork, CopiesWhereAMappingAsksForIt) {
   map_pages(space(), 0, 512);
@@ -378,6 +412,26 @@ TEST_P(Fork, CopiesWhereAMappingAsksForIt) {
   const Space child = fork();
   EXPECT_EQ(counter(Counter::kUnshareFork), copies);
   EXPECT_EQ(peek(child, 2), 3U);
+}
+
+// Rows: S0.57 S0.23
+TEST_F(TreeFork, IsUndoneWholeWhenACopyThatAMappingAsksForCannotBeMade) {
+  map_pages(space(), 0, 512);
+  fill(space(), 0, 4);
+  ASSERT_TRUE(advise(space(), 0, 512, uapi::kMadvForkCopies));
+  const PageCount free = memory().pool().free_frames();
+  unsigned failures = 0;
+  for (;; ++failures) {
+    memory().pool().fail_after(failures + 1);
+    const Result<AddressSpace*> child = space()->fork();
+    const bool failed = memory().pool().failure_injected();
+    memory().pool().fail_after(0);
+    EXPECT_EQ(child.has_value(), !failed);
+    if (child) (*child)->release();
+    EXPECT_EQ(memory().pool().free_frames(), free);
+    if (!failed) break;
+  }
+  EXPECT_GT(failures, 3U);
 }
 
 }  // namespace

@@ -114,6 +114,12 @@ TEST_P(Migrate, RefusesWhatIsNoPage) {
   map("AA");
   EXPECT_EQ(peek(space(), 1), 0U);
   EXPECT_EQ(migrate_frame(memory(), memory().zero().frame()).error(), Errno::kInval);
+  Frame* const held = memory().pool().take_or_null(FrameUse::kUser);
+  ASSERT_NE(held, nullptr);
+  held->counts.store(Frame::kOneReference);
+  EXPECT_EQ(migrate_frame(memory(), memory().pfn_of(*held)).error(), Errno::kInval) << "held, but no page";
+  held->counts.store(0);
+  memory().pool().give(held);
   EXPECT_EQ(migrate_frame(memory(), space()->tlb().root).error(), Errno::kInval);
   EXPECT_EQ(migrate_frame(memory(), Pfn(~std::uint64_t{0} >> 20)).error(), Errno::kInval);
 }

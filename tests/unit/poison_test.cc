@@ -75,6 +75,26 @@ TEST_P(Poison, KeepsAFrameThatIsHeldUntilItIsLetGo) {
   EXPECT_TRUE(memory().frame(failed).kind == FrameKind::kFailed);
 }
 
+// Rows: S2.14
+TEST_P(Poison, IsDoneOnceAndRefusedWhereThereIsNothingToFail) {
+  map("AA", {.flags = uapi::kMapShared});
+  fill(space(), 0, 2);
+  const Pfn failed = pfn_of(space(), 0);
+  ASSERT_TRUE(poison_frame(memory(), failed));
+  ASSERT_TRUE(poison_frame(memory(), failed)) << "failed already";
+  EXPECT_EQ(counter(Counter::kPoisoned), 1U);
+  Frame* const held = memory().pool().take_or_null(FrameUse::kUser);
+  ASSERT_NE(held, nullptr);
+  EXPECT_EQ(poison_frame(memory(), memory().pfn_of(*held)).error(), Errno::kBusy) << "somebody is about to use it";
+  held->counts.store(Frame::kOneReference);
+  EXPECT_EQ(poison_frame(memory(), memory().pfn_of(*held)).error(), Errno::kBusy) << "no page";
+  held->counts.store(0);
+  memory().pool().give(held);
+  Frame& last = memory().frame(Pfn(machine().config().memory.raw() / kPageSize - 1));
+  ASSERT_EQ(FrameKind(last.kind), FrameKind::kUntouched);
+  EXPECT_EQ(poison_frame(memory(), memory().pfn_of(last)).error(), Errno::kInval);
+}
+
 TEST_P(Poison, TakesFreeFramesOutOfUse) {
   map("AA");
   fill(space(), 0, 2);
