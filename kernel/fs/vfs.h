@@ -23,6 +23,12 @@
 
 namespace quire::kernel {
 
+/// A process as files know it: its number, and when it began, since numbers are given away again.
+struct ProcessBirth {
+  std::int32_t pid;
+  std::uint64_t start_ns;
+};
+
 class Inode;
 class File;
 class Dentry;
@@ -211,6 +217,8 @@ class Inode : public RefCounted {
   virtual Result<void> lookup_ahead(std::span<const std::string_view> names, std::vector<RefPtr<Inode>>& found);
   /// The open file that this inode stands for, if opening it again means that very one (dentry_of()).
   virtual RefPtr<File> already_open();
+  /// The process that a directory of /proc is about, for calls that take such a directory for it; none for everything else.
+  [[nodiscard]] virtual std::optional<ProcessBirth> process() const { return {}; }
   /// What open_fifo() keeps for a named pipe; null for everything else.
   virtual FifoState* fifo() { return nullptr; }
 

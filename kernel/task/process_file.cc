@@ -5,6 +5,7 @@
 #include <linux/poll.h>
 
 #include "fs/dentry.h"
+#include "fs/syscalls/common.h"
 #include "ipc/anonymous_inode.h"
 #include "task/calls.h"
 #include "task/signals.h"
@@ -41,6 +42,18 @@ Result<SignalInfo> info_argument(UserAddr from, int signal, bool is_self) {
   if (info.signal != signal) return fail(Errno::kInval);
   if ((info.code >= 0 || info.code == SI_TKILL) && !is_self) return fail(Errno::kPerm);
   return info;
+}
+
+/// The process that a pidfd or a directory /proc/PID is about, as Linux v6.12 kernel/signal.c:pidfd_to_pid() has it. Errors: EBADF, ESRCH.
+Result<RefPtr<Process>> process_to_signal(std::uint64_t fd) {
+  QUIRE_TRY(const RefPtr<File> file, file_arg(fd));
+  if (file->kind() == FileKind::kProcess) return static_cast<ProcessFile&>(*file).process;
+  const std::optional<ProcessBirth> birth = file->inode ? file->inode->process() : std::nullopt;
+  if (!birth) return fail(Errno::kBadF);
+  const TaskGuard guard(task_lock);
+  Process* const process = tree().find_process(birth->pid);
+  if (process == nullptr || process->start_ns != birth->start_ns) return fail(Errno::kSrch);
+  return RefPtr<Process>(process);
 }
 
 /// The descriptor table of a process whose memory the current one might read. Locks: task_lock held. Errors: ESRCH, EPERM.
@@ -85,8 +98,7 @@ SyscallResult sys_pidfd_open(const SyscallArgs& args) {
 SyscallResult sys_pidfd_send_signal(const SyscallArgs& args) {
   const int signal = int_argument(args, 1);
   if (uint_argument(args, 3) != 0) return fail(Errno::kInval);
-  bool waits = false;
-  QUIRE_TRY(const RefPtr<Process> process, process_of_file(int_argument(args, 0), waits));
+  QUIRE_TRY(const RefPtr<Process> process, process_to_signal(args.a[0]));
   QUIRE_TRY(const SignalInfo info, info_argument(address_argument(args, 2), signal, process.get() == &current_process()));
   if (signal != 0 && !is_signal(signal)) return fail(Errno::kInval);
   std::unique_ptr<QueuedSignal> node = make_node(signal);

@@ -129,11 +129,36 @@ static void getting(void) {
   waitpid(child, NULL, 0);
 }
 
+static void by_directory(void) {
+  pid_t child = sleeping_child();
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d", child);
+  int directory = open(path, O_RDONLY | O_DIRECTORY), only_path = open(path, O_PATH);
+  snprintf(path, sizeof path, "/proc/%d/task", child);
+  int tasks = open(path, O_RDONLY | O_DIRECTORY), all = open("/proc", O_RDONLY | O_DIRECTORY), other = open("/", O_RDONLY | O_DIRECTORY);
+  snprintf(path, sizeof path, "/proc/%d/task/%d", child, child);
+  int task = open(path, O_RDONLY | O_DIRECTORY);
+  siginfo_t info;
+  tell("a signal by /proc/PID", send(directory, 0, NULL, 0));
+  tell("by a path to it", send(only_path, 0, NULL, 0));
+  tell("by its list of tasks", send(tasks, 0, NULL, 0));
+  tell("by a task of it", send(task, 0, NULL, 0));
+  tell("by /proc", send(all, 0, NULL, 0));
+  tell("by a directory elsewhere", send(other, 0, NULL, 0));
+  tell("by a file of /proc", send(open("/proc/self/stat", O_RDONLY), 0, NULL, 0));
+  tell("wait by /proc/PID", wait_fd(directory, &info, WEXITED | WNOHANG));
+  tell("a descriptor by /proc/PID", syscall(SYS_pidfd_getfd, directory, 1, 0));
+  tell("kill", send(directory, SIGKILL, NULL, 0));
+  waitpid(child, NULL, 0);
+  tell("gone", send(directory, 0, NULL, 0));
+}
+
 int main(void) {
   opening();
   ending();
   not_blocking();
   by_clone();
   getting();
+  by_directory();
   return 0;
 }

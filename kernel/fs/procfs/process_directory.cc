@@ -161,6 +161,11 @@ class ProcessDirectory final : public ProcDirectory {
   ProcessDirectory(std::uint64_t number, Owner owner, ProcessIdentity identity)
       : ProcDirectory(number, owner), identity_(identity) {}
 
+  [[nodiscard]] std::optional<ProcessBirth> process() const override {
+    if (identity_.tid != 0) return {};
+    return ProcessBirth{identity_.pid, identity_.start_ns};
+  }
+
   Result<RefPtr<Inode>> lookup(std::string_view name) override {
     for (std::size_t i = 0; i < kEntries.size(); ++i) {
       if (kEntries[i].name != name || !is_here(kEntries[i])) continue;
