@@ -2,6 +2,7 @@
 
 #include "sched/thread.h"
 #include "task/calls.h"
+#include "task/futex.h"
 #include "task/posix_timers.h"
 #include "task/signals.h"
 #include "tty/terminal.h"
@@ -99,6 +100,7 @@ void leave_process(int status) {
     }
     process->tasks_changed.wake_all();
   }
+  futex_owner_ended(task.tid);
   if (given_up != nullptr) given_up->detach_session();
 }
 

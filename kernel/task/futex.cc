@@ -1,9 +1,12 @@
 #include "task/futex.h"
 
+#include <algorithm>
 #include <boost/intrusive/list.hpp>
+#include <span>
 
 #include "quire/space/address_space.h"
 #include "sched/thread.h"
+#include "task/process.h"
 
 namespace quire::kernel {
 
@@ -16,9 +19,11 @@ struct Bucket;
 /// One sleeping thread; lives on its stack. Its fields change under the lock of the bucket it is
 /// in, or was in last.
 struct FutexWaiter {
-  FutexWaiter(const FutexKey& where, std::uint32_t bits_wanted) : key(where), bits(bits_wanted) {}
+  FutexWaiter(const FutexKey& where, std::uint32_t bits_wanted, Pid its_owner)
+      : key(where), bits(bits_wanted), owner(its_owner) {}
   FutexKey key;
   const std::uint32_t bits;
+  const Pid owner;  ///< who has the lock that it waits for; 0: the word is no such lock's
   std::atomic<Bucket*> bucket{nullptr};
   std::atomic<bool> is_waiting{false};
   WaitQueue queue;
@@ -36,12 +41,19 @@ struct Bucket {
 
 constexpr unsigned kBucketBits = 8;
 
-Bucket& bucket_of(const FutexKey& key) {
+std::span<Bucket> all_buckets() {
   static Bucket* const buckets = new Bucket[1U << kBucketBits];
+  return {buckets, std::size_t{1} << kBucketBits};
+}
+
+Bucket& bucket_of(const FutexKey& key) {
   const std::uint64_t mixed =
       (reinterpret_cast<std::uint64_t>(key.object) ^ key.offset) * 0x9e3779b97f4a7c15;
-  return buckets[mixed >> (64 - kBucketBits)];
+  return all_buckets()[mixed >> (64 - kBucketBits)];
 }
+
+/// Waiters that have an owner, so that the end of a task looks for them only if there are any.
+constinit std::atomic<std::uint32_t> waiters_for_owners{0};
 
 /// Locks: the waiter's bucket's held. The waiter may be gone as soon as the lock is let go.
 void wake_locked(Bucket& bucket, FutexWaiter& waiter) {
@@ -72,6 +84,35 @@ bool leave(FutexWaiter& waiter) {
   }
 }
 
+bool is_there(Pid task) {
+  const TaskGuard guard(task_lock);
+  return tree().find_task(task) != nullptr;
+}
+
+Result<void> wait_at(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline,
+                     std::uint32_t bits, Pid owner) {
+  QUIRE_TRY(const FutexKey key, futex_key(address, scope));
+  FutexWaiter waiter(key, bits, owner);
+  Sleeper sleeper;
+  sleeper.add(waiter.queue);
+  enter(waiter);
+  const Result<std::uint32_t> value = user_load32(address);
+  if (!value || *value != expected) {
+    // A wake-up that reached a waiter who never was to wait belongs to somebody else.
+    if (leave(waiter)) futex_wake(key, 1, bits);
+    return fail(value ? Errno::kAgain : value.error());
+  }
+  // An owner that ended before it could see the waiter wakes nobody.
+  WaitResult ended = WaitResult::kDone;
+  if (owner == 0 || is_there(owner)) {
+    while (ended == WaitResult::kDone && waiter.is_waiting.load(std::memory_order_acquire)) {
+      ended = sleeper.sleep(Interruptible::kYes, deadline);
+    }
+  }
+  if (leave(waiter) || ended == WaitResult::kDone) return {};
+  return fail(ended == WaitResult::kTimedOut ? Errno::kTimedOut : kRestartSys);
+}
+
 }  // namespace
 
 Result<FutexKey> futex_key(UserAddr address, FutexScope scope) {
@@ -91,23 +132,33 @@ Result<FutexKey> futex_key(UserAddr address, FutexScope scope) {
 
 Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected,
                         Deadline deadline, std::uint32_t bits) {
-  QUIRE_TRY(const FutexKey key, futex_key(address, scope));
-  FutexWaiter waiter(key, bits);
-  Sleeper sleeper;
-  sleeper.add(waiter.queue);
-  enter(waiter);
-  const Result<std::uint32_t> value = user_load32(address);
-  if (!value || *value != expected) {
-    // A wake-up that reached a waiter who never was to wait belongs to somebody else.
-    if (leave(waiter)) futex_wake(key, 1, bits);
-    return fail(value ? Errno::kAgain : value.error());
+  return wait_at(address, scope, expected, deadline, bits, 0);
+}
+
+Result<void> futex_wait_for_owner(UserAddr address, FutexScope scope, std::uint32_t expected,
+                                  Deadline deadline, Pid owner) {
+  waiters_for_owners.fetch_add(1);
+  const Result<void> waited = wait_at(address, scope, expected, deadline, kAnyBits, owner);
+  waiters_for_owners.fetch_sub(1);
+  return waited;
+}
+
+bool futex_has_waiters(const FutexKey& key) {
+  Bucket& bucket = bucket_of(key);
+  const Guard guard(bucket.lock);
+  return std::any_of(bucket.waiters.begin(), bucket.waiters.end(),
+                     [&](const FutexWaiter& waiter) { return waiter.key == key; });
+}
+
+void futex_owner_ended(Pid owner) {
+  if (waiters_for_owners.load() == 0) return;
+  for (Bucket& bucket : all_buckets()) {
+    const Guard guard(bucket.lock);
+    for (auto i = bucket.waiters.begin(); i != bucket.waiters.end();) {
+      FutexWaiter& waiter = *i++;
+      if (waiter.owner == owner) wake_locked(bucket, waiter);
+    }
   }
-  WaitResult ended = WaitResult::kDone;
-  while (ended == WaitResult::kDone && waiter.is_waiting.load(std::memory_order_acquire)) {
-    ended = sleeper.sleep(Interruptible::kYes, deadline);
-  }
-  if (leave(waiter)) return {};
-  return fail(ended == WaitResult::kTimedOut ? Errno::kTimedOut : kRestartSys);
 }
 
 std::uint32_t futex_wake(const FutexKey& key, std::uint32_t count, std::uint32_t bits) {

@@ -8,7 +8,8 @@
 // waiters' queues is taken inside, and user memory is never touched under it. Therefore a waiter
 // enters its bucket first and looks at the word afterwards: a waker that changes the word later
 // finds it there. FUTEX_CMP_REQUEUE and FUTEX_WAKE_OP are atomic on the word, but not with the
-// queues. Does not do: priority inheritance (ENOSYS), FUTEX_FD, futex_waitv.
+// queues. Locks whose words name their owners (FUTEX_LOCK_PI) are in futex_owned.cc. Does not do:
+// FUTEX_WAIT_REQUEUE_PI, FUTEX_FD, futex_waitv.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 #include "mm/uaccess.h"
 #include "sched/wait.h"
 #include "syscall/syscall.h"
+#include "task/task.h"
 
 namespace quire::kernel {
 
@@ -46,6 +48,23 @@ struct Requeued {
 };
 Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t wake,
                        std::uint32_t move);
+/// Whether anybody waits there.
+bool futex_has_waiters(const FutexKey& key);
+
+/// As futex_wait(), for a word that names the task which owns a lock: the end of `owner` wakes, too.
+Result<void> futex_wait_for_owner(UserAddr address, FutexScope scope, std::uint32_t expected,
+                                  Deadline deadline, Pid owner);
+/// Wakes who waits for that task to give up a lock. It is not in the tree any more.
+void futex_owner_ended(Pid owner);
+
+/// FUTEX_LOCK_PI, FUTEX_LOCK_PI2. Errors: EDEADLK (it is the caller's), ESRCH (its owner is not there),
+/// ETIMEDOUT, EFAULT, EINVAL, kRestartNoInterrupt.
+Result<void> futex_lock_owned(UserAddr address, FutexScope scope, Deadline deadline);
+/// FUTEX_TRYLOCK_PI. Errors: as above; EAGAIN (somebody has it).
+Result<void> futex_try_lock_owned(UserAddr address, FutexScope scope);
+/// FUTEX_UNLOCK_PI. Errors: EPERM (it is not the caller's), EFAULT, EINVAL.
+Result<void> futex_unlock_owned(UserAddr address, FutexScope scope);
+
 /// Wakes one waiter at a word that the kernel itself has changed (thread exit).
 void futex_wake_word(UserAddr address);
 

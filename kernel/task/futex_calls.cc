@@ -145,6 +145,22 @@ SyscallResult wake_operation(const FutexCall& call) {
   return woken;
 }
 
+/// The timeout is absolute, on the wall clock; FUTEX_LOCK_PI2 has the choice.
+SyscallResult lock_owned(const FutexCall& call, bool is_wall_clock) {
+  Deadline deadline = kForever;
+  if (call.fourth != 0) {
+    QUIRE_TRY(deadline, get_duration(call.fourth));
+    if (is_wall_clock) deadline = monotonic_deadline(deadline);
+  }
+  QUIRE_CHECK(futex_lock_owned(call.address, call.scope(), deadline));
+  return 0;
+}
+
+SyscallResult change_owned(const FutexCall& call, Result<void> (*change)(UserAddr, FutexScope)) {
+  QUIRE_CHECK(change(call.address, call.scope()));
+  return 0;
+}
+
 }  // namespace
 
 SyscallResult sys_futex(const SyscallArgs& args) {
@@ -155,7 +171,8 @@ SyscallResult sys_futex(const SyscallArgs& args) {
                        .second_address = address_argument(args, 4),
                        .third_value = uint_argument(args, 5)};
   const int command = call.operation & FUTEX_CMD_MASK;
-  if ((call.operation & FUTEX_CLOCK_REALTIME) != 0 && command != FUTEX_WAIT_BITSET)
+  const bool is_wall_clock = (call.operation & FUTEX_CLOCK_REALTIME) != 0;
+  if (is_wall_clock && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
     return fail(Errno::kNoSys);
   switch (command) {
     case FUTEX_WAIT:
@@ -172,6 +189,14 @@ SyscallResult sys_futex(const SyscallArgs& args) {
       return requeue(call, Compare::kYes);
     case FUTEX_WAKE_OP:
       return wake_operation(call);
+    case FUTEX_LOCK_PI:
+      return lock_owned(call, true);
+    case FUTEX_LOCK_PI2:
+      return lock_owned(call, is_wall_clock);
+    case FUTEX_TRYLOCK_PI:
+      return change_owned(call, futex_try_lock_owned);
+    case FUTEX_UNLOCK_PI:
+      return change_owned(call, futex_unlock_owned);
     default:
       return fail(Errno::kNoSys);
   }
