@@ -1,4 +1,5 @@
 // What open files and inodes do by default: what Linux answers where an operation is missing.
+#include <linux/falloc.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/poll.h>
@@ -64,6 +65,10 @@ std::string File::anonymous_name() const { return "anon_inode:[file]"; }
 PollMask File::poll(Listener*) { return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM; }
 
 Result<void> File::truncate(std::uint64_t) { return fail(Errno::kInval); }
+
+Result<void> File::punch(PageIndex first, PageCount count) {
+  return allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, first.raw() << kPageShift, count.bytes().raw());
+}
 
 Result<void> File::allocate(std::uint32_t, std::uint64_t, std::uint64_t) {
   return fail(Errno::kOpNotSupp);

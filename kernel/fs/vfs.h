@@ -142,6 +142,7 @@ class File : public RefCounted, public VmaLabel {
   /// below 2^62, and 0 is the start). Calls sink with each entry and the position after it until sink returns false (that entry does not
   /// count). Updates offset. ENOTDIR
   virtual Result<void> read_directory(std::uint64_t& offset, bool (*sink)(void*, const DirectoryEntry&, std::uint64_t next), void* context);
+  Result<void> punch(PageIndex first, PageCount count) override;
   // VmaLabel: mappings of a file keep it open. The last one may go under locks; the file ends afterwards (drop_released_files()).
   void hold() final { ref(); }
   void release() final;

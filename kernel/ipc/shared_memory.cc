@@ -65,6 +65,11 @@ Attachment::~Attachment() {
   if (--segment_->attachments == 0 && segment_->is_removed()) segment_table().drop(*segment_);
 }
 
+Result<void> Attachment::punch(PageIndex first, PageCount count) {
+  segment_->object().punch(first, PageIndex(first.raw() + count.raw() - 1));
+  return {};
+}
+
 void Attachment::note_detached() {
   Guard guard(segment_table().mutex);
   segment_->detached = now_s();

@@ -49,6 +49,7 @@ class Attachment final : public File {
   /// Pre: the table's mutex is held.
   Attachment(RefPtr<SharedSegment> segment, std::uint32_t open_flags);
   Result<MemoryObject*> object_to_map(MapAccess) override { return &segment_->object(); }
+  Result<void> punch(PageIndex first, PageCount count) override;
   /// shmdt(2) is taking mappings of it away.
   void note_detached();
   [[nodiscard]] std::string anonymous_name() const override;

@@ -1,12 +1,17 @@
 #include "mm/process_vm.h"
 
+#include <linux/mman.h>
+
 #include <algorithm>
 #include <memory>
 
 #include "fs/permission.h"
 #include "fs/procfs/observe_access.h"
 #include "fs/syscalls/common.h"
+#include "mm/memory.h"
+#include "task/calls.h"
 #include "task/process.h"
+#include "task/process_file.h"
 
 namespace quire::kernel {
 
@@ -116,6 +121,19 @@ SyscallResult transfer(const SyscallArgs& args, Direction direction) {
   return done;
 }
 
+/// What may be advised to another process (Linux v6.13 mm/madvise.c:process_madvise_remote_valid()); only what destroys nothing.
+bool is_advice_for_others(std::int32_t advice) {
+  return advice == MADV_COLD || advice == MADV_PAGEOUT || advice == MADV_WILLNEED || advice == MADV_COLLAPSE;
+}
+
+/// Whether all of `vector` lies where programs' memory may (Linux v6.12 lib/iov_iter.c:__import_iovec()).
+bool is_in_user_space(const IoVector& vector) {
+  const std::uint64_t top = memory().geometry().user_top().raw();
+  return std::ranges::all_of(vector.pieces(), [top](const IoPiece& piece) {
+    return piece.size <= top && piece.address <= top - piece.size;
+  });
+}
+
 }  // namespace
 
 SyscallResult sys_process_vm_readv(const SyscallArgs& args) {
@@ -123,6 +141,29 @@ SyscallResult sys_process_vm_readv(const SyscallArgs& args) {
 }
 SyscallResult sys_process_vm_writev(const SyscallArgs& args) {
   return transfer(args, Direction::kWrite);
+}
+
+
+// Linux v6.13 mm/madvise.c:SYSCALL_DEFINE5(process_madvise). To itself a process may advise anything since then.
+SyscallResult sys_process_madvise(const SyscallArgs& args) {
+  const std::int32_t advice = int_argument(args, 3);
+  if (uint_argument(args, 4) != 0) return fail(Errno::kInval);
+  IoVector ranges;
+  QUIRE_CHECK(ranges.load(args.a[1], args.a[2]));
+  if (!is_in_user_space(ranges)) return fail(Errno::kFault);
+  QUIRE_TRY(const SpaceUser advised, space_of_file(int_argument(args, 0)));
+  if (advised.get() != current_thread().space) {
+    if (!is_advice_for_others(advice)) return fail(Errno::kInval);
+    if (!current_credentials().is_root()) return fail(Errno::kPerm);
+  }
+  std::uint64_t done = 0;
+  for (const IoPiece& piece : ranges.pieces()) {
+    const std::uint64_t size = std::min<std::uint64_t>(piece.size, kMaxTransfer - done);
+    const Result<void> result = advised->madvise(VirtAddr(piece.address), ByteCount(size), advice);
+    if (!result) return done != 0 ? SyscallResult(static_cast<std::int64_t>(done)) : fail(result.error());
+    done += size;
+  }
+  return static_cast<std::int64_t>(done);
 }
 
 }  // namespace quire::kernel

@@ -54,7 +54,8 @@ Result<void> map_file(MmapRequest& request, RefPtr<File>& file) {
     file = std::move(mapping.keeps);
     may = mapping.may;
   }
-  request.label = file.get();
+  // Shared memory of /dev/zero is anonymous (Linux v6.12 drivers/char/mem.c:mmap_zero()).
+  if (!shared || request.object != nullptr) request.label = file.get();
   if (may == MapAccess::kReads) request.file_access = MmapRequest::FileAccess::kReadOnly;
   return {};
 }
@@ -163,6 +164,7 @@ constexpr std::array kEntries{
     SyscallEntry{__NR_msync, "msync", &sys_msync},
     SyscallEntry{__NR_process_vm_readv, "process_vm_readv", &sys_process_vm_readv},
     SyscallEntry{__NR_process_vm_writev, "process_vm_writev", &sys_process_vm_writev},
+    SyscallEntry{__NR_process_madvise, "process_madvise", &sys_process_madvise},
 };
 
 }  // namespace

@@ -56,14 +56,20 @@ Result<RefPtr<Process>> process_to_signal(std::uint64_t fd) {
   return RefPtr<Process>(process);
 }
 
-/// The descriptor table of a process whose memory the current one might read. Locks: task_lock held. Errors: ESRCH, EPERM.
-Result<RefPtr<FdTable>> files_of_locked(Process& process) {
-  if (process.tasks.empty() || !process.first_task().files) return fail(Errno::kSrch);
+/// Whether the current process may read the memory of `process`. Locks: task_lock held. Linux v6.12 kernel/ptrace.c:__ptrace_may_access()
+bool may_read_locked(Process& process) {
+  if (&process == &current_process()) return true;
   const Credentials& own = current_credentials();
   const Credentials& theirs = credentials_of_locked(process);
   const bool same = own.fsuid == theirs.euid && own.fsuid == theirs.suid && own.fsuid == theirs.uid && own.fsgid == theirs.egid &&
                     own.fsgid == theirs.sgid && own.fsgid == theirs.gid;
-  if (!own.is_root() && (!same || process.dumpable != 1)) return fail(Errno::kPerm);
+  return own.is_root() || (same && process.dumpable == 1);
+}
+
+/// The descriptor table of a process whose memory the current one might read. Locks: task_lock held. Errors: ESRCH, EPERM.
+Result<RefPtr<FdTable>> files_of_locked(Process& process) {
+  if (process.tasks.empty() || !process.first_task().files) return fail(Errno::kSrch);
+  if (!may_read_locked(process)) return fail(Errno::kPerm);
   return process.first_task().files;
 }
 
@@ -78,6 +84,16 @@ Result<RefPtr<Process>> process_of_file(int fd, bool& waits) {
   if (file->kind() != FileKind::kProcess) return fail(Errno::kBadF);
   waits = !file->nonblocking();
   return static_cast<ProcessFile&>(*file).process;
+}
+
+Result<SpaceUser> space_of_file(int fd) {
+  bool waits = false;
+  QUIRE_TRY(const RefPtr<Process> process, process_of_file(fd, waits));
+  const TaskGuard guard(task_lock);
+  if (process->space == nullptr) return fail(Errno::kSrch);
+  if (!may_read_locked(*process)) return fail(Errno::kAcces);
+  process->space->acquire();
+  return SpaceUser(process->space);
 }
 
 SyscallResult sys_pidfd_open(const SyscallArgs& args) {

@@ -107,7 +107,7 @@ void Runner::compare_observed() {
   for (const Place& place : places_) {
     if (!place.space) continue;
     for (const auto& [number, page] : place.oracle->pages()) {
-      if (page.resident && page.attributes.object != 0)
+      if (place.oracle->is_resident(page) && page.attributes.object != 0)
         ++shared[{page.attributes.object, page.index}];
     }
   }
@@ -123,20 +123,21 @@ void Runner::compare_observed() {
     };
     for (const auto& [number, page] : place.oracle->pages()) {
       const bool anon = page.attributes.object == 0;
+      const bool is_resident = place.oracle->is_resident(page);
       const PageState state = observed(number);
       std::uint32_t mappings = 0;
-      if (page.resident)
+      if (is_resident)
         mappings = anon ? static_cast<std::uint32_t>(page.frame.use_count())
                         : shared[{page.attributes.object, page.index}];
       if (state.mappings != mappings || state.exclusive != (mappings == 1) ||
-          state.counted != page.resident || (state.counted && state.of_object == anon)) {
+          state.counted != is_resident || (state.counted && state.of_object == anon)) {
         char text[120];
         std::snprintf(text, sizeof text, "page %llx is mapped %u times, expected %u",
                       static_cast<unsigned long long>(number * kPage), state.mappings, mappings);
         fail(text);
         return;
       }
-      if (!page.resident) continue;
+      if (!is_resident) continue;
       ++resident;
       expected_pss += pss_of_page(mappings);
     }

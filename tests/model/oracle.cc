@@ -239,7 +239,7 @@ Outcomes<void> OracleSpace::mprotect(std::uint64_t address, std::uint64_t length
 // Linux v6.12 mm/madvise.c:do_madvise(), madvise_vma_behavior()
 Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length, int advice) {
   constexpr int kKnown[] = {MADV_NORMAL,     MADV_RANDOM,        MADV_SEQUENTIAL,
-                            MADV_DONTNEED,   MADV_DONTFORK,      MADV_DOFORK,
+                            MADV_DONTNEED,   MADV_DONTFORK,      MADV_DOFORK, MADV_REMOVE,
                             MADV_DONTDUMP,   MADV_DODUMP,        MADV_WIPEONFORK,
                             MADV_KEEPONFORK, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
   if (std::find(std::begin(kKnown), std::end(kKnown), advice) == std::end(kKnown))
@@ -298,6 +298,14 @@ Outcomes<void> OracleSpace::madvise(std::uint64_t address, std::uint64_t length,
           pages_.at(page).resident = false;
           pages_.at(page).frame.reset();
           if (changed.object == 0) pages_.at(page).bytes = {};
+        }
+        break;
+      case MADV_REMOVE:
+        if (changed.locked || changed.object == 0) return error(EINVAL);
+        for (std::uint64_t page = n; page < stop; ++page) {
+          OracleObject& object = objects_->at(changed.object);
+          ++object.removals[pages_.at(page).index];
+          object.pages.erase(pages_.at(page).index);
         }
         break;
       case MADV_POPULATE_READ:
@@ -384,6 +392,7 @@ bool OracleSpace::touch(std::uint64_t number, bool write) {
   // Reading private memory that was never written maps the zero page, which nobody counts.
   const bool own = object == 0 && (write || !shape_.zero_page);
   if (object != 0 || own) page.resident = true;
+  if (object != 0) page.removals = objects_->at(object).removals[page.index];
   // A page that others have too is copied by a write; one that nobody has is made.
   if (own && (page.frame == nullptr || (write && page.frame.use_count() != 1)))
     page.frame = std::make_shared<const int>(0);
@@ -461,6 +470,11 @@ std::vector<OracleMapping> OracleSpace::mappings() const {
   return all;
 }
 
+bool OracleSpace::is_resident(const OraclePage& page) const {
+  if (!page.resident || page.attributes.object == 0) return page.resident;
+  return objects_->at(page.attributes.object).removals[page.index] == page.removals;
+}
+
 std::uint64_t OracleSpace::resident_anon() const {
   return static_cast<std::uint64_t>(std::count_if(
       pages_.begin(), pages_.end(),
@@ -476,7 +490,7 @@ std::uint64_t OracleSpace::locked() const {
 std::uint64_t OracleSpace::resident_shared() const {
   return static_cast<std::uint64_t>(std::count_if(
       pages_.begin(), pages_.end(),
-      [](const auto& page) { return page.second.resident && page.second.attributes.object != 0; }));
+      [this](const auto& page) { return is_resident(page.second) && page.second.attributes.object != 0; }));
 }
 
 std::string describe(const std::vector<OracleMapping>& mappings) {

@@ -56,7 +56,8 @@ struct OraclePage {
   bool begins = false;      ///< first page of its mapping
   OracleTag tag;            ///< of its mapping
   std::uint64_t index = 0;  ///< in the object; of private memory: the page's number
-  bool resident = false;    ///< counted in RSS
+  bool resident = false;    ///< counted in RSS; of an object: unless its page was removed since
+  std::uint64_t removals = 0;  ///< of the object's page, when this became resident
   PageBytes bytes;          ///< of private memory
   /// Stands for the frame of a private page: copies made by fork hold the same until one is written.
   std::shared_ptr<const int> frame;
@@ -88,6 +89,7 @@ struct OracleShape {
 struct OracleObject {
   std::uint64_t size = 0;  ///< pages
   std::map<std::uint64_t, PageBytes> pages;
+  std::map<std::uint64_t, std::uint64_t> removals;  ///< how often a page was made a hole
 };
 
 /// Shared objects of all spaces.
@@ -127,6 +129,7 @@ class OracleSpace {
 
   [[nodiscard]] std::vector<OracleMapping> mappings() const;
   [[nodiscard]] const std::map<std::uint64_t, OraclePage>& pages() const { return pages_; }
+  [[nodiscard]] bool is_resident(const OraclePage& page) const;
   [[nodiscard]] std::uint64_t resident_anon() const;
   [[nodiscard]] std::uint64_t resident_shared() const;
   [[nodiscard]] std::uint64_t locked() const;

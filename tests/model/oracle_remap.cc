@@ -160,6 +160,7 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
     page.index = index + n;
     page.tag = old.tag;
     page.resident = moved[n].resident;
+    page.removals = moved[n].removals;
     page.frame = moved[n].frame;
     page.bytes = moved[n].bytes;
   }

@@ -75,7 +75,7 @@ void Runner::make_good(Place& place, std::uint64_t begin, std::uint64_t bytes) {
   machine_->memory().pool().fail_after(0);
   for (auto page = place.oracle->pages().lower_bound(begin / kPage);
        page != place.oracle->pages().end() && page->first * kPage < begin + bytes; ++page) {
-    if (!page->second.resident) continue;
+    if (!place.oracle->is_resident(page->second)) continue;
     const Attributes& attributes = page->second.attributes;
     const bool writes = attributes.object == 0 && (attributes.prot & PROT_WRITE) != 0;
     static_cast<void>(place.space->fault(VirtAddr(page->first * kPage), writes ? Access::kWrite : Access::kRead));
@@ -110,7 +110,7 @@ void Runner::mprotect(Place& place, const Operation& operation) {
 }
 
 void Runner::madvise(Place& place, const Operation& operation) {
-  constexpr int kAdvice[] = {MADV_DONTNEED, MADV_DONTNEED,      MADV_DONTNEED,       MADV_DONTFORK,
+  constexpr int kAdvice[] = {MADV_DONTNEED, MADV_DONTNEED,      MADV_REMOVE,         MADV_DONTFORK,
                              MADV_DOFORK,   MADV_WIPEONFORK,    MADV_KEEPONFORK,     MADV_DONTDUMP,
                              MADV_DODUMP,   MADV_RANDOM,        MADV_SEQUENTIAL,     MADV_NORMAL,
                              MADV_DONTNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE, 4711};
@@ -118,7 +118,7 @@ void Runner::madvise(Place& place, const Operation& operation) {
   const std::uint64_t bytes = length(operation);
   const int advice = kAdvice[operation.detail & 15U];
   const auto actual = place.space->madvise(VirtAddr(at), ByteCount(bytes), advice);
-  if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) partial_ = true;
+  if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE || advice == MADV_REMOVE) partial_ = true;
   if (failed_as_asked(actual)) return;
   same_result("madvise", place.oracle->madvise(at, bytes, advice), actual);
 }
@@ -248,7 +248,7 @@ void Runner::ask(Place& place, const Operation& operation) {
   if (mapped != actual->raw()) return fail("mincore knows another hole");
   // What was read, or lies near what was read, may be mapped as zeros.
   for (std::size_t n = 0; n < mapped; ++n) {
-    if (page_of(n)->second.resident && resident[n] != 1) fail("a resident page is said to be none");
+    if (place.oracle->is_resident(page_of(n)->second) && resident[n] != 1) fail("a resident page is said to be none");
   }
 }
 

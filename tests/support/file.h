@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "quire/memory_manager.h"
 #include "quire/object/file_object.h"
@@ -50,12 +51,17 @@ class TestSource final : public FileSource, public PageAccount {
   MemoryManager& memory_;
 };
 
-/// Counts its holders.
+/// Counts its holders, and keeps what was to be made a hole last.
 class TestLabel final : public VmaLabel {
  public:
   void hold() override { ++holders; }
   void release() override { --holders; }
+  Result<void> punch(PageIndex first, PageCount count) override {
+    punched = {first.raw(), count.raw()};
+    return {};
+  }
   int holders = 0;
+  std::pair<std::uint64_t, std::uint64_t> punched{};
 };
 
 /// An object with one user, who is this.

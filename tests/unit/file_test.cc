@@ -116,7 +116,7 @@ TEST_P(File, GivesPrivateMappingsCopiesWhenTheyWrite) {
   EXPECT_EQ(peek(space(), 0), 7U);
   EXPECT_EQ(peek(space(), 1), 8U);
   EXPECT_EQ(peek(space(), 8), original(0));
-  EXPECT_EQ(peek(space(), 9), original(1));
+  EXPECT_EQ(peek(space(), 9), original(1)) << "read anew from the source";
   EXPECT_EQ(usage(space()).rss_anon.raw(), 2U);
   EXPECT_EQ(usage(space()).rss_file.raw(), 2U);
   EXPECT_EQ(object().owned().raw(), 0U) << "the file is as it was";
@@ -370,6 +370,40 @@ TEST_P(File, MappingsOfDifferentLabelsDoNotMerge) {
   ASSERT_TRUE(unmap(space(), 0, 3));
   EXPECT_EQ(one.holders, 0);
   EXPECT_EQ(two.holders, 0);
+}
+
+// Rows: S2.47
+TEST_P(File, LosesPagesForEverybodyByAnAdviceButNotItsPrivateCopies) {
+  ASSERT_TRUE(map_file(space(), 0, 4, kRead | kWrite, uapi::kMapShared));
+  ASSERT_TRUE(map_file(space(), 8, 4, kRead | kWrite, uapi::kMapPrivate));
+  poke(space(), 1, 71);
+  poke(space(), 10, 72);
+  EXPECT_EQ(peek(space(), 9), 71U);
+  Space child = fork();
+  EXPECT_EQ(advise(space(), 8, 4, uapi::kMadvRemove).error(), Errno::kAcces);
+  ASSERT_TRUE(advise(child, 0, 3, uapi::kMadvRemove));
+  EXPECT_EQ(peek(space(), 9), original(1)) << "read anew from the source";
+  EXPECT_EQ(peek(space(), 10), 72U);
+}
+
+TEST_P(File, MakesAHoleForAMappingThatHoldsAFile) {
+  TestLabel file;
+  MmapRequest request;
+  request.address = at(0);
+  request.length = PageCount(4).bytes();
+  request.prot = kRead | kWrite;
+  request.flags = uapi::kMapShared | uapi::kMapFixed;
+  request.object = &object();
+  request.offset = PageIndex(2);
+  request.label = &file;
+  ASSERT_TRUE(space()->mmap(request));
+  ASSERT_TRUE(advise(space(), 1, 2, uapi::kMadvRemove));
+  EXPECT_EQ(file.punched, std::pair(std::uint64_t{3}, std::uint64_t{2}));
+  request.file_access = MmapRequest::FileAccess::kReadOnly;
+  request.prot = kRead;
+  ASSERT_TRUE(space()->mmap(request));
+  EXPECT_EQ(advise(space(), 1, 2, uapi::kMadvRemove).error(), Errno::kAcces);
+  ASSERT_TRUE(unmap(space(), 0, 4));
 }
 
 // Rows: S0.23 I12

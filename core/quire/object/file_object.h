@@ -82,9 +82,8 @@ class FileObject final : public MemoryObject {
   /// Makes the file longer or shorter. What is cut off goes from the cache and from every mapping, private copies too, and the rest of the
   /// last page becomes zeros.
   void resize(ByteCount size);
-  /// Takes pages `first` … `last` out of the cache and the mappings; private copies stay. They read as a hole again: as zeros of a memory
-  /// file, anew from the source otherwise.
-  void punch(PageIndex first, PageIndex last);
+  /// What is a hole reads as zeros of a memory file, anew from the source otherwise.
+  void punch(PageIndex first, PageIndex last) override;
   /// Lets all pages go, and with them what the account is charged; nobody maps the object or will ask it for a page again. Then account and
   /// source may end before the object.
   void retire() { punch(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift)); }

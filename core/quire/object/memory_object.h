@@ -107,6 +107,8 @@ class MemoryObject {
   [[nodiscard]] virtual bool replace_page(PageIndex, Frame&, Frame&) { return true; }
   /// Whether the object itself keeps page `index` in memory now.
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
+  /// Takes pages `first` … `last` out of memory and out of the mappings: they are a hole again. Private copies stay.
+  virtual void punch(PageIndex /*first*/, PageIndex /*last*/) {}
   /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its
   /// address.
   [[nodiscard]] virtual bool owns(const Frame& page) = 0;

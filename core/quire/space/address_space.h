@@ -281,6 +281,8 @@ class AddressSpace {
   Result<void> mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);
+  /// madvise(MADV_REMOVE). Errors: EINVAL, EACCES, ENOMEM, and what the files report.
+  Result<void> remove(VirtRange range);
   /// As if the program had accessed every page. Errors: as madvise(MADV_POPULATE_READ).
   Result<void> fault_in(VirtRange range, Access access);
   /// The text of set_name(): `label` null takes names away.

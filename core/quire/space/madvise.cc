@@ -21,6 +21,7 @@ enum class Advice : std::uint8_t {
   kDontNeedLocked,
   kFlags,
   kPrivateFlags,  ///< of private mappings; others stay as they are
+  kRemove,
   kPopulateRead,
   kPopulateWrite
 };
@@ -45,6 +46,7 @@ AdviceRule rule_of(int advice) {
     case uapi::kMadvForkShares: return {Advice::kFlags, {}, VmaFlag::kCopyOnFork};
     case uapi::kMadvDontNeed: return {Advice::kDontNeed, {}, {}};
     case uapi::kMadvDontNeedLocked: return {Advice::kDontNeedLocked, {}, {}};
+    case uapi::kMadvRemove: return {Advice::kRemove, {}, {}};
     // Kept, and shown by /proc, but without huge pages and merging of equal pages they change nothing, as Linux may choose, too.
     case uapi::kMadvHugePage: return {Advice::kFlags, VmaFlag::kHugePage, VmaFlag::kNoHugePage};
     case uapi::kMadvNoHugePage: return {Advice::kFlags, VmaFlag::kNoHugePage, VmaFlag::kHugePage};
@@ -76,6 +78,7 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (rule.what == Advice::kInvalid) return fail(Errno::kInval);
   QUIRE_TRY(const VirtRange range, advised_pages(address, length));
   if (range.empty()) return {};
+  if (rule.what == Advice::kRemove) return remove(range);
   if (rule.what == Advice::kPopulateRead) return fault_in(range, Access::kRead);
   if (rule.what == Advice::kPopulateWrite) return fault_in(range, Access::kWrite);
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "quire/base/atomic.h"
+#include "quire/base/errno.h"
 #include "quire/base/types.h"
 
 namespace quire {
@@ -95,6 +96,8 @@ class VmaLabel {
   virtual void release() = 0;
   /// What AddressSpace::set_name() gave; none: it is something else.
   [[nodiscard]] virtual std::optional<std::string_view> name() const { return std::nullopt; }
+  /// Makes pages `first` … first + count − 1 of the file a hole, for madvise(MADV_REMOVE). Called without locks of core.
+  virtual Result<void> punch(PageIndex /*first*/, PageCount /*count*/) { return fail(Errno::kOpNotSupp); }
   /// Whether mappings with these labels, null for none, do not differ by them: names are the same if they read the same.
   [[nodiscard]] static bool same(const VmaLabel* a, const VmaLabel* b) {
     return a == b || (a != nullptr && b != nullptr && a->name() && a->name() == b->name());

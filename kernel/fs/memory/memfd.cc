@@ -81,6 +81,9 @@ class WritableMapping final : public File {
     flags = open_flags;
   }
   [[nodiscard]] std::string anonymous_name() const override { return file_->unnamed(); }
+  Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length) override {
+    return file_->allocate(mode, offset, length);
+  }
 
  private:
   ~WritableMapping() override { file_->drop_writable_mapping(); }
