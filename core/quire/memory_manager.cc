@@ -71,28 +71,36 @@ void MemoryManager::copy_data(const Frame& to, const Frame& from) const {
 }
 
 void MemoryManager::add_space(AddressSpace& space) {
-  SpinGuard guard(spaces_lock_, LockRank::kSpaces);
-  space.next_space_ = first_space_;
+  space.home_ = platform::current_cpu();
+  Home& home = homes_[space.home_];
+  SpinGuard guard(home.lock, LockRank::kSpaces);
+  AddressSpace* const first = home.first_space;
+  space.next_space_ = first;
   space.previous_space_ = nullptr;
-  if (first_space_ != nullptr) first_space_->previous_space_ = &space;
-  first_space_ = &space;
+  if (first != nullptr) first->previous_space_ = &space;
+  home.first_space = &space;
 }
 
 void MemoryManager::remove_space(AddressSpace& space) {
-  SpinGuard guard(spaces_lock_, LockRank::kSpaces);
+  Home& home = homes_[space.home_];
+  SpinGuard guard(home.lock, LockRank::kSpaces);
   if (space.previous_space_ != nullptr) {
     space.previous_space_->next_space_ = space.next_space_;
   } else {
-    first_space_ = space.next_space_;
+    home.first_space = space.next_space_;
   }
   if (space.next_space_ != nullptr) space.next_space_->previous_space_ = space.previous_space_;
 }
 
 AddressSpace* MemoryManager::hold_next_space(AddressSpace* space, std::uint64_t family) {
-  SpinGuard guard(spaces_lock_, LockRank::kSpaces);
-  for (AddressSpace* next = space == nullptr ? first_space_ : space->next_space_; next != nullptr; next = next->next_space_) {
-    const std::uint64_t its = next->family();
-    if (its != 0 && (family == 0 || its == family) && next->try_acquire()) return next;
+  for (unsigned cpu = space == nullptr ? 0 : space->home_; cpu < platform::kMaxCpus; ++cpu, space = nullptr) {
+    Home& home = homes_[cpu];
+    if (home.first_space == nullptr) continue;
+    SpinGuard guard(home.lock, LockRank::kSpaces);
+    for (AddressSpace* next = space == nullptr ? home.first_space : space->next_space_; next != nullptr; next = next->next_space_) {
+      const std::uint64_t its = next->family();
+      if (its != 0 && (family == 0 || its == family) && next->try_acquire()) return next;
+    }
   }
   return nullptr;
 }

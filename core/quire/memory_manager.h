@@ -126,8 +126,11 @@ class MemoryManager {
   void note_edit() { edits_.fetch_add(1); }
   [[nodiscard]] std::uint64_t edits() const { return edits_.load(); }
 
-  /// A number never given before.
-  [[nodiscard]] std::uint64_t next_id() { return next_id_.fetch_add(1); }
+  /// A number never given before, and not 0.
+  [[nodiscard]] std::uint64_t next_id() {
+    const unsigned cpu = platform::current_cpu();
+    return homes_[cpu].ids.fetch_add(1) * platform::kMaxCpus + cpu + 1;
+  }
 
   /// All address spaces, for audits and statistics; in no order.
   void add_space(AddressSpace& space);
@@ -135,8 +138,10 @@ class MemoryManager {
   /// Calls `visit(space)` for each. Nothing may be created or destroyed meanwhile by `visit`.
   template <typename Visit>
   void for_each_space(Visit visit) {
-    SpinGuard guard(spaces_lock_, LockRank::kSpaces);
-    for (AddressSpace* space = first_space_; space != nullptr; space = next_space(*space)) visit(*space);
+    for (Home& home : homes_) {
+      SpinGuard guard(home.lock, LockRank::kSpaces);
+      for (AddressSpace* space = home.first_space; space != nullptr; space = next_space(*space)) visit(*space);
+    }
   }
   /// The space after `space` in the list (null: the first) of `family` (0: of any, if made), with one more holder: the caller releases it.
   /// `space` is held by the caller. Spaces that come or go meanwhile may or may not be met.
@@ -150,6 +155,12 @@ class MemoryManager {
 
  private:
   friend class Census;
+  /// What a CPU has of its own, so that processes that begin and end elsewhere do not meet it (S0.65).
+  struct alignas(64) Home {
+    SpinLock lock;
+    Relaxed<AddressSpace*> first_space{nullptr};  ///< of those made on this CPU; changed under the lock
+    Atomic<std::uint64_t> ids{0};                 ///< how many next_id() has given here
+  };
   static AddressSpace* next_space(AddressSpace& space);
 
   MemoryConfig config_;
@@ -162,15 +173,13 @@ class MemoryManager {
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   ObjectPool<AnonName> anon_names_;
-  ObjectRegistry objects_;
+  ObjectRegistry objects_{*this};
   MmuNotifiers notifiers_;
   std::atomic<std::uint32_t> moves_of_pages_{0};
   Atomic<std::uint64_t> edits_{0};
-  Atomic<std::uint64_t> next_id_{1};
   RwLock observers_{LockRank::kObserve};
   std::uint32_t census_mark_ TA_GUARDED(observers_) = 0;
-  SpinLock spaces_lock_;
-  AddressSpace* first_space_ TA_GUARDED(spaces_lock_) = nullptr;
+  Home homes_[platform::kMaxCpus];
 };
 
 }  // namespace quire

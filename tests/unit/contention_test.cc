@@ -154,6 +154,44 @@ TEST_F(Contention, TakingTablesOverMeetsNowhere) {
   EXPECT_EQ(common_, "");
 }
 
+// Rows: S0.65
+TEST_F(Contention, ForksMeetNowhere) {
+  std::vector<Space> children(kActors);
+  run([&](unsigned, Space& own) {
+        prepare_pages(own);
+        Space child = fork(own);  // leaves frames for tables and objects in the CPU's cache
+        ASSERT_EQ(child->fault(at(0), Access::kWrite), FaultOutcome::kMinor);
+      },
+      [&](unsigned n, Space& own) { children[n] = fork(own); });
+  EXPECT_EQ(common_, "");
+}
+
+// Rows: S0.65
+TEST_F(Contention, FirstWritesAfterAForkMeetNowhere) {
+  std::vector<Space> children(kActors);
+  run([&](unsigned n, Space& own) {
+        prepare_pages(own);
+        children[n] = fork(own);
+      },
+      [&](unsigned n, Space& own) {
+        ASSERT_EQ(children[n]->fault(at(0), Access::kWrite), FaultOutcome::kMinor) << "copies of all tables on the way, and an object";
+        ASSERT_EQ(own->fault(at(0), Access::kWrite), FaultOutcome::kMinor);
+      });
+  EXPECT_EQ(common_, "");
+}
+
+// Rows: S0.65
+TEST_F(Contention, ExitsMeetNowhere) {
+  std::vector<Space> children(kActors);
+  run([&](unsigned n, Space& own) {
+        prepare_pages(own);
+        children[n] = fork(own);
+        ASSERT_EQ(children[n]->fault(at(0), Access::kWrite), FaultOutcome::kMinor);
+      },
+      [&](unsigned n, Space&) { children[n].reset(); });
+  EXPECT_EQ(common_, "");
+}
+
 }  // namespace
 }  // namespace quire::test
 

@@ -59,7 +59,7 @@ struct alignas(64) Frame {
     std::uint16_t census_reach;
     std::uint8_t census_reach_high;
   };
-  /// … of a frame cut into small objects. Guarded by the pool's lock.
+  /// … of a frame cut into small objects. Guarded by the lock of the share it is in.
   struct Slab {
     SlabPool* pool;
     Frame* next;
@@ -98,7 +98,10 @@ struct alignas(64) Frame {
     Free free;
   };
   std::uint32_t generation;  ///< raised each time the frame is freed
-  Relaxed<std::uint32_t> moving;  ///< migration entries that stand for this frame; changed under `lock`
+  union {
+    Relaxed<std::uint32_t> moving;    ///< of a page: migration entries that stand for it; changed under `lock`
+    Relaxed<std::uint32_t> slab_cpu;  ///< of a frame cut into small objects: the CPU whose share of the pool it is in
+  };
   std::uint32_t audit_leaves, audit_shares;  ///< what the audit counted
 
   static constexpr unsigned kPinShift = 28, kLeafShift = 40;

@@ -15,7 +15,7 @@ void MemoryObject::end() {
 void MemoryObject::attach(Attachment& attachment) {
   holds_.fetch_add(kAttachment);
   SpinGuard guard(lock_, LockRank::kAttachment);
-  attachment.sequence = memory_.next_id();
+  attachment.sequence = ++last_sequence_;
   index_.insert(attachment);
 }
 

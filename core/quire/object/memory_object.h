@@ -152,6 +152,7 @@ class MemoryObject {
   MemoryObject* next_living_ = nullptr;   ///< guarded by the registry
   MemoryObject** link_living_ = nullptr;  ///< what points to this; guarded by the registry
   Atomic<std::uint64_t> moves_{0};
+  std::uint64_t last_sequence_ TA_GUARDED(lock_) = 0;
   SpinLock lock_;
   Index index_ TA_GUARDED(lock_);
 };

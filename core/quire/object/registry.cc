@@ -1,8 +1,11 @@
 #include "quire/object/registry.h"
 
+#include "quire/memory_manager.h"
 #include "quire/object/memory_object.h"
 
 namespace quire {
+
+ObjectRegistry::Shard& ObjectRegistry::shard_of(const MemoryObject* address) { return shards_[SlabPool::cpu_of(memory_, address)]; }
 
 void ObjectRegistry::add(MemoryObject& object) {
   Shard& shard = shard_of(&object);

@@ -4,20 +4,25 @@
 // a flush or is held by a pipe; the object's memory becomes another's. So the pointer is compared, not followed, until it is found here. If
 // another object lives at the address by then, the walk finds no entry of the page there: a page with entries has its object alive (I11).
 //
-// Life cycle: one in the MemoryManager; each object is in it from its constructor to its last hold. Sharded, so that processes that begin
-// and end do not meet. Locks: rank kObjectList, inside table locks, because objects end when their last table leaves them.
+// Life cycle: one in the MemoryManager; each object is in it from its constructor to its last hold. Sharded as the pools that objects come
+// from are, so that processes that begin and end do not meet (S0.65). Locks: rank kObjectList, inside table locks, because objects end
+// when their last table leaves them.
 #pragma once
 
 #include <cstdint>
 
 #include "quire/base/lock.h"
+#include "quire/platform.h"
 
 namespace quire {
 
+class MemoryManager;
 class MemoryObject;
 
 class ObjectRegistry {
  public:
+  explicit constexpr ObjectRegistry(const MemoryManager& memory) : memory_(memory) {}
+
   void add(MemoryObject& object);
   void remove(MemoryObject& object);
   /// Holds the object at `address` as a user if one lives there; else null. `address` is not followed.
@@ -28,11 +33,10 @@ class ObjectRegistry {
     SpinLock lock;
     MemoryObject* first TA_GUARDED(lock) = nullptr;
   };
-  static constexpr unsigned kShards = 32;
-  Shard& shard_of(const MemoryObject* address) {
-    return shards_[(reinterpret_cast<std::uint64_t>(address) >> 6) * 0x9e3779b97f4a7c15ULL >> 59];
-  }
-  Shard shards_[kShards];
+  Shard& shard_of(const MemoryObject* address);
+
+  const MemoryManager& memory_;
+  Shard shards_[platform::kMaxCpus];
 };
 
 }  // namespace quire

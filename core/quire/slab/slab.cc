@@ -13,32 +13,47 @@ void SlabPool::init(MemoryManager& memory, const char* name, std::uint32_t size)
   per_frame_ = static_cast<std::uint32_t>(kPageSize) / size_;
 }
 
-void SlabPool::link(Frame& frame) {
-  frame.slab.previous = nullptr;
-  frame.slab.next = partial_;
-  if (partial_ != nullptr) partial_->slab.previous = &frame;
-  partial_ = &frame;
+std::uint64_t SlabPool::in_use() const {
+  std::uint64_t total = 0;
+  for (const Share& share : shares_) total += share.in_use;
+  return total;
 }
 
-void SlabPool::unlink(Frame& frame) {
+unsigned SlabPool::cpu_of(const MemoryManager& memory, const void* address) {
+  const auto offset = reinterpret_cast<std::uint64_t>(address) - reinterpret_cast<std::uint64_t>(memory.window(Pfn(0)));
+  const Pfn pfn(offset >> kPageShift);
+  return pfn.raw() < memory.config().frames.raw() ? memory.frame(pfn).slab_cpu % platform::kMaxCpus : 0;
+}
+
+void SlabPool::Share::link(Frame& frame) {
+  frame.slab.previous = nullptr;
+  frame.slab.next = partial;
+  if (partial != nullptr) partial->slab.previous = &frame;
+  partial = &frame;
+}
+
+void SlabPool::Share::unlink(Frame& frame) {
   if (frame.slab.previous != nullptr) {
     frame.slab.previous->slab.next = frame.slab.next;
   } else {
-    partial_ = frame.slab.next;
+    partial = frame.slab.next;
   }
   if (frame.slab.next != nullptr) frame.slab.next->slab.previous = frame.slab.previous;
 }
 
 void* SlabPool::take_or_null() {
   if (memory_->pool().should_fail()) return nullptr;
-  SpinGuard guard(lock_, LockRank::kSlab);
-  Frame* frame = partial_;
+  const unsigned cpu = platform::current_cpu();
+  Share& share = shares_[cpu];
+  SpinGuard guard(share.lock, LockRank::kSlab);
+  Frame* frame = share.partial;
   if (frame == nullptr) {
     frame = memory_->pool().take_or_null(FrameUse::kKernel);
     if (frame == nullptr) return nullptr;
     frame->kind = FrameKind::kSlab;
+    frame->slab_cpu = cpu;
     frame->slab = Frame::Slab{this, nullptr, nullptr, 0, 0, 0};
-    link(*frame);
+    share.link(*frame);
   }
   std::byte* base = memory_->window(memory_->pfn_of(*frame));
   std::uint32_t number = 0;
@@ -48,8 +63,8 @@ void* SlabPool::take_or_null() {
   } else {
     number = frame->slab.fresh++;
   }
-  ++in_use_;
-  if (++frame->slab.in_use == per_frame_) unlink(*frame);
+  share.in_use = share.in_use + 1;
+  if (++frame->slab.in_use == per_frame_) share.unlink(*frame);
   return base + number * size_;
 }
 
@@ -58,24 +73,26 @@ void SlabPool::give(void* object) {
   Frame& frame = memory_->frame(Pfn(offset >> kPageShift));
   QUIRE_ASSERT(frame.kind == FrameKind::kSlab && frame.slab.pool == this, "an object given to the wrong pool");
   const std::uint32_t number = static_cast<std::uint32_t>(offset & (kPageSize - 1)) / size_;
+  Share& share = shares_[frame.slab_cpu];
   Frame* gone = nullptr;
   {
-    SpinGuard guard(lock_, LockRank::kSlab);
+    SpinGuard guard(share.lock, LockRank::kSlab);
     *static_cast<std::uint16_t*>(object) = frame.slab.first_free;
     frame.slab.first_free = static_cast<std::uint16_t>(number + 1);
-    --in_use_;
-    if (frame.slab.in_use-- == per_frame_) link(frame);
+    share.in_use = share.in_use - 1;
+    if (frame.slab.in_use-- == per_frame_) share.link(frame);
     // One empty frame stays for the next object, if it is the only one with room; with the last object all go.
-    const auto give_back = [&](Frame& empty) TA_REQ(lock_) {
-      unlink(empty);
+    const auto give_back = [&](Frame& empty) TA_REQ(share.lock) {
+      share.unlink(empty);
       empty.slab.next = gone;
       gone = &empty;
     };
-    if (frame.slab.in_use == 0 && (partial_ != &frame || frame.slab.next != nullptr)) give_back(frame);
-    while (in_use_ == 0 && partial_ != nullptr) give_back(*partial_);
+    if (frame.slab.in_use == 0 && (share.partial != &frame || frame.slab.next != nullptr)) give_back(frame);
+    while (share.in_use == 0 && share.partial != nullptr) give_back(*share.partial);
   }
   while (gone != nullptr) {
     Frame* const next = gone->slab.next;
+    gone->slab_cpu = 0;
     memory_->pool().give(gone);
     gone = next;
   }

@@ -1,7 +1,9 @@
 // Small objects of one size, cut from frames: nodes, attachments, objects, address spaces. The only heap of core.
 //
 // Life cycle: a pool per type, in the MemoryManager. Frames are taken when needed and given back when their last object goes. Memory is
-// not cleared. Locks: the pool's own. Out of memory is null.
+// not cleared. Out of memory is null.
+// Each CPU has a share of its own, so that actors that have nothing in common meet nowhere (S0.65): what it takes comes from its frames,
+// and goes back to them, whoever gives it. Locks: the share's.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +12,7 @@
 
 #include "quire/base/lock.h"
 #include "quire/frame/frame.h"
+#include "quire/platform.h"
 
 namespace quire {
 
@@ -21,19 +24,26 @@ class SlabPool {
   void init(MemoryManager& memory, const char* name, std::uint32_t size);
   [[nodiscard]] void* take_or_null();
   void give(void* object);
-  [[nodiscard]] std::uint64_t in_use() const { return in_use_; }
+  /// Exact at rest.
+  [[nodiscard]] std::uint64_t in_use() const;
+  /// The CPU in whose share the object at `address` is, if one lives there; else any number below kMaxCpus. `address` is not followed.
+  [[nodiscard]] static unsigned cpu_of(const MemoryManager& memory, const void* address);
   [[nodiscard]] const char* name() const { return name_; }
 
  private:
-  void link(Frame& frame) TA_REQ(lock_);
-  void unlink(Frame& frame) TA_REQ(lock_);
+  struct alignas(64) Share {
+    SpinLock lock;
+    Frame* partial TA_GUARDED(lock) = nullptr;  ///< frames with a free object
+    Relaxed<std::uint64_t> in_use{0};           ///< changed under the lock
+
+    void link(Frame& frame) TA_REQ(lock);
+    void unlink(Frame& frame) TA_REQ(lock);
+  };
 
   MemoryManager* memory_ = nullptr;
   const char* name_ = "";
   std::uint32_t size_ = 0, per_frame_ = 0;
-  SpinLock lock_;
-  Frame* partial_ TA_GUARDED(lock_) = nullptr;  ///< frames with a free object
-  std::uint64_t in_use_ = 0;
+  Share shares_[platform::kMaxCpus];
 };
 
 /// A pool of T.

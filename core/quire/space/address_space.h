@@ -349,7 +349,8 @@ class AddressSpace {
   PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
       exec_ TA_GUARDED(lock_), locked_ TA_GUARDED(lock_);
 
-  AddressSpace* next_space_ = nullptr;  ///< guarded by the manager's list lock
+  unsigned home_ = 0;  ///< the CPU in whose list of spaces it is
+  AddressSpace* next_space_ = nullptr;  ///< guarded by that list's lock
   AddressSpace* previous_space_ = nullptr;
 };
 

@@ -51,6 +51,35 @@ void readers_and_writer(World& w) {
   w.actor("writer", [&w, guarded] { w.act("write", [&] { return as_writer(w, *guarded); }); });
 }
 
+// An object goes back to the share it came from while that gives another.
+void allocator_and_giver(World& w) {
+  Process& a = w.create("A");
+  Process& b = w.create("B");
+  const auto taken = std::make_shared<Atomic<AnonObject*>>();
+  const auto take = [&w] { return w.memory().anon_objects().make_or_null(w.memory()); };
+  w.actor(a.name, [&w, taken, take] {
+    w.act("object", [&] {
+      AnonObject* const first = take();
+      w.expect(first != nullptr, "no object is given");
+      taken->store(first);
+      AnonObject* const second = take();
+      w.expect(second != nullptr && second != first, "an object is given twice or not at all");
+      second->drop_user();
+      return "ok";
+    });
+  });
+  w.actor(b.name, [&w, taken] {
+    w.act("give", [&] {
+      AnonObject* first = taken->load();
+      if (first != nullptr && taken->compare_exchange(first, nullptr)) first->drop_user();
+      return "ok";
+    });
+  });
+  w.finally([taken] {
+    if (AnonObject* const first = taken->load(); first != nullptr) first->drop_user();
+  });
+}
+
 void allocators(World& w) {
   Process& a = w.create("A");
   Process& b = w.create("B");
@@ -73,6 +102,8 @@ constexpr Scenario kScenarios[] = {
     {"readers_and_writer", "S0.24", "two readers, one of them twice, and a writer of a sleeping lock",
      readers_and_writer, {}, Attention::kBasics},
     {"allocators", "I6", "two threads take and give small objects", allocators, {}, Attention::kBasics},
+    {"allocator_and_giver", "I6", "a thread gives a small object back to the share from which another takes one", allocator_and_giver, {},
+     Attention::kBasics},
 };
 
 }  // namespace
