@@ -3,6 +3,7 @@
 
 check.py; with --guards-only or --protocol-only, half of it. Needs spin and a C compiler. Exit status 77: there is no spin.
 """
+# Rows: S2.17
 import pathlib
 import re
 import shutil

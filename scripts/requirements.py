@@ -14,13 +14,13 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TITLES = ROOT / "docs/requirements.tsv"
 DOCUMENT = ROOT / "docs/REQUIREMENTS.md"
-TEST_FOLDERS = ("tests", "examples")
+TEST_FOLDERS = ("tests", "examples", "models")
 SECTIONS = {"I": "Invariants", "S": "Requirements drawn from the founding documents", "R": "Races", "X": "Beyond the founding documents"}
 
 ANNOTATION = re.compile(r"^\s*(?://|#)\s*Rows:\s*(.+?)\s*$")
 CPP_TEST = re.compile(r"^\s*(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)|^RC_GTEST_(?:FIXTURE_)?PROP\(\s*(\w+)\s*,\s*(\w+)")
 PYTHON_TEST = re.compile(r"^def (test_\w+)\(")
-SCENARIO = re.compile(r'^\s*\{"(\w+)", "((?:[SRIX]\d+(?:\.\d+)?[ ,]*)+)",')
+SCENARIO = re.compile(r'^\s*\{(?:\.name = )?"(\w+)", (?:\.rows = )?"((?:[SRIX]\d+(?:\.\d+)?[ ,]*)+)",')
 PASSED_OVER = re.compile(r"^\s*(?://|#|@|$)")  # may stand between an annotation and its test
 END_OF_TEST = re.compile(r"^[}\w]")  # back at the left margin
 

@@ -43,7 +43,7 @@ struct MemoryConfig {
   bool metadata_only = false;
   /// S3.10: off, read faults give private frames instead of the zero page and zero tables.
   bool zero_page = true;
-  /// Freed frames are filled with a pattern, so that whoever still reads one is seen (tests).
+  /// Freed frames and small objects are filled with a pattern, so that whoever still uses one is seen (tests).
   bool poison_freed = false;
 };
 

@@ -88,7 +88,7 @@ Counts Totals::counts;
 
 class Model : public ::testing::TestWithParam<Combination> {};
 
-// Rows: S0.2 S0.12 S1.1 S2.53
+// Rows: S0.2 S0.12 S1.1 S2.53 S4.6 S4.10
 TEST_P(Model, AgreesWithTheFlatOracle) {
   const auto [mode, shape] = GetParam();
   const RunnerConfig config = config_of(mode, shape);

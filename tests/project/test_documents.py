@@ -6,6 +6,7 @@ import subprocess
 from conftest import ROOT, tracked
 
 
+# Rows: S4.7
 def test_requirements_document_is_up_to_date():
     result = subprocess.run([ROOT / "scripts/requirements.py", "--check"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -39,6 +40,7 @@ def test_lines_are_short():
     assert not long, "\n".join(long)
 
 
+# Rows: S0.1 S2.31
 def test_lock_analysis_is_not_suppressed():
     """A suppression names the invariant that makes it right; their number only falls."""
     allowed = 0

@@ -18,7 +18,7 @@ def core_lines():
             yield path.as_posix(), number, line
 
 
-# Rows: S1.23
+# Rows: S1.23 S2.36
 def test_entries_are_stored_by_the_writer_alone():
     wrong = [f"{path}:{number}: {line.strip()}" for path, number, line in core_lines()
              if RAW_STORE.search(line) and path not in WRITER | PRIMITIVES

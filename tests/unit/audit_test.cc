@@ -2,6 +2,7 @@
 #include "quire/audit/audit.h"
 #include "quire/base/lock.h"
 #include "support/fixture.h"
+#include "support/panic.h"
 
 namespace quire::test {
 namespace {
@@ -118,32 +119,7 @@ TEST_F(AuditSees, AFrameNobodyNames) {
 
 #if defined(QUIRE_HOOKS) && QUIRE_HOOKS
 
-/// What the panic handler heard.
-std::string panic_text;
-
-class LockOrder : public ::testing::Test {
- protected:
-  void SetUp() override {
-    panic_text.clear();
-    before_ = set_panic_handler([](const char* text) {
-      panic_text = text;
-      throw 0;  // leaves the assertion; nothing under test is used afterwards
-    });
-  }
-  void TearDown() override { set_panic_handler(before_); }
-  template <typename Body>
-  static std::string panic_of(Body body) {
-    try {
-      body();
-    } catch (int) {
-      return panic_text;
-    }
-    return "";
-  }
-
- private:
-  PanicHandler before_ = nullptr;
-};
+class LockOrder : public ::testing::Test, protected PanicCatcher {};
 
 // Rows: S0.1 S0.24 S2.45
 TEST_F(LockOrder, StopsWhoTakesLocksInTheWrongOrder) {

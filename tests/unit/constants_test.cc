@@ -84,12 +84,13 @@ TEST(Constants, MappingFlagsAreLinuxs) {
                 Prot::kExecBit == PROT_EXEC);
 }
 
-// Rows: S2.15
+// Rows: S2.15 S4.9
 TEST(Sizes, StayWithinTheirBudgets) {
   static_assert(sizeof(Frame) == 64, "one cache line per frame");
   static_assert(sizeof(Vma) <= 56);
   static_assert(sizeof(VmaNode) <= 128);
   static_assert(sizeof(Attachment) <= 80);
+  static_assert(sizeof(AnonObject) <= 96);
   static_assert(sizeof(AddressSpace) <= 512);
   static_assert(sizeof(Entry) == 8);
   static_assert(sizeof(VirtRange) == 16 && sizeof(Prot) == 1);

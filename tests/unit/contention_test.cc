@@ -192,6 +192,20 @@ TEST_F(Contention, ExitsMeetNowhere) {
   EXPECT_EQ(common_, "");
 }
 
+// Rows: S4.21
+TEST_F(Contention, FilesMeetNowhere) {
+  const auto page = [&](Space& own, std::uint64_t n) { return own->fault(at(4 * kSpan + n), n % 2 == 0 ? Access::kRead : Access::kWrite); };
+  run([&](unsigned, Space& own) {
+        prepare_pages(own);
+        ASSERT_TRUE(map_pages(own, 4 * kSpan, 200, {.flags = uapi::kMapShared}));
+        for (std::uint64_t n = 0; n < 4; ++n) ASSERT_EQ(page(own, n), FaultOutcome::kMinor);
+      },
+      [&](unsigned, Space& own) {
+        for (std::uint64_t n = 4; n < 20; ++n) ASSERT_EQ(page(own, n), FaultOutcome::kMinor);
+      });
+  EXPECT_EQ(common_, "");
+}
+
 }  // namespace
 }  // namespace quire::test
 

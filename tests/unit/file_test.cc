@@ -67,6 +67,27 @@ class File : public EveryMode {
 };
 QUIRE_IN_EVERY_MODE(File);
 
+// Rows: S3.12
+TEST_P(File, IsReadFromItsCacheWhereItHasAHole) {
+  ObjectUser holes(memory(), FileObject::Config{.leaf_class = LeafClass::kFile, .size = PageCount(kPages).bytes()});
+  MmapRequest request;
+  request.address = at(0);
+  request.length = PageCount(kPages).bytes();
+  request.prot = kRead | kWrite;
+  request.flags = uapi::kMapPrivate | uapi::kMapFixed;
+  request.object = &*holes;
+  ASSERT_TRUE(space()->mmap(request));
+  EXPECT_EQ(peek(space(), 3), 0U);
+  EXPECT_FALSE(memory().zero().is_zero(path_to(*space(), at(3)).leaf));
+  EXPECT_EQ(usage(space()).rss_file.raw(), 1U);
+  const Result<Frame*> page = holes->page_for_write(PageIndex(3));
+  ASSERT_TRUE(page.has_value());
+  *reinterpret_cast<std::uint64_t*>(memory().contents(**page)) = 9;
+  holes->put_page(**page);
+  EXPECT_EQ(peek(space(), 3), 9U) << "what is written to the file is seen";
+  ASSERT_TRUE(unmap(space(), 0, kPages));
+}
+
 TEST_P(File, IsReadOnceForAllWhoMapIt) {
   ASSERT_TRUE(map_file(space(), 0, kPages, kRead, uapi::kMapShared));
   const Space other = new_space();

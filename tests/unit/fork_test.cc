@@ -85,7 +85,7 @@ TEST_P(Fork, WipesAgainInTheGrandchild) {
   EXPECT_EQ(peek(child, 0), 1U);
 }
 
-// Rows: S0.19 S0.44 S2.10
+// Rows: S0.19 S0.44 S2.10 X7
 TEST_P(Fork, GivesTheChildTheParentsRssAndUnsharingChangesNobodys) {
   map_pages(space(), 0, kSpan * 3);
   fill(space(), 0, 40);

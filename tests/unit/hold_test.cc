@@ -217,7 +217,7 @@ TEST_P(Hold, AnswersErrnoWhereNothingCanBeHeld) {
   }
 }
 
-// Rows: S1.18 I12
+// Rows: S1.18 S4.13 I12
 TEST_P(Hold, FailsAForkWholeWhicheverAllocationFails) {
   map_pages(space(), 0, kSpan);
   fill(space(), 0, 4);

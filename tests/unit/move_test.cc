@@ -48,7 +48,7 @@ TEST_P(Remap, MovesWholeTablesByTheirPointer) {
   EXPECT_EQ(outcome(space(), 0, Access::kRead), FaultOutcome::kMapError);
 }
 
-// Rows: S0.61 I2
+// Rows: S0.61 I2 X11
 TEST_P(Remap, MovesTablesThatAreSharedAndLeavesThemWithTheOthers) {
   map_pages(space(), 0, 2 * kSpan);
   fill(space(), 0, 2 * kSpan);

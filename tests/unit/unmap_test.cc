@@ -78,7 +78,7 @@ TEST_F(TreeUnmap, CopiesOnlyTheTwoEdgeTables) {
   EXPECT_EQ(space()->usage().rss().raw(), 20U);
 }
 
-// Rows: S0.52 S0.53
+// Rows: S0.52 S0.53 X11
 TEST_F(TreeUnmap, CopiesNothingForAlignedSpans) {
   map_pages(space(), 0, kSpan * 4);
   for (std::uint64_t n = 0; n < 4; ++n) poke(space(), n * kSpan, 1);

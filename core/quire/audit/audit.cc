@@ -285,7 +285,7 @@ void Audit::check_empty() {
     }
   }
   for (SlabPool* pool : {&memory_.spaces().slab(), &memory_.anon_objects().slab(), &memory_.file_objects().slab(),
-                         &memory_.attachments().slab(), &memory_.vma_nodes().slab()}) {
+                         &memory_.attachments().slab(), &memory_.vma_nodes().slab(), &memory_.anon_names().slab()}) {
     if (pool->in_use() != 0) find("I6", pool->name(), 0, pool->in_use(), 0);
   }
 }

@@ -59,7 +59,7 @@ class MemoryObject {
 
   void add_user() {
     const std::uint64_t before = holds_.fetch_add(kUser);
-    QUIRE_ASSERT(before != 0, "S4.30: a hold on an object that is gone");
+    QUIRE_ASSERT(static_cast<std::int64_t>(before) > 0, "S4.30: a hold on an object that is gone");
   }
   void drop_user() { drop(kUser); }
   [[nodiscard]] std::uint32_t users() const { return static_cast<std::uint32_t>(holds_.load_relaxed()); }

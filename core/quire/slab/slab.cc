@@ -5,6 +5,20 @@
 
 namespace quire {
 
+namespace {
+
+constexpr std::uint8_t kPoison = 0xeb;  // makes a count negative
+
+/// Whether an object that was given back is as it was then, but for the link in its first bytes.
+bool is_untouched(const std::byte* object, std::uint32_t size) {
+  for (std::uint32_t n = sizeof(std::uint16_t); n < size; ++n) {
+    if (object[n] != std::byte{kPoison}) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 void SlabPool::init(MemoryManager& memory, const char* name, std::uint32_t size) {
   memory_ = &memory;
   name_ = name;
@@ -59,6 +73,7 @@ void* SlabPool::take_or_null() {
   std::uint32_t number = 0;
   if (frame->slab.first_free != 0) {
     number = frame->slab.first_free - 1U;
+    QUIRE_ASSERT(!memory_->config().poison_freed || is_untouched(base + number * size_, size_), "a small object was written to when gone");
     frame->slab.first_free = *reinterpret_cast<std::uint16_t*>(base + number * size_);
   } else {
     number = frame->slab.fresh++;
@@ -77,6 +92,7 @@ void SlabPool::give(void* object) {
   Frame* gone = nullptr;
   {
     SpinGuard guard(share.lock, LockRank::kSlab);
+    if (memory_->config().poison_freed) __builtin_memset(object, kPoison, size_);
     *static_cast<std::uint16_t*>(object) = frame.slab.first_free;
     frame.slab.first_free = static_cast<std::uint16_t>(number + 1);
     share.in_use = share.in_use - 1;

@@ -185,7 +185,7 @@ constexpr WorldConfig kLeafMode{.fork_mode = ForkMode::kLeaf};
 constexpr WorldConfig kCopyMode{.fork_mode = ForkMode::kCopy};
 
 constexpr Scenario kScenarios[] = {
-    {"pin_and_fork", "R7 I9 S1.3", "a page is pinned and stored to while a sibling forks", pin_and_fork},
+    {"pin_and_fork", "R7 I9 S1.3 S1.10", "a page is pinned and stored to while a sibling forks", pin_and_fork},
     {"pin_and_fork_leaf", "R7 I9", "the same where fork shares leaf tables only", pin_and_fork, kLeafMode},
     {"pin_and_fork_copy", "R7 I9", "the same where fork copies all tables", pin_and_fork, kCopyMode},
     {"pin_and_rescan", "R19 R7", "a page is pinned while a sibling forks twice and forgets a stale note of pins", pin_and_rescan},

@@ -88,9 +88,10 @@ void move_and_exit(World& w) {
 }
 
 constexpr Scenario kScenarios[] = {
-    {"move_and_load", "R16 S0.61 I7", "a leaf moves while a sibling remembers its old place", move_and_load},
-    {"move_table_and_store", "R16 S0.61 I7", "a whole table moves while a sibling stores through its old place", move_table_and_store},
-    {"move_and_fault", "S0.61 S0.37", "pages move while a sibling faults in others of them", move_and_fault},
+    {"move_and_load", "R16 S0.61 S2.35 I7", "a leaf moves while a sibling remembers its old place", move_and_load},
+    {"move_table_and_store", "R16 S0.61 S2.35 I7", "a whole table moves while a sibling stores through its old place",
+     move_table_and_store},
+    {"move_and_fault", "S0.61 S0.37 S2.35", "pages move while a sibling faults in others of them", move_and_fault},
     {"move_and_sharer", "S0.61 I2", "a leaf leaves a table that another process shares", move_and_sharer},
     {"move_table_and_sharer", "S0.61 I2", "a table moves that another process shares", move_table_and_sharer},
     {"move_and_exit", "S0.61 R1", "leaves move while the other sharer of their table exits", move_and_exit},

@@ -195,7 +195,7 @@ constexpr Scenario kScenarios[] = {
     {"zero_tables", "R22 R3", "two threads write below one zero table, one reads there", zero_tables},
     {"both_sharers_write", "R2 S0.38 S0.48", "both sharers of a table write to the same page of it, one to another page, too",
      both_sharers_write},
-    {"push_down", "R9", "a process writes and forks, while its first child writes elsewhere in the table they shared", push_down},
+    {"push_down", "R9 X2", "a process writes and forks, while its first child writes elsewhere in the table they shared", push_down},
     {"never_empty", "S1.25", "a table is unshared and another one zapped while a processor looks at the entry above", never_empty},
     {"stale_reader", "S1.16 S4.25", "a page is copied for a writer, a second thread writes to the copy, a third reads", stale_reader},
     {"stale_reader_of_zero", "R22", "a zero page is replaced for a writer, a second thread writes to it, a third reads",
