@@ -52,6 +52,7 @@ constexpr std::array kKeys{
         }},
     Key{"stats", [](Launch& l, std::string_view v) { l.stats = v; }},
     Key{"verbose", [](Launch& l, std::string_view v) { l.verbose = number<int>(v); }},
+    Key{"randomize", [](Launch& l, std::string_view v) { l.randomize = number<int>(v); }},
     Key{"rw",
         [](Launch& l, std::string_view v) {
           const std::string_view tag = word(v);

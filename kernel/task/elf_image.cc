@@ -19,7 +19,6 @@ namespace {
 using Header = uapi::Elf64_Ehdr;
 using Segment = uapi::Elf64_Phdr;
 
-constexpr std::uint64_t kProgramBase = 0x555555554000;
 constexpr std::uint64_t kLargestHeaders = 65536;
 constexpr std::uint64_t kLongestInterpreter = 4096;  // PATH_MAX
 /// Most bytes read at once: what the heap gives in one block.
@@ -99,9 +98,15 @@ MmapRequest anonymous(std::uint64_t address, std::uint64_t size, std::uint32_t p
   return request;
 }
 
-/// The amount to add to the file's addresses. Errors: ENOMEM.
+/// Position-independent without an interpreter: a loader, or a program that needs none.
+bool is_loader(const Header& header, const std::vector<Segment>& segments) {
+  return header.e_type == ET_DYN &&
+         std::ranges::none_of(segments, [](const Segment& segment) { return segment.p_type == PT_INTERP; });
+}
+
+/// The amount to add to the file's addresses (Linux v6.12 fs/binfmt_elf.c:load_elf_binary()). Errors: ENOMEM.
 Result<std::uint64_t> choose_base(AddressSpace& space, const Header& header,
-                                  const std::vector<Segment>& segments, Placement placement) {
+                                  const std::vector<Segment>& segments, std::uint64_t base) {
   if (header.e_type == ET_EXEC) return 0;
   const VirtRange range = extent(segments);
   constexpr std::uint64_t kLargestAlignment = 2U << 20;
@@ -112,13 +117,14 @@ Result<std::uint64_t> choose_base(AddressSpace& space, const Header& header,
     if (segment.p_type == PT_LOAD && power_of_two)
       alignment = std::max(alignment, std::min<std::uint64_t>(segment.p_align, kLargestAlignment));
   }
-  std::uint64_t at = kProgramBase;
-  if (placement == Placement::kInterpreter) {
+  std::uint64_t at = base;
+  if (is_loader(header, segments)) {
     // Maps the whole to find room for it; the segments then go over it and the rest goes away.
+    const ByteCount room = range.size() + ByteCount(alignment - kPageSize);
     QUIRE_TRY(const VirtAddr found,
-              space.mmap(anonymous(0, range.size().raw() + alignment, quire::uapi::kProtRead, 0)));
-    QUIRE_CHECK(space.munmap(found, range.size() + ByteCount(alignment)));
-    at = found.raw() + alignment - 1;
+              space.mmap(anonymous(0, room.raw(), quire::uapi::kProtRead, 0)));
+    QUIRE_CHECK(space.munmap(found, room));
+    at = found.raw() + alignment - kPageSize;
   }
   at &= ~(alignment - 1);
   return at - range.begin().raw();
@@ -240,12 +246,13 @@ void note_segment(ElfImage& image, const Segment& segment, const Header& header)
 
 }  // namespace
 
-Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement) {
+Result<ElfImage> load_elf(AddressSpace& space, File& file, std::uint64_t base) {
   const std::uint64_t user_top = space.memory().geometry().user_top().raw();
   QUIRE_TRY(const Header header, read_header(file));
   QUIRE_TRY(const std::vector<Segment> segments, read_segments(file, header, user_top));
   ElfImage image;
-  QUIRE_TRY(image.base, choose_base(space, header, segments, placement));
+  QUIRE_TRY(image.base, choose_base(space, header, segments, base));
+  image.is_loader = is_loader(header, segments);
   const VirtRange range = extent(segments);
   const std::uint64_t begin = image.base + range.begin().raw();  // may wrap on the way
   if (begin > user_top || range.size().raw() > user_top - begin) return fail(Errno::kNoExec);

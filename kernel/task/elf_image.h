@@ -21,17 +21,16 @@ struct ElfImage {
   std::uint64_t base = 0;  ///< added to the file's addresses
   bool executable_stack = false;
   std::string interpreter;  ///< PT_INTERP; empty: none
+  bool is_loader = false;   ///< position-independent without interpreter: put where mmap would
   std::uint64_t code_begin = 0, code_end = 0, data_begin = 0, data_end = 0, memory_end = 0;
 };
 
-/// Where to put a position-independent file.
-enum class Placement : std::uint8_t {
-  kProgram,  ///< at two thirds of user space (Linux: ELF_ET_DYN_BASE), so that the break has room
-  kInterpreter  ///< where mmap would
-};
+/// Where position-independent programs with an interpreter begin (Linux: ELF_ET_DYN_BASE): at two thirds of user space, so that the break
+/// has room. Those without one, such as interpreters, are put where mmap would, out of the way of a program with fixed addresses.
+inline constexpr std::uint64_t kProgramBase = 0x555555554000;
 
-/// Loads the segments of `file` into `space`. Errors: ENOEXEC, ENOMEM, EIO. After an error `space`
-/// is to be thrown away.
-Result<ElfImage> load_elf(AddressSpace& space, File& file, Placement placement);
+/// Loads the segments of `file` into `space`, a position-independent program at `base`. Errors: ENOEXEC, ENOMEM, EIO. After an error
+/// `space` is to be thrown away.
+Result<ElfImage> load_elf(AddressSpace& space, File& file, std::uint64_t base);
 
 }  // namespace quire::kernel

@@ -11,6 +11,7 @@
 #include "task/control.h"
 #include "task/exit.h"
 #include "task/program.h"
+#include "task/random_layout.h"
 #include "task/task_limits.h"
 #include "task/uapi.h"
 #include "time/clock.h"
@@ -119,7 +120,7 @@ Result<Program> load_first_program(const SharedLimits& limits) {
     return fail(Errno::kTooBig);
   }
   return load_program(file, strings, current_credentials(),
-                      space_config(launch_fork_mode(), limits, current_credentials()));
+                      {launch_fork_mode(), limits, 0});
 }
 
 Result<void> start(Task& task, Program& program) {
@@ -157,6 +158,7 @@ std::unique_ptr<Task> make_init_task() {
 }
 
 std::expected<void, StartFailure> start_first_program() {
+  randomize_va_space = launch().randomize;
   Task& init = current();
   init.files = make_ref<FdTable>();
   init.fs = initial_fs_context(launch().cwd);

@@ -8,6 +8,7 @@
 
 #include "arch/trap_frame.h"
 #include "mm/memory.h"
+#include "task/random_layout.h"
 #include "task/stack_image.h"
 #include "task/task_limits.h"
 
@@ -18,9 +19,9 @@ namespace {
 constexpr std::size_t kScriptLine = 256;  // Linux: BINPRM_BUF_SIZE
 constexpr unsigned kMostInterpreters = 5;
 constexpr std::uint64_t kStartFlags = 0x202;  // interrupts on
-/// Room for the stack above the mappings (Linux v6.12 mm/util.c:mmap_base()).
+/// Room for the stack above the mappings (Linux v6.12 arch/x86/mm/mmap.c:mmap_base()).
 constexpr std::uint64_t kLeastStackGap = std::uint64_t{128} << 20;
-/// The gap ends at an entry of this level: the stack then has a table of level 2 to itself, and the
+/// Where nothing is moved, the gap ends at an entry of this level: the stack then has a table of level 2 to itself, and the
 /// first write to it after a fork, which is what every fork is followed by, copies a table with one
 /// entry instead of one full of other mappings' tables.
 constexpr Level kStackLevel{3};
@@ -68,19 +69,37 @@ Result<Credentials> credentials_for(File& file, const Credentials& who) {
   return result;
 }
 
-Layout layout_of(const ElfImage& image, const StackImage& stack) {
+/// Where the heap begins (Linux v6.15 fs/binfmt_elf.c:load_elf_binary()). A program without interpreter lies among the mappings, its heap
+/// where programs with one lie.
+VirtAddr heap_begin(const ElfImage& image, const RandomLayout& random) {
+  std::uint64_t begin = image.is_loader ? kProgramBase : (image.memory_end + kPageSize - 1) & ~(kPageSize - 1);
+  if (random.moves_heap && !image.is_loader) begin += kPageSize;
+  return VirtAddr(begin + random.heap);
+}
+
+Layout layout_of(const ElfImage& image, const StackImage& stack, const RandomLayout& random) {
   Layout layout;
   layout.code_begin = VirtAddr(image.code_begin);
   layout.code_end = VirtAddr(image.code_end);
   layout.data_begin = VirtAddr(image.data_begin);
   layout.data_end = VirtAddr(image.data_end);
-  layout.brk_begin = VirtAddr((image.memory_end + kPageSize - 1) & ~(kPageSize - 1));
+  layout.brk_begin = heap_begin(image, random);
   layout.stack_begin = VirtAddr(stack.pointer);
   layout.args_begin = VirtAddr(stack.arguments_begin);
   layout.args_end = VirtAddr(stack.arguments_end);
   layout.env_begin = VirtAddr(stack.arguments_end);
   layout.env_end = VirtAddr(stack.environment_end);
   return layout;
+}
+
+// Linux v6.12 arch/x86/mm/mmap.c:mmap_base(), stack_maxrandom_size()
+VirtAddr mmap_top(const Limits& limits, const RandomLayout& random) {
+  const Geometry& geometry = memory().geometry();
+  const std::uint64_t top = geometry.user_top().raw();
+  const std::uint64_t spare = kStackGuardGap.bytes().raw() + (random.is_random ? RandomLayout::kMostStack : 0);
+  const std::uint64_t stack = std::min(limits.stack.raw(), top) + spare;
+  const VirtAddr highest = VirtAddr(top - std::clamp(stack, kLeastStackGap, top / 6 * 5)).page_floor();
+  return random.is_random ? highest - ByteCount(random.mappings) : geometry.entry_range(highest, kStackLevel).begin();
 }
 
 }  // namespace
@@ -133,23 +152,18 @@ void Program::set_command(char (&command)[16]) const {
   std::memcpy(command, base.data(), std::min(base.size(), sizeof command - 1));
 }
 
-AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits, const Credentials& who) {
-  AddressSpaceConfig config;
-  config.fork_mode = mode;
-  config.limits = memory_limits(limits, who);
-  const Geometry& geometry = memory().geometry();
-  const std::uint64_t top = geometry.user_top().raw();
-  const std::uint64_t stack = std::clamp(config.limits.stack.raw(), kLeastStackGap, top / 6 * 5);
-  config.mmap_top = geometry.entry_range(VirtAddr(top - stack), kStackLevel).begin();
-  return config;
-}
-
 Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings,
-                             const Credentials& who, const AddressSpaceConfig& config) {
+                             const Credentials& who, const StartConditions& conditions) {
   Program program;
   QUIRE_TRY(Credentials identity, credentials_for(*file.file, who));
+  const bool gains = identity.euid != who.euid || identity.egid != who.egid;
+  program.personality = gains ? conditions.personality & ~kAddressNoRandomize : conditions.personality;
+  const RandomLayout random = random_layout(program.personality);
+  AddressSpaceConfig config{.fork_mode = conditions.fork_mode, .limits = memory_limits(conditions.limits, who)};
+  config.mmap_top = mmap_top(config.limits, random);
   QUIRE_TRY(program.space_, AddressSpace::create(memory(), config));
-  QUIRE_TRY(const ElfImage image, load_elf(*program.space_, *file.file, Placement::kProgram));
+  const std::uint64_t base = kProgramBase + random.program;
+  QUIRE_TRY(const ElfImage image, load_elf(*program.space_, *file.file, base));
   AuxiliaryFacts facts;
   facts.credentials = &identity;
   facts.file_name = file.path;
@@ -158,12 +172,12 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
   if (!image.interpreter.empty()) {
     QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(image.interpreter));
     QUIRE_TRY(const ElfImage interpreter,
-              load_elf(*program.space_, *interpreter_file, Placement::kInterpreter));
+              load_elf(*program.space_, *interpreter_file, base));
     facts.interpreter_base = interpreter.base;
     program.entry_ = interpreter.entry;
   }
-  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, image, facts));
-  program.space_->set_layout(layout_of(image, stack));
+  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, image, facts, random));
+  program.space_->set_layout(layout_of(image, stack, random));
   program.stack_ = stack.pointer;
   program.path_ = file.path;
   program.executable = file.file;

@@ -24,6 +24,13 @@ struct ProgramFile {
 /// Errors: ENOEXEC, ELOOP, EIO, and those of open_executable() for interpreters.
 Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path);
 
+/// What a program has from whoever starts it, beside credentials.
+struct StartConditions {
+  ForkMode fork_mode;
+  const SharedLimits& limits;
+  std::uint32_t personality;
+};
+
 /// A loaded program. Owns its address space until someone takes it.
 class Program {
  public:
@@ -39,22 +46,19 @@ class Program {
 
   RefPtr<File> executable;
   RefPtr<SharedCredentials> credentials;
+  std::uint32_t personality = 0;
 
  private:
   friend Result<Program> load_program(const ProgramFile&, const ExecArguments&, const Credentials&,
-                                      const AddressSpaceConfig&);
+                                      const StartConditions&);
   AddressSpace* space_ = nullptr;
   std::uint64_t entry_ = 0, stack_ = 0;
   std::string path_;
 };
 
-/// How a new program's address space is set up.
-[[nodiscard]] AddressSpaceConfig space_config(ForkMode mode, const SharedLimits& limits,
-                                              const Credentials& who);
-
 /// Errors: ENOEXEC, ENOMEM, E2BIG, EIO, and those of open_executable() for the ELF interpreter.
 Result<Program> load_program(const ProgramFile& file, const ExecArguments& strings,
-                             const Credentials& who, const AddressSpaceConfig& config);
+                             const Credentials& who, const StartConditions& conditions);
 
 /// Bytes that strings and their pointers may take (Linux v6.12 fs/exec.c:bprm_stack_limits()).
 [[nodiscard]] std::uint64_t argument_budget(std::uint64_t stack_limit);

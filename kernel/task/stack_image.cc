@@ -83,16 +83,17 @@ Result<void> map_stack(AddressSpace& space, std::uint64_t begin, std::uint64_t e
 }  // namespace
 
 Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings,
-                               const ElfImage& image, const AuxiliaryFacts& facts) {
+                               const ElfImage& image, const AuxiliaryFacts& facts,
+                               const RandomLayout& random) {
   const Credentials& who = *facts.credentials;
-  const std::uint64_t top = space.memory().geometry().user_top().raw();
+  const std::uint64_t top = space.memory().geometry().user_top().raw() - random.stack;
   Plan plan{};
   std::uint64_t at = top - sizeof(std::uint64_t);  // Linux leaves a null pointer at the very top
   const auto take = [&](std::uint64_t size) { return at -= size; };
   plan.file_name = take(facts.file_name.size() + 1);
   plan.environment = take(strings.environment.size());
   plan.arguments = take(strings.arguments.size());
-  at &= ~std::uint64_t{15};
+  at = (at - random.stack_pointer) & ~std::uint64_t{15};
   plan.platform = take(kPlatform.size() + 1);
   plan.random = take(kRandomBytes);
   at &= ~std::uint64_t{15};
@@ -145,10 +146,10 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
   }
   QUIRE_CHECK(vectors.flush());
 
-  std::byte random[kRandomBytes];
-  random_bytes(random, sizeof random);
+  std::byte entropy[kRandomBytes];
+  random_bytes(entropy, sizeof entropy);
   SpaceWriter facts_below(space, plan.random);
-  QUIRE_CHECK(facts_below.put(std::span<const std::byte>(random)));
+  QUIRE_CHECK(facts_below.put(std::span<const std::byte>(entropy)));
   QUIRE_CHECK(facts_below.put(std::string_view(kPlatform.data(), kPlatform.size() + 1)));
   QUIRE_CHECK(facts_below.flush());
 

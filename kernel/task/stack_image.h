@@ -7,6 +7,7 @@
 
 #include "task/elf_image.h"
 #include "task/exec_arguments.h"
+#include "task/random_layout.h"
 #include "task/task.h"
 
 namespace quire::kernel {
@@ -27,6 +28,7 @@ struct AuxiliaryFacts {
 
 /// Maps the stack of `space` at the top of user memory and fills it. Errors: ENOMEM.
 Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings,
-                               const ElfImage& image, const AuxiliaryFacts& facts);
+                               const ElfImage& image, const AuxiliaryFacts& facts,
+                               const RandomLayout& random);
 
 }  // namespace quire::kernel

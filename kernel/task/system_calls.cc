@@ -9,6 +9,7 @@
 #include "lib/version.h"
 #include "mm/memory.h"
 #include "task/calls.h"
+#include "task/random_layout.h"
 #include "task/signals.h"
 #include "task/time_arguments.h"
 #include "time/clock.h"
@@ -17,8 +18,6 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr std::uint32_t kAddressNoRandomize =
-    0x0040000;  // linux/personality.h cannot be included beside the C library's
 constexpr std::uint32_t kQueryPersonality = 0xffffffff;
 
 template <std::size_t kSize>
@@ -55,8 +54,7 @@ SyscallResult sys_sysinfo(const SyscallArgs& args) {
   return 0;
 }
 
-/// Nothing here is randomised, so only the flag that asks for that is accepted beside Linux's own
-/// personality.
+/// Beside Linux's own personality only the flag that turns randomisation off is accepted.
 SyscallResult sys_personality(const SyscallArgs& args) {
   const std::uint32_t wanted = uint_argument(args, 0);
   Process& process = current_process();

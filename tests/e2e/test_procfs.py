@@ -92,6 +92,38 @@ def test_maps_show_the_names_that_programs_give_to_their_memory(kernel):
     ]
 
 
+def places(maps):
+    """Where the parts of a program begin: the first mapping of each name."""
+    result = {}
+    for line in maps.splitlines():
+        words = line.split()
+        if len(words) == 6:
+            result.setdefault(words[5].split("/")[-1], int(words[0].split("-")[0], 16))
+    return result
+
+
+def test_programs_are_put_where_randomize_va_space_says(kernel):
+    script = """
+for n in 0 1 2; do
+  echo $n > /proc/sys/kernel/randomize_va_space
+  for run in 1 2 3; do /bin/cat /proc/self/maps; echo; done
+done
+setarch -R cat /proc/self/maps; echo
+setarch -R cat /proc/self/maps /proc/sys/kernel/randomize_va_space
+"""
+    result = kernel("run", "--", "sh", "-c", script, timeout=120)
+    assert result.stderr == b"" and result.stdout.endswith(b"\n2\n")
+    runs = [places(text) for text in result.stdout.decode().split("\n\n")]
+    parts = ["cat", "libc.so.6", "[stack]"]
+    assert len(runs) == 11 and all({*parts, "[heap]"} <= set(run) for run in runs)
+    fixed = [*runs[0:3], *runs[9:11]]
+    for part in parts:
+        assert len({run[part] for run in fixed}) == 1, part
+        assert len({run[part] for run in runs[3:6]}) > 1 and len({run[part] for run in runs[6:9]}) > 1, part
+    assert len({run["[heap]"] - run["cat"] for run in [*fixed, *runs[3:6]]}) == 1
+    assert len({run["[heap]"] - run["cat"] for run in runs[6:9]}) > 1
+
+
 def keys(text):
     return [line.split(":")[0] for line in text.splitlines()]
 

@@ -3,26 +3,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace quire::kernel {
 
 namespace {
-
-/// What is written: a number, perhaps with blanks around it. Errors: EINVAL, ERANGE (Linux
-/// lib/kstrtox.c:kstrtoint()).
-Result<int> parse(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\n\v\f\r";
-  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
-  text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  int value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec == std::errc::result_out_of_range) return fail(Errno::kRange);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
-    return fail(Errno::kInval);
-  return value;
-}
 
 class ClearRefsFile final : public File {
  public:
@@ -39,7 +23,7 @@ class ClearRefsFile final : public File {
     const std::size_t size = buffer.size();
     const std::size_t looked_at = std::min(size, sizeof text);
     QUIRE_CHECK(buffer.copy_in(text, looked_at));
-    const Result<int> what = parse(std::string_view(text, looked_at));
+    const Result<int> what = parse_integer(std::string_view(text, looked_at));
     if (!what) return fail(what.error());
     QUIRE_CHECK(clear(*what));
     return size;

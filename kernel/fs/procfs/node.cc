@@ -98,6 +98,12 @@ Result<Attributes> ProcNode::attributes() {
   return a;
 }
 
+// Linux v6.12 fs/proc/base.c:proc_setattr()
+Result<void> ProcNode::set_attributes(const AttributeChange& change) {
+  if (change.mode || change.uid || change.gid || change.access_ns || change.modify_ns) return fail(Errno::kPerm);
+  return {};
+}
+
 Result<RefPtr<File>> ProcNode::open(std::uint32_t) { return fail(Errno::kLoop); }
 
 void EntryVisitor::give(std::uint64_t position, std::string name, std::uint64_t inode,
@@ -141,6 +147,19 @@ std::optional<Pid> parse_number(std::string_view name) {
     return std::nullopt;
   const auto parsed = std::from_chars(name.data(), name.data() + name.size(), value);
   if (parsed.ec != std::errc() || parsed.ptr != name.data() + name.size()) return std::nullopt;
+  return value;
+}
+
+Result<int> parse_integer(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\n\v\f\r";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  text = text.substr(0, text.find_last_not_of(kBlanks) + 1);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  int value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec == std::errc::result_out_of_range) return fail(Errno::kRange);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size())
+    return fail(Errno::kInval);
   return value;
 }
 

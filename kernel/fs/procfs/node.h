@@ -38,6 +38,8 @@ class ProcNode : public Inode {
 
   Result<Attributes> attributes() override;
   [[nodiscard]] bool cacheable() const override { return false; }
+  /// Files have no size of their own to lose, so that a shell may write to them.
+  Result<void> set_attributes(const AttributeChange& change) override;
   Result<RefPtr<File>> open(std::uint32_t flags) override;  // ELOOP, for links
   [[nodiscard]] std::uint64_t number() const { return number_; }
   [[nodiscard]] Owner owner() const { return owner_; }
@@ -123,5 +125,8 @@ class ProcText : public ProcNode {
 
 /// The decimal number `name` is, if it is one as the kernel writes it: no sign, no leading zero.
 std::optional<Pid> parse_number(std::string_view name);
+/// What a program writes: a number, perhaps with blanks around it. Errors: EINVAL, ERANGE (Linux
+/// lib/kstrtox.c:kstrtoint()).
+Result<int> parse_integer(std::string_view text);
 
 }  // namespace quire::kernel

@@ -1,5 +1,6 @@
 #include "fs/procfs/procfs.h"
 
+#include <linux/fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -18,16 +19,49 @@ constexpr std::uint64_t kRootNumber = 1;
 constexpr std::uint64_t kFirstProcessPosition = 256;
 
 std::uint32_t mode_of(const SystemEntry& entry) {
-  if (entry.write != nullptr) return S_IFREG | 0444;
+  if (entry.write != nullptr) return S_IFREG | (entry.set != nullptr ? 0644 : 0444);
   if (entry.make != nullptr) return S_IFREG | 0400;
   return entry.target != nullptr ? S_IFLNK | 0777 : S_IFDIR | 0555;
 }
+
+/// An open setting: what is written is an integer, what is read is text as of every file.
+class SettingFile final : public File {
+ public:
+  SettingFile(RefPtr<Inode> node, RefPtr<File> text, void (*set)(int), std::uint32_t open_flags)
+      : text_(std::move(text)), set_(set) {
+    inode = std::move(node);
+    flags = open_flags;
+  }
+  Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
+    return text_->read(buffer, offset);
+  }
+  Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
+    char text[24];
+    const std::size_t size = buffer.size();
+    const std::size_t looked_at = std::min(size, sizeof text);
+    QUIRE_CHECK(buffer.copy_in(text, looked_at));
+    const Result<int> value = parse_integer(std::string_view(text, looked_at));
+    if (!value) return fail(Errno::kInval);
+    set_(*value);
+    return size;
+  }
+  [[nodiscard]] bool has_position() const override { return true; }
+
+ private:
+  const RefPtr<File> text_;
+  void (*const set_)(int);
+};
 
 /// Text that one function writes.
 class SystemText final : public ProcText {
  public:
   SystemText(std::uint64_t number, const SystemEntry& entry)
-      : ProcText(number, 0444, {}), entry_(entry) {}
+      : ProcText(number, mode_of(entry) & 0777, {}), entry_(entry) {}
+  Result<RefPtr<File>> open(std::uint32_t flags) override {
+    if (entry_.set == nullptr) return ProcText::open(flags);
+    QUIRE_TRY(RefPtr<File> text, ProcText::open(O_RDONLY));
+    return RefPtr<File>(make_ref<SettingFile>(RefPtr<Inode>(this), std::move(text), entry_.set, flags));
+  }
 
  protected:
   std::unique_ptr<TextSource> source() const override {

@@ -12,6 +12,7 @@
 #include "fs/procfs/text.h"
 #include "lib/version.h"
 #include "quire/space/address_space.h"
+#include "task/random_layout.h"
 #include "task/task.h"
 #include "time/clock.h"
 
@@ -55,6 +56,9 @@ constexpr std::array kSysKernel = {
                 [](std::string& out) { TextBuilder(out).text(kKernelRelease).text("\n"); }},
     SystemEntry{"ostype", [](std::string& out) { out += "Linux\n"; }},
     SystemEntry{"pid_max", [](std::string& out) { TextBuilder(out).number(kPidLimit).text("\n"); }},
+    SystemEntry{.name = "randomize_va_space",
+                .write = [](std::string& out) { out += std::to_string(randomize_va_space.load()) + "\n"; },
+                .set = [](int value) { randomize_va_space = value; }},
 };
 constexpr std::array kSysVm = {
     SystemEntry{

@@ -9,14 +9,15 @@
 
 namespace quire::kernel {
 
-/// A file (`write`), a link (`target`), a directory (`children`), or what `make` makes, readable by
-/// root alone.
+/// A file (`write`), to which root may write an integer if there is a `set`, a link (`target`), a
+/// directory (`children`), or what `make` makes, readable by root alone.
 struct SystemEntry {
   std::string_view name;
   void (*write)(std::string& out) = nullptr;
   std::string (*target)() = nullptr;
   std::span<const SystemEntry> children = {};
   RefPtr<Inode> (*make)(std::uint64_t number) = nullptr;
+  void (*set)(int value) = nullptr;
 };
 /// What /proc holds besides processes.
 std::span<const SystemEntry> system_entries();
