@@ -1,6 +1,7 @@
 #include "net/control.h"
 
 #include <asm/resource.h>
+#include <netinet/in.h>
 
 #include <algorithm>
 #include <cstring>
@@ -42,16 +43,53 @@ Result<SocketCredentials> read_credentials(UserAddr from, std::uint64_t size) {
   return given;
 }
 
+struct ControlMessage {
+  int level, type;
+  UserAddr data;
+  std::uint64_t size;
+};
+
+/// A number that must have the size of an int. Errors: EINVAL, EFAULT.
+Result<int> read_number(const ControlMessage& message, int least, int most) {
+  if (message.size != sizeof(int)) return fail(Errno::kInval);
+  QUIRE_TRY(const int number, get_user<int>(message.data));
+  return number < least || number > most ? Result<int>(fail(Errno::kInval)) : number;
+}
+
+/// Linux v6.12 net/ipv4/ip_sockglue.c:ip_cmsg_send(), net/ipv6/datagram.c:ip6_datagram_send_ctl(), net/core/sock.c:__sock_cmsg_send().
+/// Errors: EINVAL, EFAULT.
+Result<void> read_inet_message(const Socket& socket, const ControlMessage& message, HeaderFields& header) {
+  constexpr int kMostOfByte = 255;
+  if (message.level == SOL_SOCKET) {
+    return message.type == SCM_RIGHTS || message.type == SCM_CREDENTIALS ? Result<void>() : fail(Errno::kInval);
+  }
+  if (socket.type != SOCK_DGRAM || message.level != (socket.domain == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP)) return {};
+  if (message.level == IPPROTO_IPV6 && message.type == IPV6_HOPLIMIT) {
+    QUIRE_TRY(header.hop_limit, read_number(message, -1, kMostOfByte));
+  } else if (message.level == IPPROTO_IPV6 && message.type == IPV6_TCLASS) {
+    QUIRE_TRY(header.traffic_class, read_number(message, -1, kMostOfByte));
+  } else if (message.level == IPPROTO_IP && message.type == IP_TTL) {
+    QUIRE_TRY(header.hop_limit, read_number(message, 1, kMostOfByte));
+  } else if (message.level == IPPROTO_IP && message.type == IP_TOS && message.size == 1) {
+    QUIRE_TRY(header.traffic_class, get_user<std::uint8_t>(message.data));
+  } else if (message.level == IPPROTO_IP && message.type == IP_TOS) {
+    QUIRE_TRY(header.traffic_class, read_number(message, 0, kMostOfByte));
+  } else {
+    return fail(Errno::kInval);  // IP_PKTINFO and its like are not there
+  }
+  return {};
+}
+
 /// Writes control messages one after the other.
 class ControlWriter {
  public:
   ControlWriter(UserAddr to, std::uint64_t size) : to_(to), left_(size) {}
 
   /// As much of `size` bytes as fits. False if it did not. Errors: EFAULT.
-  Result<bool> put(int type, const void* data, std::uint64_t size) {
+  Result<bool> put(int level, int type, const void* data, std::uint64_t size) {
     if (left_ < sizeof(ControlHeader)) return false;
     const std::uint64_t whole = sizeof(ControlHeader) + size, part = std::min(whole, left_);
-    QUIRE_CHECK(put_user(to_, ControlHeader{part, SOL_SOCKET, type}));
+    QUIRE_CHECK(put_user(to_, ControlHeader{part, level, type}));
     QUIRE_CHECK(copy_to_user(to_ + sizeof(ControlHeader), data, part - sizeof(ControlHeader)));
     const std::uint64_t step = std::min(aligned(part), left_);
     to_ += step;
@@ -79,7 +117,7 @@ Result<bool> put_rights(ControlWriter& writer, const Rights& rights, bool close_
     fds.push_back(*fd);
   }
   if (fds.empty()) return rights.empty();
-  QUIRE_CHECK(writer.put(SCM_RIGHTS, fds.data(), fds.size() * sizeof(int)));
+  QUIRE_CHECK(writer.put(SOL_SOCKET, SCM_RIGHTS, fds.data(), fds.size() * sizeof(int)));
   return fds.size() == rights.files().size();
 }
 
@@ -94,7 +132,10 @@ Result<void> read_control(const Socket& socket, UserAddr from, std::uint64_t siz
     const UserAddr data = from + at + sizeof(ControlHeader);
     const std::uint64_t data_size = header.size - sizeof(ControlHeader);
     at += aligned(header.size);
-    if (socket.domain != AF_UNIX) return fail(Errno::kInval);  // IP_PKTINFO and its like are not there
+    if (socket.domain != AF_UNIX) {
+      QUIRE_CHECK(read_inet_message(socket, {header.level, header.type, data, data_size}, into.header));
+      continue;
+    }
     if (header.level != SOL_SOCKET) continue;
     switch (header.type) {
       case SCM_RIGHTS:
@@ -114,11 +155,30 @@ Result<void> read_control(const Socket& socket, UserAddr from, std::uint64_t siz
   return {};
 }
 
+namespace {
+
+/// What the reader wants to know of a packet's header. Returns whether all of it fitted. Errors: EFAULT.
+Result<bool> put_header(ControlWriter& writer, const HeaderMessages& wanted, const HeaderFields& header) {
+  bool all = true;
+  if (wanted.hop_limit != 0 && header.hop_limit >= 0) {
+    QUIRE_TRY(all, writer.put(wanted.level, wanted.hop_limit, &header.hop_limit, sizeof header.hop_limit));
+  }
+  if (wanted.traffic_class != 0 && header.traffic_class >= 0) {
+    // As a byte for IPv4.
+    const std::size_t size = wanted.level == IPPROTO_IP ? 1 : sizeof header.traffic_class;
+    QUIRE_TRY(const bool whole, writer.put(wanted.level, wanted.traffic_class, &header.traffic_class, size));
+    all = all && whole;
+  }
+  return all;
+}
+
+}  // namespace
+
 Result<std::uint64_t> write_control(const Socket& socket, UserAddr to, std::uint64_t size, std::uint32_t flags, IncomingMessage& message) {
   ControlWriter writer(to, size);
-  bool all = true;
+  QUIRE_TRY(bool all, put_header(writer, socket.header_messages(), message.ancillary.header));
   if (socket.options.pass_credentials && message.ancillary.credentials) {
-    QUIRE_TRY(all, writer.put(SCM_CREDENTIALS, &*message.ancillary.credentials, sizeof(SocketCredentials)));
+    QUIRE_TRY(all, writer.put(SOL_SOCKET, SCM_CREDENTIALS, &*message.ancillary.credentials, sizeof(SocketCredentials)));
   }
   if (!message.ancillary.rights.empty()) {
     QUIRE_TRY(const bool all_files, put_rights(writer, message.ancillary.rights, (flags & MSG_CMSG_CLOEXEC) != 0));

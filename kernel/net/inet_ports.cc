@@ -1,5 +1,7 @@
 #include "net/inet_ports.h"
 
+#include <netinet/in.h>
+
 #include <vector>
 
 namespace quire::kernel {
@@ -10,7 +12,7 @@ namespace {
 constexpr unsigned kFirstEphemeral = 32768, kLastEphemeral = 60999, kFirstUnprivileged = 1024;
 
 constinit Mutex ports;
-constinit InetBinding *tcp_bindings = nullptr, *udp_bindings = nullptr;
+constinit InetBinding *tcp_bindings = nullptr, *udp_bindings = nullptr, *udp_lite_bindings = nullptr;
 constinit unsigned next_ephemeral = kFirstEphemeral;
 constinit unsigned turn = 0;
 
@@ -24,12 +26,15 @@ InetBinding::InetBinding(Socket& socket, bool takes_both_families)
   local_ = InetAddress::any(socket.domain, 0);
 }
 
-InetBinding*& InetBinding::list_of(const Socket& socket) { return socket.type == SOCK_STREAM ? tcp_bindings : udp_bindings; }
+InetBinding*& InetBinding::list_of(int protocol) {
+  if (protocol == IPPROTO_TCP) return tcp_bindings;
+  return protocol == IPPROTO_UDP ? udp_bindings : udp_lite_bindings;
+}
 
 InetBinding::~InetBinding() {
   const Guard guard(ports);
   if (!is_listed_) return;
-  (previous_ != nullptr ? previous_->next_ : list_of(socket_)) = next_;
+  (previous_ != nullptr ? previous_->next_ : list_of(socket_.protocol)) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
 }
 
@@ -58,7 +63,7 @@ bool InetBinding::conflicts_locked(const InetBinding& other, const InetAddress& 
 }
 
 bool InetBinding::is_free_locked(const InetAddress& wanted) const {
-  for (const InetBinding* other = list_of(socket_); other != nullptr; other = other->next_) {
+  for (const InetBinding* other = list_of(socket_.protocol); other != nullptr; other = other->next_) {
     if (conflicts_locked(*other, wanted)) return false;
   }
   return true;
@@ -70,7 +75,7 @@ Result<void> InetBinding::enter_locked(InetAddress wanted) {
   } else {
     // A port nobody has at all, whatever may be shared.
     const auto is_taken = [&](unsigned port) {
-      for (const InetBinding* other = list_of(socket_); other != nullptr; other = other->next_) {
+      for (const InetBinding* other = list_of(socket_.protocol); other != nullptr; other = other->next_) {
         if (other->local_.port == port) return true;
       }
       return false;
@@ -82,7 +87,7 @@ Result<void> InetBinding::enter_locked(InetAddress wanted) {
     }
     if (wanted.port == 0) return fail(kAddressInUse);
   }
-  InetBinding*& first = list_of(socket_);
+  InetBinding*& first = list_of(socket_.protocol);
   local_ = wanted;
   is_listed_ = true;
   next_ = first;
@@ -108,7 +113,7 @@ Result<void> InetBinding::bind_to_any() {
 
 void InetBinding::adopt(const InetAddress& its_local, const InetAddress& its_remote) {
   const Guard guard(ports);
-  InetBinding*& first = list_of(socket_);
+  InetBinding*& first = list_of(socket_.protocol);
   local_ = its_local;
   remote_ = its_remote;
   is_listed_ = has_remote_ = true;
@@ -119,7 +124,7 @@ void InetBinding::adopt(const InetAddress& its_local, const InetAddress& its_rem
 
 Result<void> InetBinding::begin_listening() {
   const Guard guard(ports);
-  for (const InetBinding* other = list_of(socket_); other != nullptr; other = other->next_) {
+  for (const InetBinding* other = list_of(socket_.protocol); other != nullptr; other = other->next_) {
     if (other->is_listening_ && conflicts_locked(*other, local_)) return fail(kAddressInUse);
   }
   is_listening_ = true;
@@ -177,11 +182,11 @@ RefPtr<Socket> InetBinding::find_listener(const InetAddress& to) {
   return best.empty() ? nullptr : best[turn++ % best.size()];
 }
 
-RefPtr<Socket> InetBinding::find_receiver(const InetAddress& to, const InetAddress& from) {
+RefPtr<Socket> InetBinding::find_receiver(int protocol, const InetAddress& to, const InetAddress& from) {
   const Guard guard(ports);
   RefPtr<Socket> best;
   Fit fit = kNot;
-  for (InetBinding* binding = udp_bindings; binding != nullptr; binding = binding->next_) {
+  for (InetBinding* binding = list_of(protocol); binding != nullptr; binding = binding->next_) {
     if (!binding->receives_at_locked(to)) continue;
     if (binding->has_remote_ && binding->remote_ != from) continue;
     const Fit its_fit = binding->has_remote_ ? kThisPeer : binding->local_.is_any() ? kAnyAddress : kThisAddress;

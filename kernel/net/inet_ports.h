@@ -1,4 +1,4 @@
-// Ports: which socket has which local address. One list for TCP and one for UDP; the addresses of both families are in the same space.
+// Ports: which socket has which local address. A list each for TCP, UDP and UDP-Lite; the addresses of both families are in the same space.
 //
 // A binding is part of its socket and in the list from bind (or the first use) until the socket ends. There is no TIME_WAIT: a port is
 // free as soon as its last socket is gone. Locks: one Mutex over the lists and all addresses.
@@ -37,8 +37,8 @@ class InetBinding {
 
   /// The socket that listens at `to`; among several that share the port they take turns. Null if there is none.
   static RefPtr<Socket> find_listener(const InetAddress& to);
-  /// The UDP socket that is to get what `from` sends to `to`, or null.
-  static RefPtr<Socket> find_receiver(const InetAddress& to, const InetAddress& from);
+  /// The socket of UDP or UDP-Lite that is to get what `from` sends to `to`, or null.
+  static RefPtr<Socket> find_receiver(int protocol, const InetAddress& to, const InetAddress& from);
 
  private:
   [[nodiscard]] bool receives_at_locked(const InetAddress& to) const;
@@ -46,7 +46,7 @@ class InetBinding {
   [[nodiscard]] bool conflicts_locked(const InetBinding& other, const InetAddress& wanted) const;
   [[nodiscard]] bool is_free_locked(const InetAddress& wanted) const;
   Result<void> enter_locked(InetAddress wanted);
-  [[nodiscard]] static InetBinding*& list_of(const Socket& socket);
+  [[nodiscard]] static InetBinding*& list_of(int protocol);
 
   Socket& socket_;
   const std::uint32_t owner_;

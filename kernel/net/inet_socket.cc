@@ -150,9 +150,11 @@ class TcpSocket final : public StreamSocket {
   std::atomic<bool> is_told_later_{false};
 };
 
+/// UDP and UDP-Lite, whose checksums nobody computes here.
 class UdpSocket final : public DatagramSocket {
  public:
-  UdpSocket(int its_domain, std::uint32_t file_flags) : DatagramSocket(its_domain, SOCK_DGRAM, IPPROTO_UDP, file_flags), inet_(*this) {}
+  UdpSocket(int its_domain, int its_protocol, std::uint32_t file_flags)
+      : DatagramSocket(its_domain, SOCK_DGRAM, its_protocol, file_flags), inet_(*this) {}
 
   Result<void> bind(const RawAddress& address) override { return inet_.bind(address); }
   RawAddress name() override { return inet_.binding.local().to_raw(domain); }
@@ -186,9 +188,10 @@ class UdpSocket final : public DatagramSocket {
     if (write_shut_.load()) return broken_pipe(message.flags);
     QUIRE_CHECK(inet_.binding.bind_to_any());
     const InetAddress from = inet_.source_for(to);
-    const RefPtr<Socket> receiver = InetBinding::find_receiver(to, from);
+    const RefPtr<Socket> receiver = InetBinding::find_receiver(protocol, to, from);
     if (!receiver) return refused(connected, size);
     const RawAddress sender = from.to_raw(receiver->domain);
+    if (to.is_v4() == (receiver->domain == AF_INET)) complete_header(to, message.ancillary.header);
     {
       ReceiveQueue& queue = *receiver->own;
       const Guard guard(queue.lock);
@@ -208,11 +211,24 @@ class UdpSocket final : public DatagramSocket {
     return level == SOL_SOCKET ? Socket::get_option(level, name, value) : inet_.get_option(level, name, value);
   }
 
+  [[nodiscard]] HeaderMessages header_messages() const override {
+    const auto type_if = [&](int level, int option, int told_as) { return inet_.kept.value(*this, level, option) != 0 ? told_as : 0; };
+    if (domain == AF_INET) return {IPPROTO_IP, type_if(IPPROTO_IP, IP_RECVTTL, IP_TTL), type_if(IPPROTO_IP, IP_RECVTOS, IP_TOS)};
+    return {IPPROTO_IPV6, type_if(IPPROTO_IPV6, IPV6_RECVHOPLIMIT, IPV6_HOPLIMIT), type_if(IPPROTO_IPV6, IPV6_RECVTCLASS, IPV6_TCLASS)};
+  }
+
  protected:
   [[nodiscard]] bool may_shut_down() override { return inet_.binding.has_remote(); }
 
  private:
   static constexpr std::size_t kOverhead = 512;  ///< what a packet costs beside its bytes
+
+  /// Fills in what the message left to the options.
+  void complete_header(const InetAddress& to, HeaderFields& header) const {
+    const int level = to.is_v4() ? IPPROTO_IP : IPPROTO_IPV6;
+    if (header.hop_limit < 0) header.hop_limit = inet_.kept.value(*this, level, to.is_v4() ? IP_TTL : IPV6_UNICAST_HOPS);
+    if (header.traffic_class < 0) header.traffic_class = inet_.kept.value(*this, level, to.is_v4() ? IP_TOS : IPV6_TCLASS);
+  }
 
   /// Nobody is there: a connected socket hears of it afterwards, as by ICMP.
   std::size_t refused(bool connected, std::size_t size) {
@@ -237,8 +253,8 @@ Result<RefPtr<Socket>> make_inet_socket(int domain, int type, int protocol, std:
       if (protocol != 0 && protocol != IPPROTO_TCP) return fail(kNoSuchProtocol);
       return RefPtr<Socket>(make_ref<TcpSocket>(domain, file_flags));
     case SOCK_DGRAM:
-      if (protocol != 0 && protocol != IPPROTO_UDP) return fail(kNoSuchProtocol);
-      return RefPtr<Socket>(make_ref<UdpSocket>(domain, file_flags));
+      if (protocol != 0 && protocol != IPPROTO_UDP && protocol != IPPROTO_UDPLITE) return fail(kNoSuchProtocol);
+      return RefPtr<Socket>(make_ref<UdpSocket>(domain, protocol == 0 ? IPPROTO_UDP : protocol, file_flags));
     case SOCK_RAW:
       if (protocol == 0) return fail(kNoSuchProtocol);
       return fail(Errno::kPerm);

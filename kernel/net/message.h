@@ -53,10 +53,16 @@ class Rights {
   std::vector<RefPtr<File>> files_;
 };
 
+/// What an IP packet's header says beside the addresses. −1: nothing is known of it; of a packet to send: as the socket's options say.
+struct HeaderFields {
+  int hop_limit = -1, traffic_class = -1;
+};
+
 /// What accompanies bytes.
 struct Ancillary {
   Rights rights;
   std::optional<SocketCredentials> credentials;
+  HeaderFields header{};
 };
 
 /// One send. `flags` are MSG_*.

@@ -50,6 +50,7 @@ Result<void> ReceiveQueue::append_packet_locked(IoBuffer& data, Ancillary& ancil
   }
   Record& record = records_.emplace_back();
   record.size = size;
+  record.header = ancillary.header;
   record.rights = std::move(ancillary.rights);
   record.sender = ancillary.credentials.value_or(SocketCredentials{});
   if (from != nullptr) record.from = std::make_unique<RawAddress>(*from);
@@ -98,6 +99,7 @@ Result<std::size_t> ReceiveQueue::read_packet_locked(IncomingMessage& into, Take
   const auto done = take == Take::kPeek ? bytes_.peek(wanted, copy) : bytes_.take(wanted, copy);
   if (!done) return fail(done.error());
   into.ancillary.credentials = record.sender;
+  into.ancillary.header = record.header;
   if (record.from) into.from = *record.from;
   if (take == Take::kPeek) {
     into.ancillary.rights = record.rights.copy();

@@ -44,6 +44,7 @@ class ReceiveQueue final : public RefCounted {
     std::size_t size = 0;
     Rights rights;
     SocketCredentials sender;
+    HeaderFields header;
     std::unique_ptr<RawAddress> from;
     RefPtr<ReceiveQueue> sender_queue;
   };

@@ -37,6 +37,11 @@ struct SocketOptions {
   static constexpr int kDefaultBuffer = 212992, kLeastSendBuffer = 4608, kLeastReceiveBuffer = 2304;
 };
 
+/// The control messages by which a reader is told HeaderFields. Type 0: it is not.
+struct HeaderMessages {
+  int level = 0, hop_limit = 0, traffic_class = 0;
+};
+
 class Socket : public File {
  public:
   Socket(int domain, int type, int protocol, std::uint32_t file_flags);
@@ -53,6 +58,7 @@ class Socket : public File {
   virtual Result<std::size_t> receive(IncomingMessage& message) = 0;
   virtual Result<void> set_option(int level, int name, std::span<const std::byte> value);
   virtual Result<void> get_option(int level, int name, OptionValue& value);
+  [[nodiscard]] virtual HeaderMessages header_messages() const { return {}; }
   /// Ties two new sockets of one class together (socketpair). EOPNOTSUPP
   virtual Result<void> pair_with(Socket& other);
 

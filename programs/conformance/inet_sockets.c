@@ -424,6 +424,89 @@ static void edges(void) {
   fact("%x", e.events);
 }
 
+/* What a packet's header says, sent and told by control messages. */
+static char control[256];
+
+static long send_with(int s, int level, int type, const void* data, size_t size) {
+  struct iovec piece = {"header", 6};
+  memset(control, 0, sizeof control);
+  struct cmsghdr* c = (struct cmsghdr*)control;
+  *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(size), .cmsg_level = level, .cmsg_type = type};
+  memcpy(CMSG_DATA(c), data, size);
+  struct msghdr m = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(size)};
+  return sendmsg(s, &m, 0);
+}
+
+static void told(int s, size_t room) {
+  char text[8];
+  struct iovec piece = {text, sizeof text};
+  memset(control, 0, sizeof control);
+  struct msghdr m = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = room};
+  const long size = recvmsg(s, &m, 0);
+  fact("%ld bytes, %zu of control%s", size, m.msg_controllen, m.msg_flags & MSG_CTRUNC ? ", cut" : "");
+  for (struct cmsghdr* c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c))
+    fact("  level %d type %d size %zu: %d", c->cmsg_level, c->cmsg_type, c->cmsg_len, *CMSG_DATA(c));
+}
+
+static void headers(int family, int protocol) {
+  int r = socket(family, SOCK_DGRAM, protocol), s = socket(family, SOCK_DGRAM, protocol);
+  tell_text("socket", outcome(r));
+  struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+  if (family == AF_INET) {
+    bind_to(r, "127.0.0.1", 0);
+  } else {
+    bind(r, (struct sockaddr*)&a, sizeof a);
+  }
+  socklen_t size = sizeof a;
+  getsockname(r, (struct sockaddr*)&a, &size);
+  tell("connect", connect(s, (struct sockaddr*)&a, size));
+  const int six = family == AF_INET6, level = six ? IPPROTO_IPV6 : IPPROTO_IP, hops = six ? IPV6_HOPLIMIT : IP_TTL,
+            class = six ? IPV6_TCLASS : IP_TOS;
+  send(s, "header", 6, 0);
+  told(r, sizeof control);
+  set("hops", r, level, six ? IPV6_RECVHOPLIMIT : IP_RECVTTL, 1);
+  set("class", r, level, six ? IPV6_RECVTCLASS : IP_RECVTOS, 7);
+  send(s, "header", 6, 0);
+  told(r, sizeof control);
+  int value = 5, none = 0, large = 256, odd = -2;
+  tell("with hops", send_with(s, level, hops, &value, sizeof value));
+  told(r, sizeof control);
+  value = 12;
+  tell("with a class", send_with(s, level, class, &value, sizeof value));
+  told(r, sizeof control);
+  set("for all", s, level, six ? IPV6_UNICAST_HOPS : IP_TTL, 9);
+  send(s, "header", 6, 0);
+  told(r, 0);
+  send(s, "header", 6, 0);
+  told(r, CMSG_LEN(4) - 1);
+  send(s, "header", 6, 0);
+  told(r, CMSG_SPACE(4));
+  send(s, "header", 6, 0);
+  told(r, CMSG_SPACE(4) + CMSG_LEN(0));
+  tell("no hops", send_with(s, level, hops, &none, sizeof none));
+  tell("too many hops", send_with(s, level, hops, &large, sizeof large));
+  tell("few hops", send_with(s, level, hops, &odd, sizeof odd));
+  tell("half a number", send_with(s, level, hops, &value, 2));
+  tell("too much of a class", send_with(s, level, class, &large, sizeof large));
+  tell("another level", send_with(s, IPPROTO_TCP, 1, &value, sizeof value));
+  tell("another type", send_with(s, level, 250, &value, sizeof value));
+  tell("another type of socket", send_with(s, SOL_SOCKET, 250, &value, sizeof value));
+}
+
+static void lite(void) {
+  int u = udp(), l = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE);
+  tell("udp", bind_to(u, "127.0.0.1", 0));
+  tell("the same port of UDP-Lite", bind_to(l, "127.0.0.1", port_of(u)));
+  int s = socket(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE), protocol = 0;
+  socklen_t size = sizeof protocol;
+  getsockopt(s, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+  fact("protocol %d", protocol);
+  connect_to(s, "127.0.0.1", port_of(l));
+  send(s, "light", 5, 0);
+  says("it", l, 0);
+  says("udp", u, MSG_DONTWAIT);
+}
+
 int main(void) {
   creation();
   connecting();
@@ -433,5 +516,9 @@ int main(void) {
   options();
   six();
   edges();
+  headers(AF_INET, 0);
+  headers(AF_INET6, 0);
+  headers(AF_INET6, IPPROTO_UDPLITE);
+  lite();
   return 0;
 }

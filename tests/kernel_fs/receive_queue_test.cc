@@ -32,9 +32,10 @@ class ReceiveQueueTest : public ::testing::Test {
     IoBuffer data = of(text);
     return *queue.append_locked(data, text.size(), ancillary);
   }
-  static void append_packet(ReceiveQueue& queue, std::string text) {
+  static void append_packet(ReceiveQueue& queue, std::string text, HeaderFields header = {}) {
     IoBuffer data = of(text);
     Ancillary ancillary;
+    ancillary.header = header;
     ASSERT_TRUE(queue.append_packet_locked(data, ancillary, nullptr, nullptr));
   }
   std::string read(ReceiveQueue& queue, std::size_t n, bool by_sender = false, ReceiveQueue::Take take = ReceiveQueue::Take::kRemove) {
@@ -50,6 +51,7 @@ class ReceiveQueueTest : public ::testing::Test {
     RefPtr<ReceiveQueue> sender;
     size = *queue.read_packet_locked(message, ReceiveQueue::Take::kRemove, sender);
     text.resize(std::min(size, room));
+    last_ = std::move(message.ancillary);
     return text;
   }
 
@@ -58,6 +60,17 @@ class ReceiveQueueTest : public ::testing::Test {
   RefPtr<ReceiveQueue> packets_ = make_ref<ReceiveQueue>(ReceiveQueue::Kind::kPackets);
   Ancillary last_;
 };
+
+TEST_F(ReceiveQueueTest, APacketKeepsWhatItsHeaderSays) {
+  append_packet(*packets_, "one", {.hop_limit = 3, .traffic_class = 8});
+  append_packet(*packets_, "two");
+  std::size_t size = 0;
+  read_packet(*packets_, 10, size);
+  EXPECT_EQ(last_.header.hop_limit, 3);
+  EXPECT_EQ(last_.header.traffic_class, 8);
+  read_packet(*packets_, 10, size);
+  EXPECT_EQ(last_.header.hop_limit, -1);
+}
 
 TEST_F(ReceiveQueueTest, BytesOfAStreamRunTogether) {
   append(*stream_, "ab");
