@@ -1,4 +1,5 @@
 // The name space at start: what is mounted where.
+#include <linux/fcntl.h>
 #include <linux/magic.h>
 #include <sys/stat.h>
 
@@ -15,9 +16,11 @@
 #include "fs/overlay/overlay_fs.h"
 #include "fs/permission.h"
 #include "fs/procfs/procfs.h"
+#include "fs/procfs/text.h"
 #include "fs/vfs.h"
 #include "fs/walk.h"
 #include "lib/log.h"
+#include "sched/thread.h"
 #include "tty/streams.h"
 
 namespace quire::kernel {
@@ -91,10 +94,9 @@ Result<void> mount_at(std::string_view path, RefPtr<FileSystem> fs, std::string_
   return {};
 }
 
-Result<void> mount_memory(std::string_view path, std::string_view type, std::uint32_t permissions,
-                          MountAccess access = MountAccess::kReadWrite) {
+Result<void> mount_memory(std::string_view path, std::string_view type, std::uint32_t permissions) {
   const RefPtr<MemoryFs> fs = make_memory_fs(type);
-  return mount_at(path, fs, type, make_memory_root(fs, permissions), access);
+  return mount_at(path, fs, type, make_memory_root(fs, permissions));
 }
 
 struct DeviceNode {
@@ -136,6 +138,34 @@ Result<void> mount_devices() {
   return mount_memory("/dev/shm", "tmpfs", kStickyForAll);
 }
 
+Result<void> make_text_file(Inode& directory, std::string_view name, std::string text) {
+  QUIRE_TRY(const RefPtr<Inode> node, directory.create(name, S_IFREG | 0444U, 0));
+  QUIRE_TRY(const RefPtr<File> file, node->open(O_WRONLY));
+  IoBuffer from = IoBuffer::kernel(text.data(), text.size());
+  QUIRE_CHECK(file->write(from, 0));
+  return {};
+}
+
+/// The host's /sys is not about this machine. What programs look for in every one is which CPUs there are; for the rest they ask /proc.
+Result<void> mount_system() {
+  const RefPtr<MemoryFs> fs = make_memory_fs("tmpfs");
+  const RefPtr<Inode> root = make_memory_root(fs, 0555);
+  RefPtr<Inode> cpus = root;
+  for (const std::string_view name : {"devices", "system", "cpu"}) {
+    QUIRE_TRY(cpus, cpus->create(name, S_IFDIR | 0555U, 0));
+  }
+  std::string all = "0";
+  if (cpu_count() > 1) TextBuilder(all).text("-").number(cpu_count() - 1);
+  all += "\n";
+  for (const std::string_view name : {"online", "possible", "present"}) QUIRE_CHECK(make_text_file(*cpus, name, all));
+  for (unsigned cpu = 0; cpu < cpu_count(); ++cpu) {
+    std::string name;
+    TextBuilder(name).text("cpu").number(cpu);
+    QUIRE_CHECK(cpus->create(name, S_IFDIR | 0555U, 0));
+  }
+  return mount_at("/sys", fs, "tmpfs", root, MountAccess::kReadOnly);
+}
+
 Result<void> mount_share(const Launch::RwMount& share) {
   NinePTransport* transport = nine_p_transport(share.tag);
   if (transport == nullptr) return fail(Errno::kNoDev);
@@ -156,8 +186,7 @@ Result<void> mount_everything() {
   QUIRE_CHECK(noted("/dev", mount_devices()));
   const auto proc = make_ref<PseudoFileSystem>("proc", std::uint64_t{PROC_SUPER_MAGIC});
   QUIRE_CHECK(noted("/proc", mount_at("/proc", proc, "proc", procfs_root())));
-  // The host's is not about this machine; an empty one makes programs ask /proc instead.
-  QUIRE_CHECK(noted("/sys", mount_memory("/sys", "tmpfs", 0555, MountAccess::kReadOnly)));
+  QUIRE_CHECK(noted("/sys", mount_system()));
   for (const Launch::RwMount& share : launch().rw)
     QUIRE_CHECK(noted(share.path, mount_share(share)));
   leave_boot_identity();

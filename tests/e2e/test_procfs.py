@@ -35,6 +35,13 @@ def test_top_and_free_and_uptime_understand_the_figures(kernel):
     assert re.search(r"CPU:.* idle", out) and re.search(r"busybox sh -c", out)
 
 
+@pytest.mark.parametrize("cpus, listed", [(1, "0"), (3, "0-2")])
+def test_the_machines_cpus_are_listed(kernel, cpus, listed):
+    script = "cd /sys/devices/system/cpu; cat online possible present; echo cpu*; nproc"
+    names = " ".join(f"cpu{number}" for number in range(cpus))
+    assert lines(kernel("run", "-c", str(cpus), "--", BUSYBOX, "sh", "-c", script)) == [listed] * 3 + [names, str(cpus)]
+
+
 def test_mounts_are_listed(kernel):
     out = lines(kernel.shell("mount; df -P / /tmp | tail -n 1"))
     mounts = {line.split()[2]: line.split()[4] for line in out if " on " in line}
