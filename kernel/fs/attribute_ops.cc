@@ -20,7 +20,7 @@ Result<void> check_writable_mount(const Dentry& dentry) {
 /// What a file loses when it gets another owner. Linux v6.12 fs/attr.c:setattr_should_drop_sgid().
 std::uint32_t mode_after_chown(std::uint32_t mode, const Identity& who, std::uint32_t gid) {
   mode &= ~static_cast<std::uint32_t>(S_ISUID);
-  const bool keeps_group_bit = (mode & S_IXGRP) == 0 && (who.is_root() || who.in_group(gid));
+  const bool keeps_group_bit = (mode & S_IXGRP) == 0 && (who.can(CAP_FSETID) || who.in_group(gid));
   return keeps_group_bit ? mode : mode & ~static_cast<std::uint32_t>(S_ISGID);
 }
 
@@ -32,7 +32,7 @@ Result<void> change_mode(Dentry& dentry, std::uint32_t mode) {
   const Identity who = filesystem_identity();
   if (!acts_as_owner(now, who)) return fail(Errno::kPerm);
   mode &= 07777U;
-  if (!who.is_root() && !who.in_group(now.gid)) mode &= ~static_cast<std::uint32_t>(S_ISGID);
+  if (!who.can(CAP_FSETID) && !who.in_group(now.gid)) mode &= ~static_cast<std::uint32_t>(S_ISGID);
   AttributeChange change;
   change.mode = mode;
   return dentry.inode()->set_attributes(change);
@@ -44,8 +44,8 @@ Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid,
   QUIRE_TRY(const Attributes now, dentry.inode()->attributes());
   const Identity who = filesystem_identity();
   const bool is_owner = who.uid == now.uid;
-  if (uid && !who.is_root() && !(is_owner && *uid == now.uid)) return fail(Errno::kPerm);
-  if (gid && !who.is_root() && !(is_owner && (*gid == now.gid || who.in_group(*gid))))
+  if (uid && !who.can(CAP_CHOWN) && !(is_owner && *uid == now.uid)) return fail(Errno::kPerm);
+  if (gid && !who.can(CAP_CHOWN) && !(is_owner && (*gid == now.gid || who.in_group(*gid))))
     return fail(Errno::kPerm);
   AttributeChange change;
   change.uid = uid;

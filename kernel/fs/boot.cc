@@ -197,7 +197,7 @@ RefPtr<FsContext> initial_fs_context(std::string_view cwd) {
   RefPtr<FsContext> context = make_ref<FsContext>();
   context->root = context->cwd = mount_table().root();
   context->umask = launch().umask;
-  Walker walker(Identity{});
+  Walker walker(Identity::root());
   if (walker.begin(context->root, context->root, cwd)) {
     Result<RefPtr<Dentry>> found = walker.resolve(FinalLink::kFollow);
     if (found && (*found)->is_directory()) context->cwd = std::move(*found);

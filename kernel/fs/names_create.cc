@@ -44,7 +44,7 @@ Result<void> create_name(PathAt at, TrailingSlash slash, Make make) {
 /// Who does not own a file may link it only if it is a plain one they may write. Linux v6.12
 /// fs/namei.c:may_linkat() with fs.protected_hardlinks = 1, as Debian sets it.
 Result<void> may_link(Dentry& target, const Identity& who) {
-  if (who.is_root()) return {};
+  if (who.can(CAP_FOWNER)) return {};
   QUIRE_TRY(const Attributes file, target.inode()->attributes());
   constexpr std::uint32_t kGroupProgram = S_ISGID | S_IXGRP;
   const bool is_plain = target.type() == S_IFREG && (file.mode & S_ISUID) == 0 &&
@@ -62,7 +62,7 @@ Result<void> make_node(PathAt at, std::uint32_t mode, std::uint64_t rdev) {
                        // fs/namei.c:vfs_mknod().
                        const std::uint32_t type = mode & S_IFMT;
                        const bool is_device = type == S_IFBLK || (type == S_IFCHR && rdev != 0);
-                       if (is_device && !filesystem_identity().is_root()) return fail(Errno::kPerm);
+                       if (is_device && !filesystem_identity().can(CAP_MKNOD)) return fail(Errno::kPerm);
                        return parent.inode()->create(name, mode, rdev);
                      });
 }

@@ -15,7 +15,7 @@ namespace {
 /// In a sticky directory only the owner of the file or of the directory removes. Linux v6.12
 /// fs/namei.c:__check_sticky().
 Result<void> check_sticky(Dentry& parent, Dentry& victim, const Identity& who) {
-  if (who.is_root()) return {};
+  if (who.can(CAP_FOWNER)) return {};
   QUIRE_TRY(const Attributes directory, parent.inode()->attributes());
   if ((directory.mode & S_ISVTX) == 0 || directory.uid == who.uid) return {};
   QUIRE_TRY(const Attributes file, victim.inode()->attributes());

@@ -1,13 +1,14 @@
-// Who may do what to a file: Linux's discretionary access control, with root's CAP_DAC_OVERRIDE,
-// CAP_FOWNER and CAP_CHOWN.
+// Who may do what to a file: Linux's discretionary access control, with the capabilities that concern
+// files.
 //
-// Capabilities of their own, ACLs and security modules are not there.
+// ACLs and security modules are not there.
 #pragma once
 
 #include <cstdint>
 #include <span>
 
 #include "fs/vfs.h"
+#include "task/capabilities.h"
 
 namespace quire::kernel {
 
@@ -18,7 +19,9 @@ inline constexpr std::uint32_t kMayExecute = 1, kMayWrite = 2, kMayRead = 4;
 struct Identity {
   std::uint32_t uid = 0, gid = 0;
   std::span<const std::uint32_t> groups;
-  [[nodiscard]] bool is_root() const { return uid == 0; }
+  std::uint64_t capabilities = 0;
+  static constexpr Identity root() { return {.groups = {}, .capabilities = Capabilities::kAll}; }
+  [[nodiscard]] bool can(unsigned capability) const { return Capabilities::contains(capabilities, capability); }
   [[nodiscard]] bool in_group(std::uint32_t wanted) const;
 };
 

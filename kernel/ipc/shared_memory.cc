@@ -42,13 +42,13 @@ Result<void> SharedSegment::check(std::uint32_t wanted) const {
   } else if (who.in_group(creator_gid) || who.in_group(gid)) {
     granted >>= 3;
   }
-  if ((bits & ~granted) != 0 && !who.is_root()) return fail(Errno::kAcces);
+  if ((bits & ~granted) != 0 && !who.can(CAP_IPC_OWNER)) return fail(Errno::kAcces);
   return {};
 }
 
 bool SharedSegment::is_owned_by_caller() const {
   const Credentials& who = current_credentials();
-  return who.euid == uid || who.euid == creator_uid || who.is_root();
+  return who.euid == uid || who.euid == creator_uid || who.can(CAP_SYS_ADMIN);
 }
 
 Attachment::Attachment(RefPtr<SharedSegment> segment, std::uint32_t open_flags) : segment_(std::move(segment)) {

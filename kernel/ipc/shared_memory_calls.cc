@@ -130,7 +130,7 @@ SyscallResult change_segment(std::int32_t id, std::uint32_t command, UserAddr fr
       segment->changed = static_cast<std::int64_t>(realtime_ns() / 1'000'000'000);
       return 0;
     case SHM_LOCK:
-      if (!current_credentials().is_root() && current_rlimit(RLIMIT_MEMLOCK) == 0) return fail(Errno::kPerm);
+      if (!current_credentials().can(CAP_IPC_LOCK) && current_rlimit(RLIMIT_MEMLOCK) == 0) return fail(Errno::kPerm);
       segment->mode |= kSegmentLocked;  // nothing is ever paged out
       return 0;
     default:  // SHM_UNLOCK

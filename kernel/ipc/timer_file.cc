@@ -156,7 +156,7 @@ SyscallResult sys_timerfd_create(const SyscallArgs& args) {
   if ((flags & ~std::uint32_t{TFD_CLOEXEC | TFD_NONBLOCK}) != 0) return fail(Errno::kInval);
   const bool wakes = clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
   if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && !wakes) return fail(Errno::kInval);
-  if (wakes && !current_credentials().is_root()) return fail(Errno::kPerm);
+  if (wakes && !current_credentials().can(CAP_WAKE_ALARM)) return fail(Errno::kPerm);
   QUIRE_TRY(const int fd, current_files().install(make_ref<TimerFile>(clock, flags), 0, (flags & TFD_CLOEXEC) != 0));
   return fd;
 }

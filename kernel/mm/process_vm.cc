@@ -154,7 +154,7 @@ SyscallResult sys_process_madvise(const SyscallArgs& args) {
   QUIRE_TRY(const SpaceUser advised, space_of_file(int_argument(args, 0)));
   if (advised.get() != current_thread().space) {
     if (!is_advice_for_others(advice)) return fail(Errno::kInval);
-    if (!current_credentials().is_root()) return fail(Errno::kPerm);
+    if (!current_credentials().can(CAP_SYS_NICE)) return fail(Errno::kPerm);
   }
   std::uint64_t done = 0;
   for (const IoPiece& piece : ranges.pieces()) {

@@ -36,10 +36,10 @@ Result<SocketCredentials> read_credentials(UserAddr from, std::uint64_t size) {
   if (size != sizeof(SocketCredentials)) return fail(Errno::kInval);
   QUIRE_TRY(const auto given, get_user<SocketCredentials>(from));
   const Credentials& own = current_credentials();
-  if (own.is_root()) return given;
-  const bool own_uid = given.uid == own.uid || given.uid == own.euid || given.uid == own.suid;
-  const bool own_gid = given.gid == own.gid || given.gid == own.egid || given.gid == own.sgid;
-  if (given.pid != current_pid() || !own_uid || !own_gid) return fail(Errno::kPerm);
+  const bool may_pid = given.pid == current_pid() || own.can(CAP_SYS_ADMIN);
+  const bool may_uid = given.uid == own.uid || given.uid == own.euid || given.uid == own.suid || own.can(CAP_SETUID);
+  const bool may_gid = given.gid == own.gid || given.gid == own.egid || given.gid == own.sgid || own.can(CAP_SETGID);
+  if (!may_pid || !may_uid || !may_gid) return fail(Errno::kPerm);
   return given;
 }
 
@@ -150,7 +150,8 @@ Result<void> read_control(const Socket& socket, UserAddr from, std::uint64_t siz
     }
   }
   if (files.empty()) return {};
-  if (Rights::on_their_way() > current_rlimit(RLIMIT_NOFILE) && !current_credentials().is_root()) return fail(kTooManyReferences);
+  const bool are_too_many = Rights::on_their_way() > current_rlimit(RLIMIT_NOFILE);
+  if (are_too_many && !current_credentials().can(CAP_SYS_RESOURCE)) return fail(kTooManyReferences);
   into.rights = Rights(std::move(files));
   return {};
 }

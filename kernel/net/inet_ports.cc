@@ -99,7 +99,7 @@ Result<void> InetBinding::enter_locked(InetAddress wanted) {
 Result<void> InetBinding::bind(const InetAddress& wanted) {
   if (!wanted.is_any() && !wanted.is_here()) return fail(kAddressNotHere);
   if (only_v6() && wanted.is_v4() && socket_.domain == AF_INET6) return fail(Errno::kInval);
-  if (wanted.port != 0 && wanted.port < kFirstUnprivileged && !current_credentials().is_root()) return fail(Errno::kAcces);
+  if (wanted.port != 0 && wanted.port < kFirstUnprivileged && !current_credentials().can(CAP_NET_BIND_SERVICE)) return fail(Errno::kAcces);
   const Guard guard(ports);
   if (is_listed_) return fail(Errno::kInval);
   return enter_locked(wanted);

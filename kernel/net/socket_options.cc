@@ -92,7 +92,7 @@ Result<void> Socket::set_option(int level, int name, std::span<const std::byte> 
   switch (name) {
     case SO_SNDBUFFORCE:
     case SO_RCVBUFFORCE:
-      if (!current_credentials().is_root()) return fail(Errno::kPerm);
+      if (!current_credentials().can(CAP_NET_ADMIN)) return fail(Errno::kPerm);
       [[fallthrough]];
     case SO_SNDBUF:
     case SO_RCVBUF:
@@ -110,12 +110,12 @@ Result<void> Socket::set_option(int level, int name, std::span<const std::byte> 
       options.pass_credentials = number != 0;
       return {};
     case SO_PRIORITY:
-      if ((number < 0 || number > 6) && !current_credentials().is_root()) return fail(Errno::kPerm);
+      if ((number < 0 || number > 6) && !current_credentials().can(CAP_NET_ADMIN)) return fail(Errno::kPerm);
       options.priority = number;
       return {};
     case SO_MARK:
     case SO_BINDTODEVICE:
-      if (!current_credentials().is_root()) return fail(Errno::kPerm);
+      if (!current_credentials().can(CAP_NET_ADMIN)) return fail(Errno::kPerm);
       return fail(kNoSuchOption);
     case SO_TYPE:
     case SO_PROTOCOL:

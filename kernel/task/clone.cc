@@ -46,7 +46,7 @@ Result<void> check_flags(const CloneRequest& request) {
   // Linux v6.12 kernel/fork.c:copy_process(), but for descriptors of threads, which came with v6.9.
   if (request.has(CLONE_PIDFD) && request.has(CLONE_DETACHED | CLONE_THREAD)) return fail(Errno::kInval);
   // As a Linux built without namespaces answers who may make them, and who may not.
-  if (wants_namespace) return fail(current_credentials().is_root() ? Errno::kInval : Errno::kPerm);
+  if (wants_namespace) return fail(current_credentials().can(CAP_SYS_ADMIN) ? Errno::kInval : Errno::kPerm);
   if (request.exit_signal != 0 && !is_signal(request.exit_signal)) return fail(Errno::kInval);
   if (request.has(CLONE_PARENT) && current_process().parent == nullptr) return fail(Errno::kInval);
   return {};

@@ -39,7 +39,8 @@ Credentials launch_credentials() {
           .egid = gid,
           .sgid = gid,
           .fsgid = gid,
-          .groups = launch().groups};
+          .groups = launch().groups,
+          .capabilities = uid == 0 ? Capabilities::of_root() : Capabilities{}};
 }
 
 RefPtr<Process> make_process(Pid pid) {

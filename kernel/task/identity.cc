@@ -1,6 +1,5 @@
 // Who a task is: process and thread numbers, user and group ids, capabilities. Behaviour: man7
 // credentials(7), setuid(2), setreuid(2), setresuid(2), capget(2); Linux v6.12 kernel/sys.c.
-// Capabilities are all or nothing: root has them, others do not.
 #include <optional>
 
 #include "task/calls.h"
@@ -47,12 +46,38 @@ void replace_credentials(Credentials wanted) {
   }
   // How much memory may be locked depends on who asks.
   const Credentials& now = current_credentials();
-  if (now.is_root() != fresh->value.is_root()) current().space->set_limits(memory_limits(*limits, now));
+  if (now.can(CAP_IPC_LOCK) != fresh->value.can(CAP_IPC_LOCK)) current().space->set_limits(memory_limits(*limits, now));
+}
+
+/// Whether ids of that sort may become what they are not.
+bool may_take_any(const Credentials& own, Sort sort) { return own.can(sort == Sort::kUser ? CAP_SETUID : CAP_SETGID); }
+
+/// What is left when the real, effective and saved users change. Linux v6.12 security/commoncap.c:cap_emulate_setxuid().
+Capabilities capabilities_after(const Credentials& before, const Credentials& after) {
+  const auto is_root_anywhere = [](const Credentials& c) { return c.uid == 0 || c.euid == 0 || c.suid == 0; };
+  Capabilities left = before.capabilities;
+  if (is_root_anywhere(before) && !is_root_anywhere(after)) left.permitted = left.effective = 0;
+  if (before.euid == 0 && after.euid != 0) left.effective = 0;
+  if (before.euid != 0 && after.euid == 0) left.effective = left.permitted;
+  return left;
+}
+
+/// The same for setfsuid(2), which concerns what files' capabilities are about: Linux v6.12 include/linux/capability.h: CAP_FS_SET.
+Capabilities capabilities_after_filesystem_user(const Credentials& before, std::uint32_t user) {
+  constexpr std::uint64_t kAboutFiles = std::uint64_t{1} << CAP_CHOWN | std::uint64_t{1} << CAP_DAC_OVERRIDE |
+                                        std::uint64_t{1} << CAP_DAC_READ_SEARCH | std::uint64_t{1} << CAP_FOWNER |
+                                        std::uint64_t{1} << CAP_FSETID | std::uint64_t{1} << CAP_LINUX_IMMUTABLE |
+                                        std::uint64_t{1} << CAP_MKNOD | std::uint64_t{1} << CAP_MAC_OVERRIDE;
+  Capabilities left = before.capabilities;
+  if (before.fsuid == 0 && user != 0) left.effective &= ~kAboutFiles;
+  if (before.fsuid != 0 && user == 0) left.effective |= left.permitted & kAboutFiles;
+  return left;
 }
 
 SyscallResult change_ids(Sort sort, const Ids& wanted) {
   Credentials changed = current_credentials();
   put_ids(changed, sort, wanted);
+  if (sort == Sort::kUser) changed.capabilities = capabilities_after(current_credentials(), changed);
   replace_credentials(std::move(changed));
   return 0;
 }
@@ -61,7 +86,7 @@ SyscallResult set_one(Sort sort, std::uint32_t id) {
   const Credentials& own = current_credentials();
   Ids ids = ids_of(own, sort);
   if (id == kKeep) return fail(Errno::kInval);
-  if (own.is_root()) {
+  if (may_take_any(own, sort)) {
     ids.real = ids.saved = id;
   } else if (id != ids.real && id != ids.saved) {
     return fail(Errno::kPerm);
@@ -75,11 +100,11 @@ SyscallResult set_two(Sort sort, std::uint32_t real, std::uint32_t effective) {
   const Ids old = ids_of(own, sort);
   Ids ids = old;
   if (real != kKeep) {
-    if (real != old.real && real != old.effective && !own.is_root()) return fail(Errno::kPerm);
+    if (real != old.real && real != old.effective && !may_take_any(own, sort)) return fail(Errno::kPerm);
     ids.real = real;
   }
   if (effective != kKeep) {
-    if (!old.has(effective) && !own.is_root()) return fail(Errno::kPerm);
+    if (!old.has(effective) && !may_take_any(own, sort)) return fail(Errno::kPerm);
     ids.effective = effective;
   }
   if (real != kKeep || (effective != kKeep && effective != old.real)) ids.saved = ids.effective;
@@ -92,7 +117,7 @@ SyscallResult set_three(Sort sort, std::uint32_t real, std::uint32_t effective,
   const Credentials& own = current_credentials();
   const Ids old = ids_of(own, sort);
   for (const std::uint32_t id : {real, effective, saved}) {
-    if (id != kKeep && !old.has(id) && !own.is_root()) return fail(Errno::kPerm);
+    if (id != kKeep && !old.has(id) && !may_take_any(own, sort)) return fail(Errno::kPerm);
   }
   Ids ids = old;
   if (real != kKeep) ids.real = real;
@@ -107,9 +132,12 @@ SyscallResult set_filesystem(Sort sort, std::uint32_t id) {
   const Credentials& own = current_credentials();
   Ids ids = ids_of(own, sort);
   const std::uint32_t old = ids.filesystem;
-  if (id != kKeep && (ids.has(id) || id == old || own.is_root())) {
+  if (id != kKeep && (ids.has(id) || id == old || may_take_any(own, sort))) {
+    Credentials changed = own;
     ids.filesystem = id;
-    QUIRE_CHECK(change_ids(sort, ids));
+    put_ids(changed, sort, ids);
+    if (sort == Sort::kUser) changed.capabilities = capabilities_after_filesystem_user(own, id);
+    replace_credentials(std::move(changed));
   }
   return old;
 }
@@ -179,7 +207,7 @@ SyscallResult sys_getgroups(const SyscallArgs& args) {
 
 SyscallResult sys_setgroups(const SyscallArgs& args) {
   const int count = int_argument(args, 0);
-  if (!current_credentials().is_root()) return fail(Errno::kPerm);
+  if (!current_credentials().can(CAP_SETGID)) return fail(Errno::kPerm);
   if (count < 0 || count > kMostGroups) return fail(Errno::kInval);
   // The kernel's heap gives blocks of 64 KiB at most.
   constexpr int kRoom = 16384;
@@ -194,8 +222,8 @@ SyscallResult sys_setgroups(const SyscallArgs& args) {
 
 namespace {
 
-using CapabilityHeader = uapi::__user_cap_header_struct;
-using CapabilityData = uapi::__user_cap_data_struct;
+using CapabilityHeader = __user_cap_header_struct;
+using CapabilityData = __user_cap_data_struct;
 
 /// Words of the capability sets in a version of the interface. Errors: EINVAL; the version we like
 /// is then written back.
@@ -215,8 +243,20 @@ Result<unsigned> capability_words(UserAddr header_at, CapabilityHeader& header) 
   return fail(Errno::kInval);
 }
 
-std::uint64_t capabilities_of(const Credentials& who) {
-  return who.is_root() ? (std::uint64_t{2} << CAP_LAST_CAP) - 1 : 0;
+/// One of the words in which programs see a set of 64.
+std::uint32_t word_of(std::uint64_t set, unsigned word) { return static_cast<std::uint32_t>(set >> (32 * word)); }
+
+/// The sets that a program gives, in that many words; what no kernel knows is left out.
+Result<Capabilities> capabilities_from_user(UserAddr from, unsigned words) {
+  Capabilities given;
+  for (unsigned i = 0; i < words; ++i) {
+    QUIRE_TRY(const auto data, get_user<CapabilityData>(from + i * sizeof(CapabilityData)));
+    const unsigned shift = 32 * i;
+    given.permitted |= std::uint64_t{data.permitted} << shift & Capabilities::kAll;
+    given.effective |= std::uint64_t{data.effective} << shift & Capabilities::kAll;
+    given.inheritable |= std::uint64_t{data.inheritable} << shift & Capabilities::kAll;
+  }
+  return given;
 }
 
 }  // namespace
@@ -231,35 +271,35 @@ SyscallResult sys_capget(const SyscallArgs& args) {
     return fail(words.error());
   }
   if (header.pid < 0) return fail(Errno::kInval);
-  std::uint64_t set = 0;
+  Capabilities sets;
   {
     const TaskGuard guard(task_lock);
     const Task* const task = header.pid == 0 ? &current() : tree().find_task(header.pid);
     if (task == nullptr) return fail(Errno::kSrch);
-    set = capabilities_of(task->credentials->value);
+    sets = task->credentials->value.capabilities;
   }
   if (data_at == 0) return 0;
   for (unsigned i = 0; i < *words; ++i) {
-    const auto part = static_cast<std::uint32_t>(set >> (32 * i));
-    const CapabilityData data{.effective = part, .permitted = part, .inheritable = 0};
+    const CapabilityData data{
+        .effective = word_of(sets.effective, i), .permitted = word_of(sets.permitted, i), .inheritable = word_of(sets.inheritable, i)};
     QUIRE_CHECK(put_user(data_at + i * sizeof data, data));
   }
   return 0;
 }
 
-/// Capabilities cannot be given up one by one, so only what changes nothing succeeds. Errors: EPERM
-/// otherwise.
+/// Permitted ones can only be given up, effective ones chosen among them. Linux v6.12 security/commoncap.c:cap_capset(). Errors: EPERM.
 SyscallResult sys_capset(const SyscallArgs& args) {
   CapabilityHeader header{};
   QUIRE_TRY(const unsigned words, capability_words(address_argument(args, 0), header));
   if (header.pid != 0 && header.pid != current_tid()) return fail(Errno::kPerm);
-  const std::uint64_t own = capabilities_of(current_credentials());
-  for (unsigned i = 0; i < words; ++i) {
-    QUIRE_TRY(const auto data,
-              get_user<CapabilityData>(address_argument(args, 1) + i * sizeof(CapabilityData)));
-    const auto part = static_cast<std::uint32_t>(own >> (32 * i));
-    if (data.effective != part || data.permitted != part) return fail(Errno::kPerm);
-  }
+  QUIRE_TRY(const Capabilities wanted, capabilities_from_user(address_argument(args, 1), words));
+  const Credentials& own = current_credentials();
+  const Capabilities& had = own.capabilities;
+  if ((wanted.inheritable & ~(had.inheritable | had.permitted)) != 0 && !own.can(CAP_SETPCAP)) return fail(Errno::kPerm);
+  if ((wanted.permitted & ~had.permitted) != 0 || (wanted.effective & ~wanted.permitted) != 0) return fail(Errno::kPerm);
+  Credentials changed = own;
+  changed.capabilities = wanted;
+  replace_credentials(std::move(changed));
   return 0;
 }
 

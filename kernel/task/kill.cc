@@ -10,7 +10,7 @@ namespace quire::kernel {
 bool may_signal_locked(Process& target, int signal) {
   const Credentials& own = current_credentials();
   const Credentials& theirs = credentials_of_locked(target);
-  if (&target == &current_process() || own.is_root()) return true;
+  if (&target == &current_process() || own.can(CAP_KILL)) return true;
   if (own.euid == theirs.suid || own.euid == theirs.uid || own.uid == theirs.suid ||
       own.uid == theirs.uid)
     return true;

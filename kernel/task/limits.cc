@@ -41,7 +41,7 @@ Result<Process*> find_limited_locked(Pid pid) {
   const bool same_user = own.uid == theirs.euid && own.uid == theirs.suid &&
                          own.uid == theirs.uid && own.gid == theirs.egid &&
                          own.gid == theirs.sgid && own.gid == theirs.gid;
-  if (!same_user && !own.is_root()) return fail(Errno::kPerm);
+  if (!same_user && !own.can(CAP_SYS_RESOURCE)) return fail(Errno::kPerm);
   return process;
 }
 
@@ -49,7 +49,7 @@ Result<Process*> find_limited_locked(Pid pid) {
 Result<void> check_change(unsigned resource, const Limit& wanted, const Limit& old) {
   if (wanted.soft > wanted.hard) return fail(Errno::kInval);
   if (resource == RLIMIT_NOFILE && wanted.hard > kMostFiles) return fail(Errno::kPerm);
-  if (wanted.hard > old.hard && !current_credentials().is_root()) return fail(Errno::kPerm);
+  if (wanted.hard > old.hard && !current_credentials().can(CAP_SYS_RESOURCE)) return fail(Errno::kPerm);
   return {};
 }
 
@@ -109,8 +109,7 @@ RefPtr<SharedLimits> initial_limits() {
 
 Limits memory_limits(const SharedLimits& limits, const Credentials& who) {
   Limits result;
-  // CAP_IPC_LOCK is root's.
-  if (!who.is_root()) result.locked = ByteCount(limits.limit[RLIMIT_MEMLOCK].soft);
+  if (!who.can(CAP_IPC_LOCK)) result.locked = ByteCount(limits.limit[RLIMIT_MEMLOCK].soft);
   result.address_space = ByteCount(limits.limit[RLIMIT_AS].soft);
   result.data = ByteCount(limits.limit[RLIMIT_DATA].soft);
   result.stack = ByteCount(limits.limit[RLIMIT_STACK].soft);
@@ -121,7 +120,7 @@ Result<void> check_task_limit_locked(const Process& parent) {
   const std::uint64_t tasks = tree().task_count();
   if (tasks >= most_tasks()) return fail(Errno::kAgain);
   // One user at a time is what this machine is for, so all tasks count as the caller's.
-  if (tasks >= parent.limits->limit[RLIMIT_NPROC].soft && !current_credentials().is_root())
+  if (tasks >= parent.limits->limit[RLIMIT_NPROC].soft && !current_credentials().can(CAP_SYS_RESOURCE))
     return fail(Errno::kAgain);
   return {};
 }

@@ -255,7 +255,7 @@ Result<void> check_clock(int clock) {
       return {};
     case CLOCK_REALTIME_ALARM:
     case CLOCK_BOOTTIME_ALARM:
-      if (!current_credentials().is_root()) return fail(Errno::kPerm);
+      if (!current_credentials().can(CAP_WAKE_ALARM)) return fail(Errno::kPerm);
       return {};
     case CLOCK_PROCESS_CPUTIME_ID:
     case CLOCK_THREAD_CPUTIME_ID:

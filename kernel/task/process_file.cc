@@ -63,7 +63,7 @@ bool may_read_locked(Process& process) {
   const Credentials& theirs = credentials_of_locked(process);
   const bool same = own.fsuid == theirs.euid && own.fsuid == theirs.suid && own.fsuid == theirs.uid && own.fsgid == theirs.egid &&
                     own.fsgid == theirs.sgid && own.fsgid == theirs.gid;
-  return own.is_root() || (same && process.dumpable == 1);
+  return own.can(CAP_SYS_PTRACE) || (same && process.dumpable == 1);
 }
 
 /// The descriptor table of a process whose memory the current one might read. Locks: task_lock held. Errors: ESRCH, EPERM.

@@ -57,15 +57,27 @@ Result<ScriptLine> parse_script_line(std::string_view head) {
   return script;
 }
 
+/// What a program has that runs in `who`'s name: all if that is root. Linux v6.12 security/commoncap.c:cap_bprm_creds_from_file().
+Capabilities capabilities_of_program(const Credentials& who, bool may_gain) {
+  Capabilities result = who.capabilities;
+  const std::uint64_t granted = who.uid == 0 || who.euid == 0 ? Capabilities::kAll : 0;
+  result.permitted = may_gain ? granted : granted & who.capabilities.permitted;
+  result.effective = who.euid == 0 ? result.permitted : 0;
+  return result;
+}
+
 /// Set-user-ID and set-group-ID programs (Linux v6.12 fs/exec.c:bprm_fill_uid()).
 Result<Credentials> credentials_for(File& file, const Credentials& who) {
   Credentials result = who;
-  if (current_process().no_new_privileges) return result;
-  QUIRE_TRY(const Attributes attributes, file.attributes());
-  if ((attributes.mode & S_ISUID) != 0) result.euid = attributes.uid;
-  if ((attributes.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) result.egid = attributes.gid;
-  result.suid = result.fsuid = result.euid;
-  result.sgid = result.fsgid = result.egid;
+  const bool may_gain = !current_process().no_new_privileges;
+  if (may_gain) {
+    QUIRE_TRY(const Attributes attributes, file.attributes());
+    if ((attributes.mode & S_ISUID) != 0) result.euid = attributes.uid;
+    if ((attributes.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) result.egid = attributes.gid;
+    result.suid = result.fsuid = result.euid;
+    result.sgid = result.fsgid = result.egid;
+  }
+  result.capabilities = capabilities_of_program(result, may_gain);
   return result;
 }
 

@@ -93,7 +93,7 @@ SyscallResult sys_get_robust_list(const SyscallArgs& args) {
     if (task == nullptr) return fail(Errno::kSrch);
     if (task->credentials != current().credentials &&
         task->credentials->value.uid != current_credentials().euid &&
-        !current_credentials().is_root()) {
+        !current_credentials().can(CAP_SYS_PTRACE)) {
       return fail(Errno::kPerm);
     }
     list = task->robust_list;

@@ -37,7 +37,7 @@ Result<void> check_task(Pid tid) {
 bool may_reschedule(const Task& task) {
   const Credentials& own = current_credentials();
   const Credentials& theirs = task.credentials->value;
-  return own.is_root() || own.euid == theirs.uid || own.euid == theirs.euid;
+  return own.can(CAP_SYS_NICE) || own.euid == theirs.uid || own.euid == theirs.euid;
 }
 
 bool is_fair(int policy) {
@@ -81,7 +81,7 @@ Result<void> for_each_named(int which, int who, Visit visit) {
 
 Result<void> renice(Task& task, std::int32_t nice) {
   if (!may_reschedule(task)) return fail(Errno::kPerm);
-  if (nice < task.nice && !current_credentials().is_root()) return fail(Errno::kAcces);
+  if (nice < task.nice && !current_credentials().can(CAP_SYS_NICE)) return fail(Errno::kAcces);
   task.nice = nice;
   return {};
 }
@@ -139,7 +139,7 @@ SyscallResult sys_sched_setscheduler(const SyscallArgs& args) {
   const bool resets = (wanted & SCHED_RESET_ON_FORK) != 0;
   const auto change = [&](Task& task) -> Result<void> {
     QUIRE_CHECK(check_policy(policy, priority));
-    if (!current_credentials().is_root() && task.resets_policy_on_fork && !resets) return fail(Errno::kPerm);
+    if (!current_credentials().can(CAP_SYS_NICE) && task.resets_policy_on_fork && !resets) return fail(Errno::kPerm);
     if (!may_reschedule(task)) return fail(Errno::kPerm);
     task.policy = policy;
     task.resets_policy_on_fork = resets;

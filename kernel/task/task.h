@@ -16,6 +16,7 @@
 #include "quire/space/address_space.h"
 #include "sched/thread.h"
 #include "sched/wait.h"
+#include "task/capabilities.h"
 
 namespace quire::kernel {
 
@@ -24,8 +25,10 @@ using Pid = std::int32_t;
 struct Credentials {
   std::uint32_t uid = 0, euid = 0, suid = 0, fsuid = 0, gid = 0, egid = 0, sgid = 0, fsgid = 0;
   std::vector<std::uint32_t> groups;
+  Capabilities capabilities{};
   [[nodiscard]] bool in_group(std::uint32_t gid_wanted) const;
-  [[nodiscard]] bool is_root() const { return euid == 0; }
+  /// Whether the capability CAP_* is effective.
+  [[nodiscard]] bool can(unsigned capability) const { return Capabilities::contains(capabilities.effective, capability); }
 };
 
 class Process;

@@ -63,7 +63,7 @@ Result<void> Terminal::make_controlling(bool steal) {
   {
     Guard guard(lock_);
     if (session_ == session) return {};
-    if (session_ != 0 && !(steal && current_credentials().is_root())) return fail(Errno::kPerm);
+    if (session_ != 0 && !(steal && current_credentials().can(CAP_SYS_ADMIN))) return fail(Errno::kPerm);
     session_ = session;
     group_ = group;
   }

@@ -177,7 +177,7 @@ constinit PtyTerminal* ptys[kMostPtys] = {};
 
 /// /dev/pts, where the names appear.
 Result<RefPtr<Dentry>> pts_directory() {
-  Walker walker(Identity{});
+  Walker walker(Identity::root());
   QUIRE_CHECK(walker.begin(mount_table().root(), mount_table().root(), "/dev/pts"));
   return walker.resolve(FinalLink::kFollow);
 }

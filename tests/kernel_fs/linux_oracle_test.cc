@@ -348,6 +348,7 @@ void become_the_host_user() {
   Credentials& c = machine().credentials;
   c.uid = c.euid = c.suid = c.fsuid = ::geteuid();
   c.gid = c.egid = c.sgid = c.fsgid = ::getegid();
+  if (c.euid != 0) c.capabilities = {};
 }
 
 constexpr unsigned kSeeds = 60, kOperations = 2000;

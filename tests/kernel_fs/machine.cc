@@ -152,7 +152,10 @@ void start_task(const RefPtr<Dentry>& root) {
   static_cast<void>(file_syscalls());  // made at its first use, before there are threads
   HostMachine& m = machine();
   m = HostMachine{
-      .credentials = {}, .files = make_ref<FdTable>(), .fs = make_ref<FsContext>(), .signals = {}};
+      .credentials = {.groups = {}, .capabilities = Capabilities::of_root()},
+      .files = make_ref<FdTable>(),
+      .fs = make_ref<FsContext>(),
+      .signals = {}};
   m.fs->root = m.fs->cwd = root;
   m.fs->umask = 022;
 }

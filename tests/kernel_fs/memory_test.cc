@@ -205,6 +205,7 @@ TEST_F(Memory, OtherUsersAreHeldToTheModeBits) {
   sys(__NR_chmod, arg("/sticky"), 01777);
   store("/sticky/roots", "", O_CREAT | O_WRONLY);
   machine().credentials.fsuid = machine().credentials.uid = machine().credentials.euid = 1000;
+  machine().credentials.capabilities = {};
   EXPECT_EQ(open_file("/secret", O_RDONLY), -EACCES);
   EXPECT_EQ(open_file("/closed/x", O_RDONLY), -EACCES);
   EXPECT_EQ(open_file("/new", O_CREAT | O_WRONLY), -EACCES);
@@ -215,6 +216,26 @@ TEST_F(Memory, OtherUsersAreHeldToTheModeBits) {
   EXPECT_EQ(info("/sticky/mine").uid, 1000U);
   EXPECT_EQ(unlink_file("/sticky/mine"), 0);
   EXPECT_EQ(sys(__NR_access, arg("/secret"), R_OK), -EACCES);
+}
+
+TEST_F(Memory, EachCapabilityGivesItsPartOfRootsPower) {
+  store("/closed", "x", O_CREAT | O_WRONLY);
+  sys(__NR_chmod, arg("/closed"), 0);
+  std::uint64_t& effective = machine().credentials.capabilities.effective;
+  effective = 0;
+  EXPECT_EQ(open_file("/closed", O_RDONLY), -EACCES);
+  EXPECT_EQ(sys(__NR_chown, arg("/closed"), 1000, 1000), -EPERM);
+  effective = std::uint64_t{1} << CAP_DAC_READ_SEARCH;
+  EXPECT_GE(open_file("/closed", O_RDONLY), 0);
+  EXPECT_EQ(open_file("/closed", O_RDWR), -EACCES);
+  effective = std::uint64_t{1} << CAP_DAC_OVERRIDE;
+  EXPECT_GE(open_file("/closed", O_RDWR), 0);
+  EXPECT_EQ(sys(__NR_access, arg("/closed"), X_OK), -EACCES);
+  effective = std::uint64_t{1} << CAP_CHOWN;
+  EXPECT_EQ(sys(__NR_chown, arg("/closed"), 1000, 1000), 0);
+  EXPECT_EQ(sys(__NR_chmod, arg("/closed"), 0700), -EPERM);
+  effective = std::uint64_t{1} << CAP_FOWNER;
+  EXPECT_EQ(sys(__NR_chmod, arg("/closed"), 0700), 0);
 }
 
 TEST_F(Memory, LocksOfOneProcessKeepAnotherOut) {

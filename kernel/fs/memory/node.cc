@@ -120,7 +120,7 @@ void MemoryNode::set_size(std::uint64_t size) {
 
 void MemoryNode::drop_privileges() {
   constexpr std::uint32_t kSetGroup = S_ISGID | S_IXGRP;
-  if (filesystem_identity().is_root()) return;
+  if (filesystem_identity().can(CAP_FSETID)) return;
   Guard guard(attributes_lock_);
   attributes_.mode &= ~static_cast<std::uint32_t>(S_ISUID);
   if ((attributes_.mode & kSetGroup) == kSetGroup)

@@ -108,7 +108,7 @@ class PageTableText final : public SpaceText {
  public:
   explicit PageTableText(const ProcessIdentity& identity)
       : SpaceText(identity),
-        frames_(filesystem_identity().is_root() ? FrameNumbers::kShown : FrameNumbers::kHidden) {}
+        frames_(filesystem_identity().can(CAP_SYS_ADMIN) ? FrameNumbers::kShown : FrameNumbers::kHidden) {}
 
  private:
   void show(AddressSpace& space, std::uint64_t& cursor, std::string& out) override {

@@ -48,7 +48,7 @@ class WordFile : public File {
 };
 
 FrameNumbers frame_numbers_for_opener() {
-  return filesystem_identity().is_root() ? FrameNumbers::kShown : FrameNumbers::kHidden;
+  return filesystem_identity().can(CAP_SYS_ADMIN) ? FrameNumbers::kShown : FrameNumbers::kHidden;
 }
 
 class PagemapFile final : public WordFile {

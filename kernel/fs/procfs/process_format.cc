@@ -18,7 +18,6 @@ constexpr std::uint64_t kNsPerTick = 10'000'000;  ///< USER_HZ is 100
 constexpr std::uint64_t kKbPerPage = kPageSize / 1024;
 constexpr int kPriorityBase = 20;
 /// CAP_LAST_CAP of Linux 6.1 is 40.
-constexpr std::uint64_t kAllCapabilities = (std::uint64_t{1} << 41) - 1;
 
 std::uint64_t kb(PageCount pages) { return pages.raw() * kKbPerPage; }
 
@@ -139,12 +138,11 @@ void format_signal_block(const ProcessView& view, std::string& out) {
   mask("SigBlk:", p.blocked);
   mask("SigIgn:", p.ignored);
   mask("SigCgt:", p.caught);
-  mask("CapInh:", 0);
-  mask("CapPrm:", p.credentials.is_root() || p.credentials.uid == 0 || p.credentials.suid == 0
-                      ? kAllCapabilities
-                      : 0);
-  mask("CapEff:", p.credentials.is_root() ? kAllCapabilities : 0);
-  mask("CapBnd:", kAllCapabilities);
+  const Capabilities& capabilities = p.credentials.capabilities;
+  mask("CapInh:", capabilities.inheritable);
+  mask("CapPrm:", capabilities.permitted);
+  mask("CapEff:", capabilities.effective);
+  mask("CapBnd:", Capabilities::kAll);
   mask("CapAmb:", 0);
 }
 

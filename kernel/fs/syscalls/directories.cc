@@ -169,7 +169,7 @@ SyscallResult sys_chroot(const SyscallArgs& args) {
   if (!directory->is_directory()) return fail(Errno::kNotDir);
   const Identity who = filesystem_identity();
   QUIRE_CHECK(check_access(*directory->inode(), directory->type(), kMayExecute, who));
-  if (!who.is_root()) return fail(Errno::kPerm);
+  if (!who.can(CAP_SYS_CHROOT)) return fail(Errno::kPerm);
   FsContext& context = current_fs();
   Guard guard(context.mutex);
   std::swap(context.root, directory);

@@ -107,7 +107,7 @@ SyscallResult sys_readahead(const SyscallArgs& args) {
 
 /// Mounting is not for ordinary users; for root it is not there.
 SyscallResult refuse_mount(const SyscallArgs&) {
-  return fail(filesystem_identity().is_root() ? Errno::kNoSys : Errno::kPerm);
+  return fail(filesystem_identity().can(CAP_SYS_ADMIN) ? Errno::kNoSys : Errno::kPerm);
 }
 
 constexpr SyscallEntry kEntries[] = {
