@@ -60,6 +60,9 @@ static void await_waiter(void) {
 }
 
 static void between_processes(void) {
+  int ready[2];
+  char byte = 0;
+  pipe(ready);
   *word = 0;
   futex(FUTEX_LOCK_PI, NULL);
   pid_t child = fork();
@@ -73,12 +76,13 @@ static void between_processes(void) {
     soon.tv_nsec = (soon.tv_nsec + 20000000) % 1000000000;
     tell("child: 20 ms", futex(FUTEX_LOCK_PI2, &soon));
     *word &= ~(uint32_t)FUTEX_WAITERS;
+    write(ready[1], &byte, 1);
     tell("child: lock", futex(FUTEX_LOCK_PI, NULL));
     fact("child: owner %s", (*word & FUTEX_TID_MASK) == (uint32_t)gettid() ? "self" : "another");
     tell("child: unlock", futex(FUTEX_UNLOCK_PI, NULL));
     _exit(0);
   }
-  milliseconds(100);
+  read(ready[0], &byte, 1);
   await_waiter();
   tell("unlock", futex(FUTEX_UNLOCK_PI, NULL));
   int status;
@@ -131,9 +135,12 @@ static void* take_turns(void* argument) {
   return NULL;
 }
 
+static volatile int has_mutex;
+
 static void* die_with_mutex(void* unused) {
   (void)unused;
   pthread_mutex_lock(&mutex);
+  has_mutex = 1;
   milliseconds(50);
   return NULL;
 }
@@ -152,7 +159,7 @@ static void of_the_library(void) {
   for (int i = 0; i < kThreads; ++i) pthread_join(threads[i], NULL);
   fact("turns: %d", turn);
   pthread_create(&threads[0], NULL, die_with_mutex, NULL);
-  milliseconds(20);
+  while (!has_mutex) milliseconds(1);
   fact("lock of who ended: %s", strerrorname_np(pthread_mutex_lock(&mutex)));
   fact("made consistent: %d", pthread_mutex_consistent(&mutex));
   fact("unlock: %d", pthread_mutex_unlock(&mutex));
