@@ -14,9 +14,6 @@ namespace quire::kernel {
 
 namespace {
 
-constexpr char kName[] = "lo";
-constexpr int kIndex = 1, kMtu = 65536, kQueueLength = 1000;
-
 /// An address as ifreq has it.
 template <typename Request>
 void put_address(Request& request, std::uint32_t ip) {
@@ -30,7 +27,7 @@ void put_address(Request& request, std::uint32_t ip) {
 Result<std::int64_t> list_interfaces(UserAddr at) {
   QUIRE_TRY(auto list, get_user<ifconf>(at));
   ifreq request{};
-  std::memcpy(request.ifr_name, kName, sizeof kName);
+  std::memcpy(request.ifr_name, kLoopbackName, sizeof kLoopbackName);
   put_address(request, INADDR_LOOPBACK);
   const auto to = reinterpret_cast<UserAddr>(list.ifc_buf);
   if (to == 0 || list.ifc_len >= static_cast<int>(sizeof request)) {
@@ -65,17 +62,17 @@ Result<std::int64_t> interface_ioctl(std::uint32_t command, std::uint64_t argume
   }
   QUIRE_TRY(auto request, get_user<ifreq>(argument));
   if (command == SIOCGIFNAME) {
-    if (request.ifr_ifindex != kIndex) return fail(Errno::kNoDev);
-    std::memcpy(request.ifr_name, kName, sizeof kName);
+    if (request.ifr_ifindex != kLoopbackIndex) return fail(Errno::kNoDev);
+    std::memcpy(request.ifr_name, kLoopbackName, sizeof kLoopbackName);
     QUIRE_CHECK(put_user(argument, request));
     return 0;
   }
   request.ifr_name[IFNAMSIZ - 1] = '\0';
-  if (std::strcmp(request.ifr_name, kName) != 0) return fail(Errno::kNoDev);
+  if (std::strcmp(request.ifr_name, kLoopbackName) != 0) return fail(Errno::kNoDev);
   std::memset(&request.ifr_ifru, 0, sizeof request.ifr_ifru);
   switch (command) {
     case SIOCGIFINDEX:
-      request.ifr_ifindex = kIndex;
+      request.ifr_ifindex = kLoopbackIndex;
       break;
     case SIOCGIFFLAGS:
       request.ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
@@ -91,10 +88,10 @@ Result<std::int64_t> interface_ioctl(std::uint32_t command, std::uint64_t argume
       put_address(request, INADDR_ANY);
       break;
     case SIOCGIFMTU:
-      request.ifr_mtu = kMtu;
+      request.ifr_mtu = kLoopbackMtu;
       break;
     case SIOCGIFTXQLEN:
-      request.ifr_qlen = kQueueLength;
+      request.ifr_qlen = kLoopbackQueue;
       break;
     case SIOCGIFHWADDR:
       request.ifr_hwaddr.sa_family = ARPHRD_LOOPBACK;

@@ -104,6 +104,8 @@ Result<RefPtr<Socket>> make_socket(int domain, int type, int protocol, std::uint
     case AF_INET:
     case AF_INET6:
       return make_inet_socket(domain, type, protocol, file_flags);
+    case AF_NETLINK:
+      return make_netlink_socket(type, protocol, file_flags);
     default:
       return fail(Errno::kAfNoSupport);
   }

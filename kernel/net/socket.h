@@ -117,6 +117,7 @@ class Socket : public File {
 /// A new socket. `type` without SOCK_* flags. Errors: EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EPERM (raw).
 Result<RefPtr<Socket>> make_socket(int domain, int type, int protocol, std::uint32_t file_flags);
 Result<RefPtr<Socket>> make_unix_socket(int type, int protocol, std::uint32_t file_flags);
+Result<RefPtr<Socket>> make_netlink_socket(int type, int protocol, std::uint32_t file_flags);
 Result<RefPtr<Socket>> make_inet_socket(int domain, int type, int protocol, std::uint32_t file_flags);
 
 }  // namespace quire::kernel

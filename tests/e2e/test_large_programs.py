@@ -42,7 +42,8 @@ def test_python_maps_files_as_its_tests_want(kernel):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["test_os", "test_threading", "test_signal", "test_subprocess", "test_multiprocessing_fork"])
+@pytest.mark.parametrize("name", ["test_os", "test_threading", "test_signal", "test_socket", "test_subprocess",
+                                  "test_multiprocessing_fork"])
 def test_python_passes_its_own_tests(kernel, name):
     python_tests(kernel, name, timeout=900)
 
