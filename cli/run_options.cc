@@ -122,6 +122,10 @@ void check(const RunOptions& options) {
     throw UsageError(fmt::format("--rwdir: at most {} directories", kMaxWritableDirectories));
   }
   check_directory("--root", options.root);
+  // What the guest has of its own cannot be seen from here.
+  if (!options.cwd.empty() && !hidden_by(options, options.cwd)) {
+    check_directory("--cwd", fs::path(options.root) / fs::path(options.cwd).relative_path());
+  }
   for (const std::string& directory : options.writable_directories)
     check_directory("--rwdir", directory);
 }

@@ -31,6 +31,7 @@ from conftest import BUSYBOX, ROOT
     (["run", "--timeout", "soon", "x"], "--timeout: 'soon' is not a number of seconds above 0"),
     (["run", "--timeout", "0", "x"], "--timeout: '0' is not a number of seconds above 0"),
     (["run", "--root", "/no/such", "x"], "--root: /no/such: no such directory"),
+    (["run", "--cwd", "/no/such", "x"], "--cwd: /no/such: no such directory"),
     (["run", "--rwdir", "/etc/passwd", "x"], "--rwdir: /etc/passwd: not a directory"),
     (["run", "--rw", "--rwdir", "/tmp", "x"], "--rw makes the whole root writable"),
     (["run", "--user", "no-such-user", "x"], "--user: there is no user 'no-such-user'"),
