@@ -173,7 +173,7 @@ SUITES = {
     "tidy": gate("tidy"),
     "asan": hosted("asan", "-L", "asan"),
     "tsan": hosted("tsan", "-L", "tsan"),
-    "fuzz": hosted("fuzz", "-L", "fuzz", targets=("quire_fuzz",)),
+    "fuzz": hosted("fuzz", "-L", "fuzz", targets=("quire_fuzz", "quire_elf_fuzz")),
 }
 QUICK = ("project", "debug", "e2e")
 

@@ -192,9 +192,7 @@ Result<void> add_zeros(AddressSpace& space, const Segment& segment, std::uint64_
     // A segment that may not be written keeps what the file has there.
     if (begin != file_end && (segment.p_flags & PF_W) != 0) {
       static constexpr std::array<std::byte, kPageSize> kZeros{};
-      QUIRE_TRY(const ByteCount written,
-                space.write(VirtAddr(file_end), std::span(kZeros).first(begin - file_end)));
-      if (written.raw() != begin - file_end) return fail(Errno::kNoMem);
+      QUIRE_CHECK(space.write(VirtAddr(file_end), std::span(kZeros).first(begin - file_end)));
     }
   }
   if (begin >= end) return {};
@@ -216,6 +214,12 @@ Result<void> load_segment(AddressSpace& space, File& file, MemoryObject* object,
   }
   if (segment.p_memsz > segment.p_filesz) return add_zeros(space, segment, base);
   return {};
+}
+
+/// Places that cannot be mapped and contents that the file does not have are the file's fault.
+Result<void> as_load_error(Result<void> loaded) {
+  if (loaded || loaded.error() == Errno::kNoMem || loaded.error() == Errno::kIo) return loaded;
+  return fail(Errno::kNoExec);
 }
 
 Result<std::string> read_interpreter(File& file, const Segment& segment) {
@@ -250,10 +254,11 @@ Result<ElfImage> load_elf(AddressSpace& space, File& file, std::uint64_t base) {
   const std::uint64_t user_top = space.memory().geometry().user_top().raw();
   QUIRE_TRY(const Header header, read_header(file));
   QUIRE_TRY(const std::vector<Segment> segments, read_segments(file, header, user_top));
+  const VirtRange range = extent(segments);
+  if (range.empty()) return fail(Errno::kNoExec);
   ElfImage image;
   QUIRE_TRY(image.base, choose_base(space, header, segments, base));
   image.is_loader = is_loader(header, segments);
-  const VirtRange range = extent(segments);
   const std::uint64_t begin = image.base + range.begin().raw();  // may wrap on the way
   if (begin > user_top || range.size().raw() > user_top - begin) return fail(Errno::kNoExec);
   image.entry = image.base + header.e_entry;
@@ -263,7 +268,7 @@ Result<ElfImage> load_elf(AddressSpace& space, File& file, std::uint64_t base) {
   for (const Segment& segment : segments) {
     switch (segment.p_type) {
       case PT_LOAD:
-        QUIRE_CHECK(load_segment(space, file, object.value_or(nullptr), segment, image.base));
+        QUIRE_CHECK(as_load_error(load_segment(space, file, object.value_or(nullptr), segment, image.base)));
         note_segment(image, segment, header);
         break;
       case PT_INTERP: {
