@@ -105,7 +105,8 @@ LaunchBlock launch_for(const RunOptions& options, const MachineConfig& machine,
   block.add("cwd", options.cwd.empty() ? callers_directory(options).value_or("/") : options.cwd);
   add_identity(block, options.user.empty() ? caller() : identity_of(options.user));
   block.add("umask", fmt::format("{:o}", current_umask()));
-  block.add("fork", options.fork_mode);
+  block.add("fork", options.fork_sharing());
+  block.add("lend", options.files_lend() ? "1" : "0");
   block.add("root", machine.directories.front().tag);
   if (options.root_writable) block.add("rootrw", "1");
   for (std::size_t i = 1; i < machine.directories.size(); ++i) {

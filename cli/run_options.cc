@@ -65,6 +65,11 @@ Verbosity RunOptions::verbosity() const {
   return quiet ? Verbosity::kQuiet : static_cast<Verbosity>(std::min(verbose, 3));
 }
 
+std::string RunOptions::fork_sharing() const {
+  if (!fork_mode.empty()) return fork_mode;
+  return share == "fork" || share == "all" ? "tree" : "copy";
+}
+
 void add_run_options(CLI::App& app, RunOptions& options) {
   app.prefix_command();
   const auto with_text = [&app, &options](const std::string& names,
@@ -91,7 +96,10 @@ void add_run_options(CLI::App& app, RunOptions& options) {
       ->type_name("USER[:GROUP]");
   add_list(app, "-e,--env", options.environment, "K[=V]",
            "environment variable to set, or to pass on; may be repeated");
-  add_choice(app, "--fork", options.fork_mode, {"tree", "leaf", "copy"}, "what fork shares");
+  add_choice(app, "--fork", options.fork_mode, {"tree", "leaf", "copy"},
+             "what fork shares (default tree)");
+  add_choice(app, "--share", options.share, {"none", "fork", "file", "all"},
+             "which page tables processes share: those of a fork, those of files they map");
   // A flag, so that --stats PROGRAM does not take PROGRAM for its value.
   app.add_flag("--stats{text}", options.stats,
                "figures of the memory manager on stderr at the end (--stats=text, --stats=json)");
@@ -113,6 +121,10 @@ void check(const RunOptions& options) {
   if (options.root_writable && !options.writable_directories.empty()) {
     throw UsageError(
         "--rw makes the whole root writable; --rwdir DIR makes only DIR so: give one of them");
+  }
+  const bool fork_shares = options.share == "fork" || options.share == "all";
+  if (!fork_shares && !options.fork_mode.empty() && options.fork_mode != "copy") {
+    throw UsageError(fmt::format("--share {} and --fork {} exclude each other", options.share, options.fork_mode));
   }
   if (options.exact && options.cpus != 1)
     throw UsageError("--icount: exact mode has one CPU; leave -c out");

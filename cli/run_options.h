@@ -25,7 +25,8 @@ struct RunOptions {
   std::string cwd;                       ///< empty: the caller's
   std::string user;                      ///< empty: the caller
   std::vector<std::string> environment;  ///< K=V or K
-  std::string fork_mode = "tree";
+  std::string fork_mode;  ///< empty: as `share` says
+  std::string share = "all";
   std::string stats;  ///< empty: none
   std::optional<std::chrono::milliseconds> timeout;
   bool exact = false;
@@ -35,6 +36,9 @@ struct RunOptions {
   std::vector<std::string> program;  ///< and its arguments
 
   [[nodiscard]] Verbosity verbosity() const;
+  /// What fork shares, of tree, leaf, copy; whether files lend tables.
+  [[nodiscard]] std::string fork_sharing() const;
+  [[nodiscard]] bool files_lend() const { return share == "file" || share == "all"; }
 };
 
 /// Adds the options and PROGRAM to a subcommand. What is typed wrong becomes a UsageError that

@@ -13,6 +13,7 @@
 
 #include "bench/fork_bench.h"
 #include "bench/memory_bench.h"
+#include "bench/shared_bench.h"
 #include "bench/report.h"
 #include "message.h"
 #include "options.h"
@@ -41,6 +42,8 @@ std::vector<Benchmark> all_benchmarks() {
     all.push_back({point.name(), [point] { return run_fork_point(point); }});
   for (const std::string& name : memory_benchmarks())
     all.push_back({name, [name] { return run_memory_benchmark(name); }});
+  for (const std::string& name : shared_benchmarks())
+    all.push_back({name, [name] { return run_shared_benchmark(name); }});
   return all;
 }
 

@@ -44,6 +44,7 @@ LaunchBlock launch_for(const Probe& probe) {
   block.add("arg", probe.program);
   for (const std::string& argument : probe.arguments) block.add("arg", argument);
   block.add("fork", probe.fork_mode);
+  block.add("lend", probe.lends ? "1" : "0");
   block.add("root", "root");
   block.add("cwd", "/");
   add_exact_records(block);

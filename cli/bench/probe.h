@@ -19,6 +19,7 @@ struct Probe {
   std::string program;                 ///< below build/release/programs
   std::vector<std::string> arguments;  ///< without argv[0]
   std::string fork_mode;
+  bool lends = true;         ///< files lend tables
   std::uint64_t memory = 0;  ///< of the guest, bytes
 };
 

@@ -72,11 +72,15 @@ class MemoryManager {
   [[nodiscard]] Pfn pfn_of(const Frame& frame) const { return Pfn(static_cast<std::uint64_t>(&frame - config_.descriptors)); }
   [[nodiscard]] std::byte* contents(const Frame& frame) const { return window(pfn_of(frame)); }
 
-  /// Whether `pfn` is a table of `level`: what an upper entry of the level above may name.
-  [[nodiscard]] bool is_table(Pfn pfn, Level level) const {
+  /// Whether `pfn` is a table of `level` that no object lends: what W in an upper entry makes exclusive (I3).
+  [[nodiscard]] bool is_own_table(Pfn pfn, Level level) const {
     if (pfn.raw() >= config_.frames.raw()) return false;
     hooks::yield_point("look_frame", window(pfn));
-    return frame(pfn).is_table_of(level);
+    return frame(pfn).is_own_table_of(level);
+  }
+  /// Whether it is any: what an upper entry of the level above may name.
+  [[nodiscard]] bool is_table(Pfn pfn, Level level) const {
+    return is_own_table(pfn, level) || (pfn.raw() < config_.frames.raw() && frame(pfn).is_lent_table_of(level));
   }
   /// What an entry of a table at `level` is. The one place where kinds are told: zero objects by identity, before any count is looked at;
   /// entries that name no such frame are malformed (S0.22).

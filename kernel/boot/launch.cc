@@ -44,6 +44,7 @@ constexpr std::array kKeys{
     Key{"umask", [](Launch& l, std::string_view v) { l.umask = number<std::uint32_t>(v, 8); }},
     Key{"hostname", [](Launch& l, std::string_view v) { l.hostname = v; }},
     Key{"fork", [](Launch& l, std::string_view v) { l.fork = v; }},
+    Key{"lend", [](Launch& l, std::string_view v) { l.lends = v == "1"; }},
     Key{"tty", [](Launch& l, std::string_view v) { l.tty = v; }},
     Key{"winsize",
         [](Launch& l, std::string_view v) {

@@ -19,6 +19,7 @@ struct Launch {
   std::vector<std::uint32_t> groups;
   std::uint16_t rows = 0, columns = 0;
   bool root_writable = false, selftest = false, has_block = false;
+  bool lends = true;  ///< files lend tables
   int verbose = 0, randomize = 2;
   std::uint64_t realtime_ns = 0, tsc_hz = 0;
 };

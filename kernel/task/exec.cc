@@ -38,7 +38,7 @@ Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAdd
   if (strings.arguments.count() == 0) strings.arguments.append("");
   QUIRE_CHECK(copy_vector_from_user(strings.environment, envp, 0, budget));
   return load_program(file, strings, task.credentials->value,
-                      {task.space->fork_mode(), *limits, current_process().personality});
+                      {task.space->fork_mode(), task.space->borrows(), *limits, current_process().personality});
 }
 
 /// Ends all other tasks of the process and makes this one its leader. Errors: kRestartNoInterrupt

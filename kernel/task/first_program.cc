@@ -121,7 +121,7 @@ Result<Program> load_first_program(const SharedLimits& limits) {
     return fail(Errno::kTooBig);
   }
   return load_program(file, strings, current_credentials(),
-                      {launch_fork_mode(), limits, 0});
+                      {launch_fork_mode(), launch().lends, limits, 0});
 }
 
 Result<void> start(Task& task, Program& program) {

@@ -16,6 +16,8 @@ namespace {
 /// The fork policy of the calling process's memory: 0 asks, 1 tree, 2 leaf, 3 copy. Inherited. A
 /// number of Quire's own.
 constexpr std::uint32_t kForkPolicy = 0x51525345;
+/// Whether it uses tables that files lend, from now on: 0 asks, 1 yes, 2 no. Inherited.
+constexpr std::uint32_t kLendPolicy = 0x51525346;
 constexpr std::int64_t kDefaultTimerSlack = 50'000;
 
 SyscallResult fork_policy(std::uint64_t wanted) {
@@ -44,6 +46,14 @@ SyscallResult fork_policy(std::uint64_t wanted) {
       return 3;
   }
   return fail(Errno::kInval);
+}
+
+SyscallResult lend_policy(std::uint64_t wanted) {
+  AddressSpace& space = *current().space;
+  if (wanted > 2) return fail(Errno::kInval);
+  if (wanted == 0) return space.borrows() ? 1 : 2;
+  space.set_borrowing(wanted == 1);
+  return 0;
 }
 
 SyscallResult set_name(UserAddr from) {
@@ -99,6 +109,8 @@ SyscallResult sys_prctl(const SyscallArgs& args) {
   switch (uint_argument(args, 0)) {
     case kForkPolicy:
       return fork_policy(value);
+    case kLendPolicy:
+      return lend_policy(value);
     case PR_SET_NAME:
       return set_name(value);
     case PR_GET_NAME:

@@ -171,7 +171,9 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
   const bool gains = identity.euid != who.euid || identity.egid != who.egid;
   program.personality = gains ? conditions.personality & ~kAddressNoRandomize : conditions.personality;
   const RandomLayout random = random_layout(program.personality);
-  AddressSpaceConfig config{.fork_mode = conditions.fork_mode, .limits = memory_limits(conditions.limits, who)};
+  AddressSpaceConfig config{.fork_mode = conditions.fork_mode,
+                            .borrow_tables = conditions.borrows,
+                            .limits = memory_limits(conditions.limits, who)};
   config.mmap_top = mmap_top(config.limits, random);
   QUIRE_TRY(program.space_, AddressSpace::create(memory(), config));
   const std::uint64_t base = kProgramBase + random.program;

@@ -27,6 +27,7 @@ Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path);
 /// What a program has from whoever starts it, beside credentials.
 struct StartConditions {
   ForkMode fork_mode;
+  bool borrows;  ///< tables that files lend
   const SharedLimits& limits;
   std::uint32_t personality;
 };

@@ -26,6 +26,8 @@ from conftest import BUSYBOX, ROOT
     (["run", "-c", "0", "x"], "-c: '0' is not a number of CPUs from 1 to 8"),
     (["run", "-c", "nine", "x"], "-c: 'nine' is not a number"),
     (["run", "--fork", "all", "x"], "--fork: 'all' is not one of tree, leaf, copy"),
+    (["run", "--share", "some", "x"], "--share: 'some' is not one of none, fork, file, all"),
+    (["run", "--share", "none", "--fork", "tree", "x"], "--share none and --fork tree exclude each other"),
     (["run", "--accel", "hvf", "x"], "--accel: 'hvf' is not one of auto, kvm, tcg"),
     (["run", "--stats=xml", "x"], "--stats: 'xml' is not one of text, json"),
     (["run", "--timeout", "soon", "x"], "--timeout: 'soon' is not a number of seconds above 0"),

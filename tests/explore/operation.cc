@@ -32,6 +32,7 @@ const char* kind_name(FrameKind kind) {
     case FrameKind::kAnon: return "private page";
     case FrameKind::kObject: return "shared page";
     case FrameKind::kTable: return "table";
+    case FrameKind::kLentTable: return "lent table";
     case FrameKind::kZero: return "zero";
     case FrameKind::kSlab: return "small objects";
     case FrameKind::kRadix: return "index node";
@@ -77,7 +78,7 @@ bool Places::is_allocator(Place place) const { return place >> kAreaShift == sta
 std::string Places::describe_frame(std::uint64_t pfn) const {
   const Frame& frame = const_cast<Machine*>(machine_)->memory().frame(Pfn(pfn));
   std::string text = "frame " + std::to_string(pfn) + " (" + kind_name(frame.kind);
-  if (frame.kind == FrameKind::kTable) text += " of level " + std::to_string(Level(frame.level).raw());
+  if (frame.kind == FrameKind::kTable || frame.is_lent()) text += " of level " + std::to_string(Level(frame.level).raw());
   return text + ")";
 }
 

@@ -31,6 +31,7 @@ std::span<const Scenario> moving_scenarios();
 std::span<const Scenario> holding_scenarios();
 std::span<const Scenario> failing_scenarios();
 std::span<const Scenario> truncating_scenarios();
+std::span<const Scenario> lending_scenarios();
 std::span<const Scenario> noticing_scenarios();
 std::span<const Scenario> migrating_scenarios();
 std::span<const Scenario> observing_scenarios();

@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                     quire::Geometry::tiny(5, 2)};
   RunnerConfig config;
   config.mode = static_cast<quire::ForkMode>(data[0] % 3);
+  config.lend_tables = data[0] >= 128;
   config.geometry = shapes[data[1] % 5];
   config.memory = std::uint64_t{32} << 20;
   config.audit_every = 64;

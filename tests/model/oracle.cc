@@ -96,7 +96,15 @@ std::optional<std::uint64_t> OracleSpace::lowest_gap(std::uint64_t length,
 
 // Linux v6.12 arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown(): if there is nothing
 // below the base, from a third of user space upward.
-std::optional<std::uint64_t> OracleSpace::free_place(std::uint64_t length) const {
+std::optional<std::uint64_t> OracleSpace::free_place(std::uint64_t length, bool shared, std::uint64_t index) const {
+  for (const std::uint64_t span : shape_.lent_spans) {
+    if (!shared || length < span) continue;
+    const auto wide = highest_gap(length + span - kPage);
+    if (!wide) continue;
+    std::uint64_t page = (*wide + span) / kPage - 1;
+    while ((page - index) % (span / kPage) != 0) --page;
+    return page * kPage;
+  }
   const auto found = highest_gap(length);
   return found ? found : lowest_gap(length, page_ceil(shape_.user_top / 3));
 }
@@ -147,7 +155,7 @@ Outcomes<std::uint64_t> OracleSpace::mmap(std::uint64_t address, std::uint64_t l
     if (fits) {
       at = hint;
     } else {
-      const auto found = free_place(size);
+      const auto found = free_place(size, (flags & MAP_TYPE) == MAP_SHARED, 0);
       if (!found) return error(ENOMEM);
       at = *found;
     }

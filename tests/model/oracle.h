@@ -84,6 +84,8 @@ struct OracleLimits {
 struct OracleShape {
   std::uint64_t user_top = 0, mmap_top = 0, mmap_floor = 0, stack_gap = 256 * kPage;
   bool zero_page = true;
+  /// Shared memory of so many bytes and more lies congruent to its place in its object, the largest first.
+  std::vector<std::uint64_t> lent_spans{};
 };
 
 struct OracleObject {
@@ -162,7 +164,7 @@ class OracleSpace {
   bool touch(std::uint64_t number, bool write);
   /// Locks or unlocks [first, end), mapping by mapping. False: there is a hole; it is passed over.
   bool set_lock(std::uint64_t first, std::uint64_t end, bool locked, bool on_fault, bool stops);
-  [[nodiscard]] std::optional<std::uint64_t> free_place(std::uint64_t length) const;
+  [[nodiscard]] std::optional<std::uint64_t> free_place(std::uint64_t length, bool shared, std::uint64_t index) const;
   [[nodiscard]] bool may_lock(const Attributes& attributes, std::uint64_t pages) const;
   Outcomes<void> populate(std::uint64_t first, std::uint64_t end);
   struct Resizing {

@@ -61,7 +61,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
           next != pages_.end() && next->second.attributes.grows_down ? shape_.stack_gap : 0;
       const bool fits = hint != 0 && shape_.user_top - size >= hint &&
                         (next == pages_.end() || hint + size + gap <= next->first * kPage);
-      const auto found = fits ? std::optional(hint) : free_place(size);
+      const auto found = fits ? std::optional(hint) : free_place(size, attributes->object != 0, pages_.at(what.first).index);
       if (!found) return error(ENOMEM);
       to = *found;
     }
@@ -87,7 +87,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
       merge(end, new_end);
     } else {
       if ((flags & kMayMove) == 0) return error(ENOMEM);
-      const auto found = free_place(what.new_pages * kPage);
+      const auto found = free_place(what.new_pages * kPage, attributes->object != 0, pages_.at(what.first).index);
       if (!found) return error(ENOMEM);
       result = move(what, *found, false);
     }

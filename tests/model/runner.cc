@@ -52,6 +52,9 @@ Runner::Runner(const RunnerConfig& config) : config_(config) {
   shape_.mmap_floor = 2 * kPage;
   shape_.zero_page = config_.zero_page;
   const std::uint64_t leaf_span = geometry.table_span(kLeafLevel).raw();
+  for (Level level(2); config_.lend_tables && level >= kLeafLevel; level = level.below()) {
+    if (level < geometry.root_level()) shape_.lent_spans.push_back(geometry.table_span(level).raw());
+  }
   if (shape_.user_top <= 8192 * kPage) {
     // Narrow tables: all addresses are near every edge.
     zones_ = {0};
@@ -100,6 +103,7 @@ void Runner::fail(const std::string& what) {
 void Runner::create(Place& place) {
   AddressSpaceConfig config;
   config.fork_mode = config_.mode;
+  config.borrow_tables = config_.lend_tables;
   config.mmap_top = VirtAddr(shape_.mmap_top);
   config.mmap_floor = VirtAddr(shape_.mmap_floor);
   auto space = machine_->create_space(config);

@@ -25,6 +25,7 @@ struct RunnerConfig {
   ForkMode mode = ForkMode::kTree;
   bool any_mode = false;  ///< each fork chooses
   bool zero_page = true;
+  bool lend_tables = false;  ///< what a space has resident of objects depends on others then, and is not compared
   std::uint64_t memory = std::uint64_t{128} << 20;
   unsigned audit_every = 256;  ///< steps; 0: only at the end
   bool move_pages = true;      ///< between steps, pages move to other frames: nobody may notice

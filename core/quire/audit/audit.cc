@@ -3,6 +3,7 @@
 #include "quire/memory_manager.h"
 #include "quire/object/memory_object.h"
 #include "quire/space/address_space.h"
+#include "quire/table/lent.h"
 #include "quire/table/writer.h"
 
 namespace quire {
@@ -19,6 +20,7 @@ void Audit::run() {
     frame.audit_leaves = frame.audit_shares = 0;
   }
   memory_.for_each_space([this](AddressSpace& space) { check_space(space); });
+  count_lent_to_none();
   check_frames();
   check_zero();
 }
@@ -35,14 +37,14 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   std::uint64_t mapped = 0;
   space.map_.for_each([&](const Vma& vma) { mapped += vma.range.pages().raw(); });
   if (mapped != space.mapped_.raw()) find("I10", "pages mapped; space id", space.id(), space.mapped_.raw(), mapped);
+  // What others took out of shared tables or filled into lent ones is counted when the space is asked for its figures.
+  const bool may_lag = space.edits_seen_.load() != memory_.edits();
   for (unsigned c = 1; c < kLeafClasses; ++c) {
-    // Truncation leaves the figure too high, until the space is asked for it.
-    const bool may_lag = space.edits_seen_.load() != memory_.edits() && space.rss_[c].load() > sums.leaves[c];
-    if (space.rss_[c].load() != sums.leaves[c] && !may_lag) {
+    if (space.rss_[c].load() != sums.leaves[c] && !may_lag)
       find("I10", "RSS of a class; space id", space.id(), space.rss_[c].load(), sums.leaves[c]);
-    }
   }
-  if (space.tables_.load() != sums.tables) find("I10", "tables reachable; space id", space.id(), space.tables_.load(), sums.tables);
+  if (space.tables_.load() != sums.tables && !may_lag)
+    find("I10", "tables reachable; space id", space.id(), space.tables_.load(), sums.tables);
   if (space.replacing_.load() != 0) find("I7", "a replacement never ended; space id", space.id(), space.replacing_.load(), 0);
 }
 
@@ -86,16 +88,74 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above 
       }
       continue;
     }
-    if (child.kind != FrameKind::kTable || child.level != Level(table.level).below()) {
+    if ((child.kind != FrameKind::kTable && !child.is_lent()) || child.level != Level(table.level).below()) {
       find("I1", "upper entry names no table of the level below; address", address.raw(), static_cast<std::uint64_t>(FrameKind(child.kind)),
            pfn.raw());
       continue;
     }
-    if (entry.writable() && child.table.share.load() > 1) {
+    if (child.is_lent()) {
+      if (entry.writable() != child.lent_rights().write())
+        find("I3", "W above a lent table is not as it is lent; address", address.raw(), entry.encoded(), child.lent_rights().bits());
+    } else if (table.is_lent()) {
+      find("I8", "a lent table names one that is not; address", address.raw(), pfn.raw(), memory_.pfn_of(table).raw());
+    } else if (entry.writable() && child.table.share.load() > 1) {
       find("I3", "W above a table with share > 1; address", address.raw(), child.table.share.load(), 1);
     }
     if (first_time) ++child.audit_shares;
     visit_table(space, child, address, Above{above.writable && entry.writable(), above.noted}, sums);
+  }
+}
+
+// Tables that are lent, but that no space reaches now: upper ones first, which name others.
+void Audit::count_lent_to_none() {
+  const std::uint64_t end = memory_.pool().touched_end().raw();
+  for (Level level = kHighestLentLevel; level >= kLeafLevel; level = level.below()) {
+    for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+      Frame& table = memory_.frame(Pfn(pfn));
+      if (!table.is_lent() || table.level != level || table.audit_leaves != 0) continue;
+      table.audit_leaves = 1;
+      count_table(table, memory_.geometry().slots());
+      const TableView view(memory_, table);
+      for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
+        const Entry entry = view.entry(static_cast<Slot>(n));
+        const EntryKind kind = memory_.kind_of(entry, level);
+        if (kind == EntryKind::kTable) ++memory_.frame(entry.pfn()).audit_shares;
+        if (kind == EntryKind::kFrame) ++memory_.frame(entry.pfn()).audit_leaves;
+      }
+    }
+  }
+}
+
+// It holds its object's pages at their places, with the rights it is lent for, and lent tables that agree with it (X12).
+void Audit::check_lent(Frame& table) {
+  const std::uint64_t pfn = memory_.pfn_of(table).raw();
+  const Attachment* const attachment = table.table.attachments;
+  if (attachment == nullptr || attachment->next_in_table != nullptr) {
+    find("I8", "a lent table is not one object's; frame", pfn, table.table.attachment_count, 1);
+    return;
+  }
+  const std::uint32_t expected = table.audit_shares + (attachment->object->lends_for_audit(table) ? 1U : 0U);
+  if (table.table.share.load() != expected) find("I1", "share count of a lent table; frame", pfn, table.table.share.load(), expected);
+  const Prot rights = table.lent_rights();
+  const TableView view(memory_, table);
+  for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
+    const Entry entry = view.entry(static_cast<Slot>(n));
+    const EntryKind kind = memory_.kind_of(entry, view.level());
+    if (kind == EntryKind::kAbsent || kind == EntryKind::kPoison) continue;
+    const Frame& named = memory_.frame(entry.pfn());
+    const std::int64_t index =
+        attachment->first_index + static_cast<std::int64_t>(n * (memory_.geometry().span(view.level()).raw() >> kPageShift));
+    if (kind == EntryKind::kTable && view.level() != kLeafLevel) {
+      const bool agrees = named.is_lent() && named.lent_rights() == rights && named.table.attachments->object == attachment->object &&
+                          named.table.attachments->first_index == index;
+      if (!agrees) find("I8", "a lent table names one that is not as it; frame", pfn, n, entry.pfn().raw());
+      continue;
+    }
+    const bool is_page = kind == EntryKind::kFrame && named.kind == FrameKind::kObject && named.page.object == attachment->object &&
+                         static_cast<std::int64_t>(named.page.index) == index;
+    if (!is_page) find("I8", "a leaf of a lent table is not its object's page; frame", pfn, n, entry.encoded());
+    if ((entry.writable() && !rights.write()) || (entry.executable() && !rights.exec()))
+      find("I3", "a leaf with more rights than it is lent for; frame", pfn, n, entry.encoded());
   }
 }
 
@@ -182,10 +242,9 @@ void Audit::check_attachments(Frame& table) {
     ++number;
     attached += a->entries;
     if (a->table != &table) find("I11", "attachment of another table; frame", pfn, 0, 0);
-    if (a->object->find_attachment_for_audit(table, a->first_index) == nullptr) {
+    if (a->object->find_attachment_for_audit(table, a->first_index) == nullptr)
       find("I11", "attachment not in its object's index; frame", pfn, 0, 0);
-    }
-    if (a->entries == 0) find("I11", "attachment without entries; frame", pfn, 0, 0);
+    if (a->entries == 0 && !table.is_lent()) find("I11", "attachment without entries; frame", pfn, 0, 0);
   }
   if (number != table.table.attachment_count) find("I11", "attachments of table; frame", pfn, table.table.attachment_count, number);
   if (table.level != kLeafLevel) return;
@@ -221,6 +280,7 @@ void Audit::check_frames() {
     switch (frame.kind) {
       case FrameKind::kFree: ++free; break;
       case FrameKind::kHeld: find("I6", "frame held by nobody's operation; frame", pfn, 0, 0); break;
+      case FrameKind::kLentTable: check_lent(frame); break;
       case FrameKind::kTable:
         if (frame.table.share.load() != frame.audit_shares) {
           find("I1", "share count; frame", pfn, frame.table.share.load(), frame.audit_shares);
@@ -280,7 +340,8 @@ void Audit::check_empty() {
   const std::uint64_t end = memory_.pool().touched_end().raw();
   for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
     const FrameKind kind = memory_.frame(Pfn(pfn)).kind;
-    if (kind == FrameKind::kTable || kind == FrameKind::kAnon || kind == FrameKind::kObject || kind == FrameKind::kRadix) {
+    if (kind == FrameKind::kTable || kind == FrameKind::kLentTable || kind == FrameKind::kAnon || kind == FrameKind::kObject ||
+        kind == FrameKind::kRadix) {
       find("I6", "frame left over; frame", pfn, static_cast<std::uint64_t>(kind), 0);
     }
   }

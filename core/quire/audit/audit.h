@@ -57,6 +57,8 @@ class Audit {
     bool noted = true;     ///< all tables note that pages below may be held
   };
   void visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above above, SpaceSums& sums);
+  void count_lent_to_none();
+  void check_lent(Frame& table);
   void check_pin(Entry entry, VirtAddr address, Above above);
   void check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable);
   void count_table(Frame& table, unsigned slots);

@@ -75,6 +75,10 @@ class Geometry {
     const VirtAddr begin(address.raw() & ~(table_span(level).raw() - 1));
     return VirtRange(begin, table_span(level));
   }
+  /// How many entries of a table at `level` cover `range`, which lies in one table's span and is not empty.
+  [[nodiscard]] constexpr unsigned entries_in(VirtRange range, Level level) const {
+    return slot_of(range.last(), level) - slot_of(range.begin(), level) + 1U;
+  }
   /// Partial ⇔ the offset in the span is not 0 (S0.52).
   [[nodiscard]] constexpr bool is_aligned(VirtAddr address, Level level) const {
     return (address.raw() & (span(level).raw() - 1)) == 0;

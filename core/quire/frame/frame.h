@@ -30,7 +30,8 @@ enum class FrameKind : std::uint8_t {
   kHeld,       ///< handed out, not yet anything
   kAnon,       ///< private memory of an address space
   kObject,     ///< a page of a file or of shared memory
-  kTable,
+  kTable,      ///< a table of an address space, or shared among a family of them
+  kLentTable,  ///< a table that a memory object owns and lends to mappings (table/lent.h)
   kZero,       ///< the zero frame and the zero tables: immortal, uncounted
   kSlab,       ///< cut into small objects of core
   kRadix,      ///< a node of an object's page index
@@ -53,7 +54,7 @@ struct alignas(64) Frame {
     Relaxed<std::uint16_t> live;  ///< entries that are not absent
     Relaxed<std::uint16_t> leaves[kLeafClasses];  ///< level 1: present leaves by LeafClass (I10)
     std::uint16_t attachment_count;
-    Attachment* attachments;      ///< level 1: the objects whose pages it holds
+    Attachment* attachments;      ///< level 1: the objects whose pages it holds; of a lent table: the object that lends it
     // Scratch of whoever observes (space/census.h): the pass that met the table last, and the ways that lead to it, 24 bits.
     std::uint32_t census_mark;
     std::uint16_t census_reach;
@@ -84,6 +85,7 @@ struct alignas(64) Frame {
     kOwned = 1 << 4,     ///< it holds what is nowhere else; may be written through shared mappings
     kRemoved = 1 << 5,   ///< it has left its object: nobody maps it any more
   };
+  static constexpr unsigned kRightsShift = 8;  ///< of a lent table: in `flags`, what its leaves grant, once and for all
 
   SpinLock lock;  ///< of a table: rank kTable; of a page: rank kFrame
   Relaxed<FrameKind> kind;
@@ -143,12 +145,12 @@ struct alignas(64) Frame {
   }
   static constexpr std::uint32_t leaf_entries_in(std::uint64_t c) { return static_cast<std::uint32_t>((c & ~kFrozen) >> kLeafShift); }
 
-  /// Whether it is a table of that level: one look at both fields, for walks.
-  [[nodiscard]] bool is_table_of(Level wanted) const {
-    using Both [[gnu::may_alias]] = std::uint16_t;
-    const std::uint16_t both = __atomic_load_n(reinterpret_cast<const Both*>(&kind), __ATOMIC_RELAXED);
-    return both == (static_cast<unsigned>(FrameKind::kTable) | static_cast<unsigned>(wanted.raw()) << 8);
-  }
+  /// Whether it is a table of that level that no object lends, or one that an object does: one look at both fields, for walks.
+  [[nodiscard]] bool is_own_table_of(Level wanted) const { return is_of(FrameKind::kTable, wanted); }
+  [[nodiscard]] bool is_lent_table_of(Level wanted) const { return is_of(FrameKind::kLentTable, wanted); }
+  [[nodiscard]] bool is_lent() const { return kind == FrameKind::kLentTable; }
+  /// What the leaves of a lent table grant.
+  [[nodiscard]] Prot lent_rights() const { return Prot(static_cast<std::uint8_t>(flags >> kRightsShift)); }
 
   /// Pages of objects: what the reverse map starts from.
   [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kObject; }
@@ -182,6 +184,13 @@ struct alignas(64) Frame {
     counts.fetch_add(kOneLeaf - kOneReference);
   }
   [[nodiscard]] std::uint64_t key() const { return reinterpret_cast<std::uint64_t>(this); }
+
+ private:
+  [[nodiscard]] bool is_of(FrameKind wanted, Level at) const {
+    using Both [[gnu::may_alias]] = std::uint16_t;
+    const std::uint16_t both = __atomic_load_n(reinterpret_cast<const Both*>(&kind), __ATOMIC_RELAXED);
+    return both == (static_cast<unsigned>(wanted) | static_cast<unsigned>(at.raw()) << 8);
+  }
 };
 /// Order among table locks: upper level first, then frame number (descriptors lie in that order).
 [[nodiscard]] inline std::uint64_t table_lock_key(const Frame& table) {
@@ -190,7 +199,7 @@ struct alignas(64) Frame {
 }
 static_assert(offsetof(Frame, kind) % 2 == 0 && offsetof(Frame, level) == offsetof(Frame, kind) + 1 &&
                   sizeof(FrameKind) + sizeof(Level) == 2,
-              "Frame::is_table_of reads both at once");
+              "Frame::is_of reads both at once");
 static_assert(sizeof(Frame) == 64, "a descriptor is one cache line (S2.15)");
 
 }  // namespace quire

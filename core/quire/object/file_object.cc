@@ -269,6 +269,7 @@ PageIndex FileObject::next_hole(PageIndex from) {
 
 PageCount FileObject::drop_clean() {
   if (config_.source == nullptr) return PageCount(0);
+  static_cast<void>(drop_idle_tables());  // or they would keep the pages that they map
   std::uint64_t dropped = 0;
   PageIndex at(0);
   for (bool more = true; more;) {

@@ -33,7 +33,7 @@ struct Attachment : boost::intrusive::set_base_hook<boost::intrusive::optimize_s
   MemoryObject* object = nullptr;
   Frame* table = nullptr;
   std::int64_t first_index = 0;    ///< may be negative: the table begins before the object does
-  std::uint64_t sequence = 0;      ///< order of attaching
+  std::uint64_t sequence = 0;      ///< order of attaching; of a lent table: its rights, below all numbers
   std::uint32_t entries = 0;       ///< guarded by the table's lock
   Attachment* next_in_table = nullptr;  ///< guarded by the table's lock
 };
@@ -43,6 +43,13 @@ struct AttachmentOrder {
   bool operator()(const Attachment& a, const Attachment& b) const {
     return a.first_index != b.first_index ? a.first_index < b.first_index : a.sequence < b.sequence;
   }
+};
+
+/// Which of an object's tables: of `level`, slot 0 being for the object's page `first_index`, its leaves granting `rights`.
+struct LentKey {
+  Level level;
+  std::int64_t first_index;
+  Prot rights;
 };
 
 /// A page of an object, held for the caller.
@@ -61,7 +68,8 @@ class MemoryObject {
     const std::uint64_t before = holds_.fetch_add(kUser);
     QUIRE_ASSERT(static_cast<std::int64_t>(before) > 0, "S4.30: a hold on an object that is gone");
   }
-  void drop_user() { drop(kUser); }
+  /// The last user takes with it the tables that the object lends to nobody any more. Locks: none but a space's.
+  void drop_user();
   [[nodiscard]] std::uint32_t users() const { return static_cast<std::uint32_t>(holds_.load_relaxed()); }
   [[nodiscard]] std::uint32_t attachment_count() const { return static_cast<std::uint32_t>(holds_.load_relaxed() >> 32); }
 
@@ -69,6 +77,18 @@ class MemoryObject {
   void attach(Attachment& attachment);
   /// Takes it out. The object may be gone afterwards. Locks: its table's.
   void detach(Attachment& attachment);
+
+  /// The object's table for `key`, with one share more for the caller's entry; or null. Locks: a table's, above it.
+  [[nodiscard]] Frame* share_lent(const LentKey& key);
+  /// Makes the table of `attachment`, which nobody knows yet, the object's for `key`, unless somebody was faster: then that one, with one
+  /// share more. Locks: as above.
+  [[nodiscard]] Frame& lend(Attachment& attachment, const LentKey& key);
+  /// Lets go of the tables that no entry names. Returns how many. Locks: none but a space's.
+  PageCount drop_idle_tables();
+  /// Tables that the object has a share of, so as to lend them.
+  [[nodiscard]] PageCount lent_tables() const { return PageCount(lent_.load_relaxed()); }
+  /// For audits: whether the object has its share of `table`. The machine stands still.
+  [[nodiscard]] bool lends_for_audit(const Frame& table);
 
   /// Visits the tables that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's lock is
   /// taken around each visit and the attachment revalidated under it. If a leaf of the object moves between tables meanwhile, all are
@@ -139,6 +159,9 @@ class MemoryObject {
 
  private:
   static constexpr std::uint64_t kUser = 1, kAttachment = std::uint64_t{1} << 32;
+  /// Below it are the sequences of lent tables, their rights, and of those above the leaves these and a bit more.
+  static constexpr std::uint64_t kFirstSequence = 16, kUpper = 8;
+  enum class Tables : std::uint8_t { kIdle, kAll };
   using Index = boost::intrusive::multiset<Attachment, boost::intrusive::compare<AttachmentOrder>,
                                            boost::intrusive::constant_time_size<false>>;
 
@@ -147,13 +170,19 @@ class MemoryObject {
     if (holds_.fetch_sub(hold) == hold) end();
   }
   void end();
+  [[nodiscard]] std::uint64_t fresh_sequence() TA_REQ(lock_);
+  [[nodiscard]] static std::uint64_t sequence_of(const LentKey& key) { return key.rights.bits() | (key.level == kLeafLevel ? 0 : kUpper); }
+  [[nodiscard]] Attachment* find_lent(const LentKey& key) TA_REQ(lock_);
+  PageCount give_up_tables(Tables which);
+  Frame* give_up_table(Level level, Tables which, std::int64_t& from);
 
   Atomic<std::uint64_t> holds_{kUser};
   MemoryObject* next_living_ = nullptr;   ///< guarded by the registry
   MemoryObject** link_living_ = nullptr;  ///< what points to this; guarded by the registry
   Atomic<std::uint64_t> moves_{0};
-  std::uint64_t last_sequence_ TA_GUARDED(lock_) = 0;
+  std::uint64_t last_sequence_ TA_GUARDED(lock_) = kFirstSequence;
   SpinLock lock_;
+  Atomic<std::uint32_t> lent_{0};  ///< tables lent; changed under the lock
   Index index_ TA_GUARDED(lock_);
 };
 

@@ -28,6 +28,7 @@ AddressSpace::AddressSpace(MemoryManager& memory, const AddressSpaceConfig& conf
       mmap_top_(config.mmap_top == VirtAddr(0) ? default_mmap_top(memory.geometry()) : config.mmap_top),
       mmap_floor_(config.mmap_floor) {
   set_fork_mode(config.fork_mode);
+  set_borrowing(config.borrow_tables);
   tlb_.id = memory.next_id();
 }
 
@@ -109,11 +110,13 @@ std::optional<Vma> AddressSpace::find(VirtAddr address) {
   return *vma;
 }
 
-PageCount AddressSpace::rss_now() const {
-  std::uint64_t total = 0;
-  for (unsigned c = 1; c < kLeafClasses; ++c) total += rss_[c].load_relaxed();
-  return PageCount(total);
+// Where others have filled tables since the leaves were counted, giving one back may have taken off more than there was.
+PageCount AddressSpace::rss_of(LeafClass leaf_class) const {
+  const auto pages = static_cast<std::int64_t>(rss_[static_cast<unsigned>(leaf_class)].load_relaxed());
+  return PageCount(pages < 0 ? 0 : static_cast<std::uint64_t>(pages));
 }
+
+PageCount AddressSpace::rss_now() const { return rss_of(LeafClass::kAnon) + rss_of(LeafClass::kFile) + rss_of(LeafClass::kShmem); }
 
 // As Linux's hiwater_rss: noted before the figure may fall, so that faults need not compare (mm.h:update_hiwater_rss()).
 void AddressSpace::note_peak() {
@@ -124,12 +127,14 @@ void AddressSpace::note_peak() {
   if (now != 0 && peak == 0) rss_peak_.store(now);
 }
 
-// Leaves that were taken out of this space's tables by somebody who did not know it (truncation): the tables know (I10).
+// Leaves that were taken out of this space's tables, or filled in, by somebody who did not know it (truncation, lent tables): the tables
+// know (I10).
 void AddressSpace::count_resident_locked() {
   const std::uint64_t edits = memory_.edits();
   SubtreeCount count;
   count_subtree(memory_, root_frame(), count);
   for (unsigned c = 1; c < kLeafClasses; ++c) rss_[c].store(count.leaves[c]);
+  tables_.store(count.tables);
   edits_seen_.store(edits);
 }
 
@@ -142,9 +147,9 @@ Usage AddressSpace::usage() {
   SharedGuard guard(lock_);
   note_peak();
   Usage usage;
-  usage.rss_anon = PageCount(rss_[static_cast<unsigned>(LeafClass::kAnon)].load());
-  usage.rss_file = PageCount(rss_[static_cast<unsigned>(LeafClass::kFile)].load());
-  usage.rss_shmem = PageCount(rss_[static_cast<unsigned>(LeafClass::kShmem)].load());
+  usage.rss_anon = rss_of(LeafClass::kAnon);
+  usage.rss_file = rss_of(LeafClass::kFile);
+  usage.rss_shmem = rss_of(LeafClass::kShmem);
   usage.rss_peak = PageCount(rss_peak_.load());
   usage.mapped = mapped_;
   usage.mapped_peak = mapped_peak_ < mapped_ ? mapped_ : mapped_peak_;

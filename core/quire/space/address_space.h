@@ -62,6 +62,8 @@ struct Layout {
 /// How a new address space is set up.
 struct AddressSpaceConfig {
   ForkMode fork_mode = ForkMode::kTree;
+  /// Whether mappings that cover whole spans of an object use the tables that it lends (docs/decisions/0012-lent-tables.md).
+  bool borrow_tables = true;
   Limits limits;
   /// mmap places mappings downward from here; default: user_top − 128 MiB (scaled down in tiny geometries).
   VirtAddr mmap_top{0};
@@ -217,6 +219,9 @@ class AddressSpace {
   Limits limits();
   void set_fork_mode(ForkMode mode);
   [[nodiscard]] ForkMode fork_mode();
+  /// Whether the space takes tables that objects lend, from now on; those it has stay. Inherited.
+  void set_borrowing(bool borrows) { borrows_.store(borrows ? 1 : 0); }
+  [[nodiscard]] bool borrows() const { return borrows_.load() != 0; }
   /// Sets where brk starts (and is); see Layout.
   void set_layout(const Layout& layout);
   Layout layout();
@@ -276,7 +281,16 @@ class AddressSpace {
   [[nodiscard]] VirtRange gap_around(const VmaMap& map, VirtRange range) const;
   /// Whether `pages` more may be locked under RLIMIT_MEMLOCK, if the mapping is to be locked (Linux v6.12 mm/mmap.c:mlock_future_ok()).
   [[nodiscard]] bool may_lock(PageCount pages, VmaFlags flags) TA_REQ_SHARED(lock_);
-  Result<VirtAddr> place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) TA_REQ(lock_);
+  /// What is to be placed: `object` null for private memory, else `index` is its page at the beginning.
+  struct Placing {
+    VirtAddr hint;
+    ByteCount length;
+    std::uint32_t flags = 0;
+    const MemoryObject* object = nullptr;
+    PageIndex index{};
+  };
+  Result<VirtAddr> place_locked(const Placing& what) TA_REQ(lock_);
+  [[nodiscard]] std::optional<VirtAddr> congruent_gap(const Placing& what, VirtAddr floor) TA_REQ(lock_);
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
   Result<void> mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
@@ -320,6 +334,7 @@ class AddressSpace {
   void add_rss(LeafClass leaf_class, std::int64_t pages) {
     rss_[static_cast<unsigned>(leaf_class)].fetch_add(static_cast<std::uint64_t>(pages));
   }
+  [[nodiscard]] PageCount rss_of(LeafClass leaf_class) const;
   [[nodiscard]] PageCount rss_now() const;
   void count_resident_locked() TA_REQ(lock_);
   [[nodiscard]] bool is_only_actor(Requester requester) const { return requester == Requester::kActor && actors_.load() <= 1; }
@@ -334,7 +349,7 @@ class AddressSpace {
   Atomic<std::uint32_t> replacing_{0};
   Atomic<AnonObject*> anon_object_{nullptr};
   Atomic<std::uint64_t> rss_[kLeafClasses] = {};
-  Atomic<std::uint64_t> edits_seen_{0};  ///< MemoryManager::edits() that rss_ knows of
+  Atomic<std::uint64_t> edits_seen_{0};  ///< MemoryManager::edits() that rss_ and tables_ know of
   Atomic<std::uint64_t> tables_{0};
   Atomic<std::uint64_t> rss_peak_{0};
 
@@ -346,6 +361,7 @@ class AddressSpace {
   VmaFlags future_flags_ TA_GUARDED(lock_);  ///< of mappings to come: mlockall(MCL_FUTURE); not inherited
   VirtAddr mmap_top_, mmap_floor_;
   Atomic<std::uint8_t> fork_mode_{0};  ///< a ForkMode
+  Atomic<std::uint8_t> borrows_{1};
   PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
       exec_ TA_GUARDED(lock_), locked_ TA_GUARDED(lock_);
 

@@ -41,6 +41,10 @@ class ForkCopy {
         to.install(slot, entry);  // uncounted (I13)
       } else if (kind != EntryKind::kTable) {
         memory_.report_malformed(entry, from.level, "a fork");
+      } else if (memory_.frame(entry.pfn()).is_lent()) {
+        add_share(memory_.frame(entry.pfn()));
+        to.install(slot, entry);
+        memory_.counters().add(Counter::kAttach);
       } else if (Level(from.level).below() <= share_level_ && !(entry.writable() && settle_holds(memory_.frame(entry.pfn())))) {
         share(source, slot, entry, to);
       } else {
@@ -170,6 +174,7 @@ Result<AddressSpace*> AddressSpace::fork() { return fork(fork_mode()); }
 Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
   AddressSpaceConfig config;
   config.fork_mode = fork_mode();
+  config.borrow_tables = borrows();
   config.mmap_top = mmap_top_;
   config.mmap_floor = mmap_floor_;
   QUIRE_TRY(AddressSpace * child, make(memory_, config));

@@ -48,7 +48,7 @@ class HoldAttempt {
     ExclusiveTable table = ExclusivePath::root(space_);
     while (table.level() != kLeafLevel) {
       const Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
-      if (!entry.writable() || !memory_.is_table(entry.pfn(), table.level().below())) return look_below(table, entry);
+      if (!entry.writable() || !memory_.is_own_table(entry.pfn(), table.level().below())) return look_below(table, entry);
       table = ExclusivePath::child(memory_, table, entry);
     }
     const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
@@ -61,13 +61,15 @@ class HoldAttempt {
 
   [[nodiscard]] bool wants_own_page() const { return kind_ == HoldKind::kPin && !vma_.is_shared(); }
 
-  // Nothing under an entry without W can go while the table with the entry is locked (see FaultResolver::look_below()).
+  // Nothing under an entry that names a shared table can go while the table with the entry is locked (see FaultResolver::look_below()).
+  // What may be written below is lent.
   State look_below(const ExclusiveTable& table, Entry seen) {
-    if (access_ == Access::kWrite || wants_own_page()) return State::kNeedsFault;
+    if (wants_own_page()) return State::kNeedsFault;
     const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
     if (entry != seen) return State::kNeedsFault;
     for (Level level = table.level();;) {
+      if (access_ == Access::kWrite && !entry.writable()) return State::kNeedsFault;
       const EntryKind kind = memory_.kind_of(entry, level);
       if (kind == EntryKind::kZeroTable) return hold_zero();
       if (kind != EntryKind::kTable) return State::kNeedsFault;

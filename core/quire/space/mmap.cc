@@ -5,6 +5,7 @@
 #include "quire/object/file_object.h"
 #include "quire/space/address_space.h"
 #include "quire/space/zap.h"
+#include "quire/table/lent.h"
 #include "quire/tlb/gather.h"
 #include "quire/uapi.h"
 
@@ -67,7 +68,7 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
 
 Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObject* object) {
   if (map_.size() > limits_.max_map_count) return fail(Errno::kNoMem);
-  QUIRE_TRY(const VirtAddr address, place_locked(request.address, request.length, request.flags));
+  QUIRE_TRY(const VirtAddr address, place_locked({request.address, request.length, request.flags, object, request.offset}));
   const VirtRange range(address, request.length);
   if ((request.flags & uapi::kMapFixedNoReplace) != 0) {
     const Vma* there = map_.first_ending_above(address);
@@ -124,7 +125,8 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
 }
 
 // Linux v6.12 mm/mmap.c:__get_unmapped_area(), arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown().
-Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std::uint32_t flags) {
+Result<VirtAddr> AddressSpace::place_locked(const Placing& what) {
+  const auto [hint, length, flags, object, index] = what;
   const VirtAddr top = memory_.geometry().user_top();
   if (length.raw() > top.raw()) return fail(Errno::kNoMem);
   if ((flags & uapi::kMapFixed) != 0) {
@@ -151,11 +153,28 @@ Result<VirtAddr> AddressSpace::place_locked(VirtAddr hint, ByteCount length, std
     if (next == nullptr || range.end() <= begin_with_gap(*next)) return wanted;
   }
   const VirtAddr floor = mmap_floor_.raw() == 0 ? VirtAddr(kPageSize) : mmap_floor_;
+  if (const auto found = congruent_gap(what, floor)) return *found;
   if (const auto found = map_.highest_gap(length, floor, mmap_top_)) return *found;
   // The space below mmap_top is full: try from a third of user space upward, as Linux falls back to.
   const VirtAddr third = VirtAddr(top.raw() / 3 + kPageSize - 1).page_floor();
   if (const auto found = map_.lowest_gap(length, third, top)) return *found;
   return fail(Errno::kNoMem);
+}
+
+// A place for a span of an object and more where the object can lend tables for it: congruent to its offset there, for spans as large as it
+// has (Linux v6.12 mm/huge_memory.c:__thp_get_unmapped_area() does so for huge pages).
+std::optional<VirtAddr> AddressSpace::congruent_gap(const Placing& what, VirtAddr floor) {
+  if (what.object == nullptr || !borrows()) return std::nullopt;
+  for (Level level = kHighestLentLevel; level >= kLeafLevel; level = level.below()) {
+    const std::uint64_t span = memory_.geometry().table_span(level).raw();
+    const std::uint64_t slack = span - kPageSize;
+    if (what.length.raw() < span || level >= memory_.geometry().root_level()) continue;
+    const auto found = map_.highest_gap(what.length + ByteCount(slack), floor, mmap_top_);
+    if (!found) continue;
+    const std::uint64_t last = found->raw() + slack;
+    return VirtAddr(last - ((last - (what.index.raw() << kPageShift)) & (span - 1)));
+  }
+  return std::nullopt;
 }
 
 }  // namespace quire

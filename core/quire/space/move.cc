@@ -5,6 +5,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/table/lent.h"
 
 namespace quire {
 
@@ -67,10 +68,15 @@ void Move::count(const TableView& table, VirtRange range, bool shared_above) {
     at = span.end();
     const Entry entry = table.entry(geometry_.slot_of(span.begin(), table.level()));
     const EntryKind kind = memory_.kind_of(entry, table.level());
-    if (kind != EntryKind::kTable && kind != EntryKind::kZeroTable) continue;
+    const std::uint32_t lent_below = copies_below_lent(table.frame(), 1);
+    if (kind != EntryKind::kTable && kind != EntryKind::kZeroTable && lent_below == 0) continue;
     if (moves_whole(span, table.level())) {
       count_target(VirtRange(target_of(part.begin()), part.size()), table.level());
       // If there is a table already, the leaves move one by one; but then a table is not needed either.
+    } else if (lent_below != 0) {
+      need_frames_ += lent_below;
+      need_attachments_ += lent_below * 3;
+      count_target(VirtRange(target_of(part.begin()), part.size()), kLeafLevel);
     } else if (kind == EntryKind::kTable) {
       Frame& child = memory_.frame(entry.pfn());
       const bool shared = shared_above || child.table.share.load() > 1;

@@ -84,7 +84,7 @@ Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
     return old;
   }
   if ((request.flags & uapi::kMremapMayMove) == 0) return fail(Errno::kNoMem);
-  QUIRE_TRY(const VirtAddr to, place_locked(VirtAddr(0), request.new_length, 0));
+  QUIRE_TRY(const VirtAddr to, place_locked({VirtAddr(0), request.new_length, 0, vma.object, vma.index_of(request.old_address)}));
   return move_locked(vma, request, to);
 }
 
@@ -92,6 +92,7 @@ Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
 Result<VirtAddr> AddressSpace::remap_to_locked(const Vma& vma, const MremapRequest& request) {
   const bool fixed = (request.flags & uapi::kMremapFixed) != 0;
   MremapRequest rest = request;
+  const Placing place{request.new_address, request.new_length, fixed ? uapi::kMapFixed : 0U, vma.object, vma.index_of(request.old_address)};
   if (fixed) QUIRE_CHECK(munmap_locked(request.new_address, request.new_length));
   if (request.new_length < request.old_length) {
     QUIRE_CHECK(munmap_locked(request.old_address + request.new_length, request.old_length - request.new_length));
@@ -100,7 +101,7 @@ Result<VirtAddr> AddressSpace::remap_to_locked(const Vma& vma, const MremapReque
   if ((request.flags & uapi::kMremapDontUnmap) != 0 && !may_expand(pages_of(rest.old_length), vma.prot, vma.flags)) {
     return fail(Errno::kNoMem);
   }
-  QUIRE_TRY(const VirtAddr to, place_locked(request.new_address, request.new_length, fixed ? uapi::kMapFixed : 0));
+  QUIRE_TRY(const VirtAddr to, place_locked(place));
   // Unmapping may have cut it, or taken it: a second mapping of memory may be asked for in place of the first.
   const Vma* left = map_.find(request.old_address);
   if (left == nullptr) return fail(Errno::kFault);

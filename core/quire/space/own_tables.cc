@@ -1,5 +1,7 @@
 #include "quire/space/own_tables.h"
 
+#include "quire/table/lent.h"
+
 namespace quire {
 
 OwnTables::OwnTables(AddressSpace& space, Counter reason)
@@ -8,6 +10,12 @@ OwnTables::OwnTables(AddressSpace& space, Counter reason)
 // All tables in the range that are shared, or below a shared one.
 void OwnTables::count_below(const TableView& table, VirtRange range, bool shared_above) {
   if (table.level() == kLeafLevel) return;
+  if (table.frame().is_lent()) {
+    const std::uint32_t below = copies_below_lent(table.frame(), memory_.geometry().entries_in(range, table.level()));
+    need_frames_ += below;
+    need_attachments_ += below;
+    return;
+  }
   for_each_slot(memory_.geometry(), table, range, [&](Slot slot, VirtRange, VirtRange part) {
     const Entry entry = table.entry(slot);
     if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) return;

@@ -3,6 +3,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/table/lent.h"
 
 namespace quire {
 
@@ -24,7 +25,12 @@ Zap::Need Zap::count_edge(VirtAddr address) const {
   while (table.level() != kLeafLevel) {
     if (free_range_.contains(geometry.entry_range(address, table.level()))) break;
     const Entry entry = table.entry(geometry.slot_of(address, table.level()));
-    if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) break;
+    if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) {
+      const std::uint32_t below = copies_below_lent(table.frame(), 1);
+      need.frames += below;
+      need.attachments += below;
+      break;
+    }
     Frame& child = memory_.frame(entry.pfn());
     shared_above = shared_above || child.table.share.load() > 1;
     if (shared_above) {

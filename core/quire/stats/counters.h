@@ -17,6 +17,8 @@ namespace quire {
   X(kFork, "pgtable_fork")                            /* address spaces forked */                      \
   X(kShareFork, "pgtable_share_fork")                 /* upper entries made to share a table by fork */ \
   X(kShareZero, "pgtable_share_zero")                 /* zero tables mapped */                         \
+  X(kLend, "pgtable_lend")                            /* tables made to be lent by an object */        \
+  X(kAttach, "pgtable_share_file")                    /* entries made to name a lent table */          \
   X(kZeroMap, "zero_page_map")                        /* zero leaves mapped by read faults */          \
   X(kZeroToFrame, "zero_page_cow")                    /* zero leaves replaced by frames */             \
   X(kReuseTable, "pgtable_reuse")                     /* tables taken over: share was back to 1 */     \

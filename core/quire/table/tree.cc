@@ -28,7 +28,7 @@ Attachment& AttachmentReservation::take() {
 }
 
 void add_share(Frame& table) {
-  QUIRE_DEBUG_ASSERT(table.kind == FrameKind::kTable, "only tables are shared");
+  QUIRE_DEBUG_ASSERT(table.kind == FrameKind::kTable || table.is_lent(), "only tables are shared");
   const std::uint32_t before = table.table.share.fetch_add(1);
   QUIRE_ASSERT(before != 0, "I1: a share raised from zero");
 }
@@ -82,7 +82,8 @@ void add_attached_entry(Frame& table, MemoryObject& object, std::int64_t first_i
 void drop_from(MemoryManager& memory, Frame& table, const MemoryObject& object, std::int64_t first_index) {
   Attachment* const attachment = find_attachment(table, object, first_index);
   QUIRE_ASSERT(attachment != nullptr && attachment->entries != 0, "I11: a leaf without its attachment");
-  if (--attachment->entries == 0) unlink_attachment(memory, table, *attachment);
+  if (--attachment->entries == 0 && !table.is_lent())
+    unlink_attachment(memory, table, *attachment);  // a lent table keeps the one it is known by
 }
 
 }  // namespace
@@ -105,9 +106,11 @@ std::uint32_t lacking_attachments(Frame& table, const Frame::Page& page, Slot sl
 
 namespace {
 
-// One entry of a table above the leaves that names no table. False: malformed, left out.
+// One entry of a table above the leaves that names no table of the space's. False: malformed, left out.
 bool copy_other_upper(MemoryManager& memory, Level level, Slot slot, Entry entry, NewTable& to) {
-  if (memory.kind_of(entry, level) == EntryKind::kZeroTable) {
+  const EntryKind kind = memory.kind_of(entry, level);
+  if (kind == EntryKind::kTable) add_share(memory.frame(entry.pfn()));  // lent: W stays, it is the mapping's
+  if (kind == EntryKind::kTable || kind == EntryKind::kZeroTable) {
     to.put_copy(slot, entry);
     return true;
   }
@@ -161,7 +164,7 @@ unsigned copy_tables(const MemoryManager& memory, const TableView source, unsign
     const auto n = static_cast<Slot>(slot);
     const Entry entry = source.entry(n);
     if (entry.is_absent()) continue;
-    if (!entry.present() || !memory.is_table(entry.pfn(), below)) break;
+    if (!entry.present() || !memory.is_own_table(entry.pfn(), below)) break;
     --left;
     add_share(memory.frame(entry.pfn()));
     if (entry.writable()) clear_write_in_place(source, n);
@@ -212,7 +215,9 @@ void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentRe
     if (!copied) ++skipped;
   }
   to.take_counts(from, skipped);
+  if (!leaves) return;
   for (const Attachment* a = from.table.attachments; a != nullptr; a = a->next_in_table) {
+    if (a->entries == 0) continue;
     Attachment& copy = attachments.take();
     copy.object = a->object;
     copy.first_index = a->first_index;
@@ -281,13 +286,13 @@ void free_table(MemoryManager& memory, Frame& table) {
 
 void release_table(MemoryManager& memory, Frame& table) { release_share(memory, table); }
 
-void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count) {
+void count_subtree(const MemoryManager& memory, const Frame& table, SubtreeCount& count) {
   ++count.tables;
   if (table.level == kLeafLevel) {
     for (unsigned c = 0; c < kLeafClasses; ++c) count.leaves[c] += table.table.leaves[c];
     return;
   }
-  const TableView view(memory, table);
+  const TableView view(memory, memory.pfn_of(table), table.level);
   const unsigned slots = memory.geometry().slots();
   unsigned left = table.table.live;
   for (unsigned n = 0; n < slots && left != 0; ++n) {

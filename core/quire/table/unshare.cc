@@ -40,10 +40,10 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
       return {State::kExclusive, 0, child(memory, table, fresh)};
     }
     case EntryKind::kTable: {
-      if (entry.writable()) return {State::kExclusive, 0, child(memory, table, entry)};
       Frame& old = memory.frame(entry.pfn());
+      if (entry.writable() && !old.is_lent()) return {State::kExclusive, 0, child(memory, table, entry)};
       SpinGuard inner(old.lock, LockRank::kTable, table_lock_key(old));
-      if (old.table.share.load() == 1) {
+      if (old.table.share.load() == 1 && !old.is_lent()) {
         // Only we name it, and only a fork of ours could add a name: the space's lock keeps that out (R2, R8, S0.48).
         QUIRE_DEBUG_ASSERT(space.lock_.is_held(), "S0.48: a table taken over without its space's lock");
         table.allow_write(slot, memory.zero());
@@ -51,9 +51,8 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
         return {State::kExclusive, 0, child(memory, table, entry.with_write())};
       }
       if (frames.held() == 0) return {State::kNeedsFrame, 0, std::nullopt};
-      if (attachments.held() < old.table.attachment_count) {
-        return {State::kNeedsAttachments, old.table.attachment_count, std::nullopt};
-      }
+      const std::uint32_t wanted = below == kLeafLevel ? old.table.attachment_count : 0U;
+      if (attachments.held() < wanted) return {State::kNeedsAttachments, wanted, std::nullopt};
       NewTable copy(memory, *frames.take(), below);
       copy_entries(memory, old, copy, attachments);
       // Its leaves are read-only, so W here lets nobody write before the flush; whoever makes a leaf writable looks after its own flush.

@@ -34,6 +34,7 @@ class TableView {
   [[nodiscard]] std::uint64_t lock_key() const { return table_lock_key(*frame_); }
 
  protected:
+  friend void fill_in_place(const TableView& table, Slot slot, Entry entry);
   friend bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask);
   friend bool remove_in_place(const TableView& table, Slot slot, Entry seen);
   friend bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh);
@@ -131,6 +132,19 @@ inline bool clear_in_place(const TableView& table, Slot slot, std::uint64_t mask
   std::uint64_t* raw = &table.entries_[slot];
   hooks::yield_point("clear_bits", raw);
   return (__atomic_fetch_and(raw, ~mask, __ATOMIC_SEQ_CST) & mask) != 0;
+}
+
+/// Stores into an absent slot of a lent table, for all who are lent it (X4). Whoever does this notes the edit. Locks: the table's.
+inline void fill_in_place(const TableView& table, Slot slot, Entry entry) {
+  QUIRE_ASSERT(table.frame_->is_lent() && table.entry(slot).is_absent(), "S1.6: not an edit that is allowed in place");
+  Frame::Table& t = table.frame_->table;
+  t.live = static_cast<std::uint16_t>(t.live + 1);
+  if (table.level_ == kLeafLevel) {
+    auto& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
+    leaves = static_cast<std::uint16_t>(leaves + 1);
+  }
+  hooks::yield_point("fill_in_place", &table.entries_[slot]);
+  __atomic_store_n(&table.entries_[slot], entry.encoded(), __ATOMIC_RELEASE);
 }
 
 /// Replaces a leaf of any table, shared or not, by what stands for it, or back: frame ↔ migration entry, frame → poison. False: hardware or

@@ -12,7 +12,7 @@ namespace quire::mmu {
 QUIRE_UNCHECKED_READ bool is_table(const MemoryManager& memory, Pfn pfn, Level level) {
   if (memory.zero().is_zero(pfn)) return pfn == memory.zero().table(level);
   const Frame& frame = memory.frame(pfn);
-  return frame.kind == FrameKind::kTable && frame.level == level;
+  return (frame.kind == FrameKind::kTable || frame.is_lent()) && frame.level == level;
 }
 
 QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
@@ -25,6 +25,7 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
     case FrameKind::kFree:
     case FrameKind::kHeld:
     case FrameKind::kTable:
+    case FrameKind::kLentTable:
     case FrameKind::kZero:
     case FrameKind::kSlab:
     case FrameKind::kRadix:

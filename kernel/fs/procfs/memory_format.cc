@@ -175,6 +175,7 @@ std::uint64_t page_flags_word(const Frame& frame) {
     case FrameKind::kObject:
       return kData | mapped;
     case FrameKind::kTable:
+    case FrameKind::kLentTable:
       return bit(KPF_PGTABLE);
     case FrameKind::kZero:
       return bit(KPF_ZERO_PAGE);

@@ -32,7 +32,7 @@ Target target(World& w, Process& process, unsigned page) {
 /// Marks every entry of the page that the walk meets; complains of tables that are none.
 void mark_all(World& w, const Target& page) {
   page.object->for_each_table(page.index, [&](Frame& table, Slot slot) {
-    bool is_attached = table.kind == FrameKind::kTable && table.level == kLeafLevel;
+    bool is_attached = (table.kind == FrameKind::kTable || table.is_lent()) && table.level == kLeafLevel;
     if (is_attached) {
       const Attachment* a = table.table.attachments;
       while (a != nullptr && a->object != page.object) a = a->next_in_table;
