@@ -78,6 +78,12 @@ SyscallResult sys_mmap(const SyscallArgs& args) {
   return address_or_error(space().mmap(request));
 }
 
+SyscallResult sys_remap_file_pages(const SyscallArgs& args) {
+  const auto [address, length, prot, offset, flags, _5] = args.a;
+  return zero_or_error(space().remap_file_pages(VirtAddr(address), ByteCount(length), prot == 0 ? 0U : 1U, PageIndex(offset),
+                                                static_cast<std::uint32_t>(flags)));
+}
+
 SyscallResult sys_munmap(const SyscallArgs& args) {
   return zero_or_error(space().munmap(VirtAddr(args.a[0]), ByteCount(args.a[1])));
 }
@@ -150,6 +156,7 @@ SyscallResult sys_msync(const SyscallArgs& args) {
 
 constexpr std::array kEntries{
     SyscallEntry{__NR_mmap, "mmap", &sys_mmap},
+    SyscallEntry{__NR_remap_file_pages, "remap_file_pages", &sys_remap_file_pages},
     SyscallEntry{__NR_munmap, "munmap", &sys_munmap},
     SyscallEntry{__NR_mprotect, "mprotect", &sys_mprotect},
     SyscallEntry{__NR_brk, "brk", &sys_brk},

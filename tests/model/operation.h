@@ -28,8 +28,9 @@ enum class Kind : std::uint8_t {
   kLock,  ///< mlock and its relatives
   kAsk,   ///< mincore, msync
   kName,  ///< names of anonymous memory
+  kRemapPages,  ///< remap_file_pages
 };
-inline constexpr unsigned kKinds = 17;
+inline constexpr unsigned kKinds = 18;
 
 struct Operation {
   std::uint8_t kind = 0;   ///< weighed, not an index: see Runner

@@ -108,6 +108,8 @@ class OracleSpace {
   /// `next_object` numbers a new shared object; it is used up only on success.
   Outcomes<std::uint64_t> mmap(std::uint64_t address, std::uint64_t length, std::uint32_t prot,
                                std::uint32_t flags, std::uint64_t next_object);
+  Outcomes<void> remap_pages(std::uint64_t address, std::uint64_t length, std::uint32_t prot,
+                             std::uint64_t offset, std::uint32_t flags);
   Outcomes<void> munmap(std::uint64_t address, std::uint64_t length);
   Outcomes<void> mprotect(std::uint64_t address, std::uint64_t length, std::uint32_t prot);
   Outcomes<void> madvise(std::uint64_t address, std::uint64_t length, int advice);

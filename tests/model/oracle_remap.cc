@@ -97,6 +97,38 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   return result;
 }
 
+// Linux v6.12 mm/mmap.c:SYSCALL_DEFINE5(remap_file_pages)
+Outcomes<void> OracleSpace::remap_pages(std::uint64_t address, std::uint64_t length,
+                                        std::uint32_t prot, std::uint64_t offset,
+                                        std::uint32_t flags) {
+  const std::uint64_t first = address / kPage, count = length / kPage, end = first + count;
+  if (prot != 0 || (end << 12U) <= (first << 12U)) return error(EINVAL);
+  const auto page = pages_.find(first);
+  if (page == pages_.end() || page->second.attributes.object == 0) return error(EINVAL);
+  Attributes attributes = page->second.attributes;
+  attributes.name = 0;
+  for (std::uint64_t n = first; n < end; ++n) {
+    const auto next = pages_.find(n);
+    if (next == pages_.end()) return error(EINVAL);
+    Attributes other = next->second.attributes;
+    other.name = 0;
+    if (other != attributes) return error(EINVAL);
+  }
+  Attributes fresh;
+  fresh.prot = attributes.prot;
+  fresh.object = attributes.object;
+  fresh.locked = future_locked_ || attributes.locked;
+  fresh.lock_on_fault = future_on_fault_;
+  if (attributes.locked && limits.locked == 0) return error(EPERM);
+  if (!may_lock(fresh, count)) return error(EAGAIN);
+  if (!may_expand(fresh, count, count)) return error(ENOMEM);
+  place(first, count, fresh);
+  for (std::uint64_t n = 0; n < count; ++n) pages_.at(first + n).index = offset + n;
+  merge(first, end);
+  if (fresh.locked || (flags & MAP_NONBLOCK) == 0) static_cast<void>(populate(first, end));
+  return {};
+}
+
 // Linux v6.12 mm/madvise.c:madvise_set_anon_name(). All memory of the model is anonymous.
 Outcomes<void> OracleSpace::name(std::uint64_t address, std::uint64_t length, std::uint8_t number) {
   const std::uint64_t size = page_ceil(length);

@@ -15,11 +15,12 @@ namespace {
 
 constexpr const char* kNames[kKinds] = {"mmap", "munmap", "mprotect", "madvise", "brk",
                                         "load", "store",  "fetch",    "read",    "write",
-                                        "fork", "exit",   "limits",   "mremap",  "lock",  "ask",    "name"};
+                                        "fork", "exit",   "limits",   "mremap",  "lock",  "ask",    "name",
+                                        "remap pages"};
 
 /// How many of 256 operations are of each kind, in the order of Kind.
 constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 46, 52, 6,
-                                                       6,  8,  12, 8, 4, 14, 6,  3, 3};
+                                                       6,  8,  12, 8, 4, 14, 6,  3, 2, 1};
 
 Kind kind_of(std::uint8_t raw) {
   unsigned sum = 0;
@@ -257,6 +258,9 @@ void Runner::step(const Operation& operation) {
       break;
     case Kind::kName:
       name(place, operation);
+      break;
+    case Kind::kRemapPages:
+      remap_pages(place, operation);
       break;
   }
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);

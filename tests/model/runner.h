@@ -82,6 +82,7 @@ class Runner {
   void lock(Place& place, const Operation& operation);
   void ask(Place& place, const Operation& operation);
   void name(Place& place, const Operation& operation);
+  void remap_pages(Place& place, const Operation& operation);
   void make_good(Place& place, std::uint64_t begin, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t window_offset(const Operation& operation) const;

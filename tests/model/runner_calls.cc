@@ -216,6 +216,17 @@ void Runner::lock(Place& place, const Operation& operation) {
   same_result("lock", expected, actual);
 }
 
+void Runner::remap_pages(Place& place, const Operation& operation) {
+  const std::uint64_t at = address(place, operation), bytes = length(operation);
+  const std::uint64_t offset = operation.detail % 16U;
+  const std::uint32_t prot = operation.detail >= 0xf000U ? PROT_READ : 0, flags = (operation.detail & 16U) != 0 ? MAP_NONBLOCK : 0;
+  const auto actual = place.space->remap_file_pages(VirtAddr(at), ByteCount(bytes), prot, PageIndex(offset), flags);
+  if (failed_as_asked(actual)) return;
+  if (!same_result("remap_file_pages", place.oracle->remap_pages(at, bytes, prot, offset, flags), actual)) return;
+  injected_ = injecting_ && machine_->memory().pool().failure_injected();
+  if (injected_ && actual) make_good(place, at & ~(kPage - 1), bytes);
+}
+
 void Runner::name(Place& place, const Operation& operation) {
   const std::uint64_t at = address(place, operation), bytes = length(operation);
   constexpr const char* kTexts[] = {"", "a", "b"};

@@ -143,6 +143,9 @@ class AddressSpace {
 
   /// Linux mmap(2). Returns the address. Errors: as man7 mmap(2): EINVAL, ENOMEM, EEXIST, EPERM (below mmap_floor), EOPNOTSUPP.
   Result<VirtAddr> mmap(const MmapRequest& request);
+  /// Linux remap_file_pages(2), raw arguments: other pages of a shared mapping's object appear in its place, as a mapping of their own.
+  /// Errors: EINVAL, and those of mmap().
+  Result<void> remap_file_pages(VirtAddr address, ByteCount length, std::uint32_t prot, PageIndex offset, std::uint32_t flags);
   /// Linux munmap(2). Errors: EINVAL, ENOMEM (split beyond max_map_count, or no table for an edge; nothing changed).
   Result<void> munmap(VirtAddr address, ByteCount length);
   /// Linux mprotect(2); `prot` raw. Errors: EINVAL, ENOMEM (hole, or no memory; the part before a hole is changed, as on Linux), EACCES.
@@ -271,6 +274,7 @@ class AddressSpace {
   Result<AnonObject*> anon_object();
 
   Result<VirtAddr> mmap_locked(const MmapRequest& request, MemoryObject* object) TA_REQ(lock_);
+  Result<void> remap_file_pages_locked(VirtRange range, PageIndex offset) TA_REQ(lock_);
   Result<void> munmap_locked(VirtAddr address, ByteCount length) TA_REQ(lock_);
   Result<VirtAddr> mremap_locked(const MremapRequest& request) TA_REQ(lock_);
   Result<VirtAddr> remap_to_locked(const Vma& vma, const MremapRequest& request) TA_REQ(lock_);
