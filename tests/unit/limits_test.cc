@@ -55,6 +55,7 @@ TEST_F(Limited, RefusesSplitsBeyondTheLimitOfMappings) {
   EXPECT_EQ(picture(space(), 9), "A.B.CCCCC");
   EXPECT_EQ(unmap(space(), 5, 1).error(), Errno::kNoMem);
   EXPECT_EQ(protect(space(), 5, 1, 1).error(), Errno::kNoMem);
+  EXPECT_EQ(advise(space(), 5, 1, uapi::kMadvDontFork).error(), Errno::kAgain);
   EXPECT_TRUE(unmap(space(), 8, 1)) << "cutting an end splits nothing";
 }
 

@@ -95,7 +95,8 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
     if (rule.what != Advice::kPrivateFlags || !part.is_shared()) part.flags = part.flags.with(rule.set).without(rule.cleared);
     return {};
   }));
-  if (walk.exceeds(limits_.max_map_count)) return fail(Errno::kNoMem);
+  // Linux v6.12 mm/madvise.c:madvise_vma_behavior()
+  if (walk.exceeds(limits_.max_map_count)) return fail(Errno::kAgain);
   if (rule.what == Advice::kDontNeed || rule.what == Advice::kDontNeedLocked) {
     Gather gather(*this);
     QUIRE_CHECK(dont_need_locked(walk.done(), gather));
