@@ -290,5 +290,42 @@ TEST_P(Lent, AreAMatterOfPolicy) {
   EXPECT_EQ(counter(Counter::kLend), 1U);
 }
 
+class ManyBorrowers : public MachineTest {
+ protected:
+  ManyBorrowers() {
+    machine_config_ = {.memory = ByteCount(std::uint64_t{2} << 30), .contents = Contents::kNone};
+    space_config_.mmap_top = VirtAddr(std::uint64_t{1} << 40);
+  }
+};
+
+// What 1,500 processes of a database of 300 GiB need (seed 002): tables for its memory once, and two of its own for each.
+// Rows: X12 S0.35
+TEST_F(ManyBorrowers, HaveTwoTablesEach) {
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30, kSize = 300 * kGiB, kProcesses = 1500;
+  const ObjectUser object(memory(), {.size = ByteCount(kSize)});
+  const std::uint64_t before = memory().tables_in_use().raw();
+  std::vector<Space> processes;
+  for (std::uint64_t n = 0; n < kProcesses; ++n) {
+    auto made = machine().create_space(space_config_);
+    ASSERT_TRUE(made.has_value());
+    processes.push_back(std::move(*made));
+    MmapRequest request;
+    request.length = ByteCount(kSize);
+    request.prot = kRead | kWrite;
+    request.flags = uapi::kMapShared;
+    request.object = &*object;
+    const auto at = processes.back()->mmap(request);
+    ASSERT_TRUE(at.has_value());
+    // The first touches every table's span, the others one page for each of the upper tables.
+    const std::uint64_t step = n == 0 ? PageCount(kSpan).bytes().raw() : kGiB;
+    for (std::uint64_t offset = 0; offset < kSize; offset += step) {
+      ASSERT_EQ(processes.back()->fault(*at + ByteCount(offset), Access::kWrite), FaultOutcome::kMinor);
+    }
+  }
+  const std::uint64_t tables = memory().tables_in_use().raw() - before;
+  EXPECT_EQ(tables, 300 * 512 + 300 + 2 * kProcesses);
+  EXPECT_LT(tables * kPageSize, std::uint64_t{700} << 20);
+}
+
 }  // namespace
 }  // namespace quire::test

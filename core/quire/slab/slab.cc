@@ -55,19 +55,26 @@ void SlabPool::Share::unlink(Frame& frame) {
   if (frame.slab.next != nullptr) frame.slab.next->slab.previous = frame.slab.previous;
 }
 
+// What is rarely needed is in functions of its own, so that the rest saves no registers for it.
+[[gnu::noinline]] Frame* SlabPool::add_frame(Share& share, unsigned cpu) {
+  Frame* const frame = memory_->pool().take_or_null(FrameUse::kKernel);
+  if (frame == nullptr) return nullptr;
+  frame->kind = FrameKind::kSlab;
+  frame->slab_cpu = cpu;
+  frame->slab = Frame::Slab{this, nullptr, nullptr, 0, 0, 0};
+  share.link(*frame);
+  return frame;
+}
+
 void* SlabPool::take_or_null() {
   if (memory_->pool().should_fail()) return nullptr;
   const unsigned cpu = platform::current_cpu();
   Share& share = shares_[cpu];
   SpinGuard guard(share.lock, LockRank::kSlab);
   Frame* frame = share.partial;
-  if (frame == nullptr) {
-    frame = memory_->pool().take_or_null(FrameUse::kKernel);
+  if (frame == nullptr) [[unlikely]] {
+    frame = add_frame(share, cpu);
     if (frame == nullptr) return nullptr;
-    frame->kind = FrameKind::kSlab;
-    frame->slab_cpu = cpu;
-    frame->slab = Frame::Slab{this, nullptr, nullptr, 0, 0, 0};
-    share.link(*frame);
   }
   std::byte* base = memory_->window(memory_->pfn_of(*frame));
   std::uint32_t number = 0;
@@ -96,16 +103,28 @@ void SlabPool::give(void* object) {
     *static_cast<std::uint16_t*>(object) = frame.slab.first_free;
     frame.slab.first_free = static_cast<std::uint16_t>(number + 1);
     share.in_use = share.in_use - 1;
-    if (frame.slab.in_use-- == per_frame_) share.link(frame);
-    // One empty frame stays for the next object, if it is the only one with room; with the last object all go.
-    const auto give_back = [&](Frame& empty) TA_REQ(share.lock) {
-      share.unlink(empty);
-      empty.slab.next = gone;
-      gone = &empty;
-    };
-    if (frame.slab.in_use == 0 && (share.partial != &frame || frame.slab.next != nullptr)) give_back(frame);
-    while (share.in_use == 0 && share.partial != nullptr) give_back(*share.partial);
+    const std::uint32_t before = frame.slab.in_use--;
+    if (before == per_frame_ || before == 1) [[unlikely]] gone = settle(share, frame);
   }
+  if (gone != nullptr) [[unlikely]] release(gone);
+}
+
+// A frame has room again, or is empty. One empty frame stays for the next object, if it is the only one with room; with the last object all
+// go. Returns those that do, linked.
+[[gnu::noinline]] Frame* SlabPool::settle(Share& share, Frame& frame) {
+  Frame* gone = nullptr;
+  if (frame.slab.in_use + 1U == per_frame_) share.link(frame);
+  const auto give_back = [&](Frame& empty) TA_REQ(share.lock) {
+    share.unlink(empty);
+    empty.slab.next = gone;
+    gone = &empty;
+  };
+  if (frame.slab.in_use == 0 && (share.partial != &frame || frame.slab.next != nullptr)) give_back(frame);
+  while (share.in_use == 0 && share.partial != nullptr) give_back(*share.partial);
+  return gone;
+}
+
+[[gnu::noinline]] void SlabPool::release(Frame* gone) {
   while (gone != nullptr) {
     Frame* const next = gone->slab.next;
     gone->slab_cpu = 0;

@@ -43,6 +43,10 @@ class SlabPool {
   MemoryManager* memory_ = nullptr;
   const char* name_ = "";
   std::uint32_t size_ = 0, per_frame_ = 0;
+  [[nodiscard]] Frame* add_frame(Share& share, unsigned cpu) TA_REQ(share.lock);
+  [[nodiscard]] Frame* settle(Share& share, Frame& frame) TA_REQ(share.lock);
+  void release(Frame* gone);
+
   Share shares_[platform::kMaxCpus];
 };
 
