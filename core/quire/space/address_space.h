@@ -353,7 +353,8 @@ class AddressSpace {
   Atomic<std::uint32_t> replacing_{0};
   Atomic<AnonObject*> anon_object_{nullptr};
   Atomic<std::uint64_t> rss_[kLeafClasses] = {};
-  Atomic<std::uint64_t> edits_seen_{0};  ///< MemoryManager::edits() that rss_ and tables_ know of
+  static constexpr std::uint64_t kNoEdit = ~std::uint64_t{0};
+  Atomic<std::uint64_t> edits_seen_{0};  ///< MemoryManager::edits() that rss_ and tables_ know of; kNoEdit: they are to be counted anew
   Atomic<std::uint64_t> tables_{0};
   Atomic<std::uint64_t> rss_peak_{0};
 

@@ -115,14 +115,17 @@ FaultResolver::Attempt FaultResolver::lacking_table() {
   return supplies_->tables.held() == 0 ? Attempt::kNeedsTable : Attempt::kNeedsAttachments;
 }
 
-// What the space reaches of a lent table now. What others fill in later is counted when the space is asked for its figures.
+// What the space reaches of a lent leaf table now. All of an upper one, and what others fill in later, is counted when the space is asked
+// for its figures.
 void FaultResolver::count_lent(const Frame& lent, int sign) {
-  SubtreeCount count;
-  count_subtree(memory_, lent, count);
-  for (unsigned c = 1; c < kLeafClasses; ++c) {
-    if (count.leaves[c] != 0) space_.add_rss(static_cast<LeafClass>(c), sign * static_cast<std::int64_t>(count.leaves[c]));
+  if (lent.level != kLeafLevel) {
+    space_.edits_seen_.store(AddressSpace::kNoEdit);
+    return;
   }
-  space_.tables_.fetch_add(static_cast<std::uint64_t>(sign) * count.tables);
+  for (unsigned c = 1; c < kLeafClasses; ++c) {
+    if (const std::int64_t leaves = lent.table.leaves[c]; leaves != 0) space_.add_rss(static_cast<LeafClass>(c), sign * leaves);
+  }
+  space_.tables_.fetch_add(static_cast<std::uint64_t>(sign));
 }
 
 // An absent upper entry all of whose span the mapping covers: the object's own table for it (X12).

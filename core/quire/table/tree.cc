@@ -286,13 +286,13 @@ void free_table(MemoryManager& memory, Frame& table) {
 
 void release_table(MemoryManager& memory, Frame& table) { release_share(memory, table); }
 
-void count_subtree(const MemoryManager& memory, const Frame& table, SubtreeCount& count) {
+void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count) {
   ++count.tables;
   if (table.level == kLeafLevel) {
     for (unsigned c = 0; c < kLeafClasses; ++c) count.leaves[c] += table.table.leaves[c];
     return;
   }
-  const TableView view(memory, memory.pfn_of(table), table.level);
+  const TableView view(memory, table);
   const unsigned slots = memory.geometry().slots();
   unsigned left = table.table.live;
   for (unsigned n = 0; n < slots && left != 0; ++n) {

@@ -55,7 +55,7 @@ struct SubtreeCount {
 };
 /// Counts below and including `table` from the tables' counters: O(tables). The subtree is stable: the caller holds its space's lock
 /// exclusively.
-void count_subtree(const MemoryManager& memory, const Frame& table, SubtreeCount& count);
+void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& count);
 
 /// Adds or removes one entry, that of `page` at `slot`, to or from the table's attachments: of its object, and of the one it is a private
 /// copy of a page of. Pre of adding: what lacks is reserved. Locks: the table's.
