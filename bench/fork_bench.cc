@@ -1,16 +1,19 @@
-// What fork costs in the library: against the size of memory, the number of mappings and the mode;
-// with what follows it.
+// What fork costs in the library: against the size of memory, the number of mappings and the mode; with what follows it. And what it
+// costs to find a page in a large family.
 //
 // Sizes are of memory mapped and touched: densely up to 64 MiB, sparsely (4096 pages spread evenly)
 // above, with frames that hold no data, so that terabytes can be measured. "Law" is the ratio of
 // the times at the largest and smallest size: flat is 1.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "quire/quire.h"
+#include "quire/rmap/rmap.h"
 
 namespace {
 
@@ -145,5 +148,57 @@ void LoadThroughTheTlb(benchmark::State& state) {
   }
 }
 BENCHMARK(LoadThroughTheTlb);
+
+
+/// From a page to its entry, in a family of `children` each of which has as many pages of its own at the same places: what counts is how
+/// many tables are looked at.
+void RmapLookup(benchmark::State& state) {
+  const auto count = static_cast<std::uint64_t>(state.range(0));
+  quire::MachineConfig config;
+  config.memory = ByteCount(2 * count * count * kPage + 1024 * kMiB);
+  config.contents = quire::Contents::kNone;
+  const auto machine = std::move(*quire::Machine::create(config));
+  const quire::Space parent = std::move(*machine->create_space());
+  quire::MmapRequest request;
+  request.address = kBase;
+  request.length = ByteCount(count * kPage);
+  request.prot = 3;
+  request.flags = quire::uapi::kMapPrivate | quire::uapi::kMapAnonymous | quire::uapi::kMapFixed;
+  if (!parent->mmap(request)) std::abort();
+  const auto cpu = std::move(*machine->create_cpu());
+  const auto write_all = [&](const quire::Space& space) {
+    cpu->run(space);
+    for (std::uint64_t n = 0; n < count; ++n) {
+      if (!cpu->store(kBase + ByteCount(n * kPage), n)) std::abort();
+    }
+  };
+  write_all(parent);
+  std::vector<quire::Space> children;
+  for (std::uint64_t n = 0; n < count; ++n) {
+    children.push_back(std::move(*parent.fork()));
+    write_all(children.back());
+  }
+  std::vector<quire::Frame*> pages;
+  quire::MemoryManager& memory = machine->memory();
+  const std::uint64_t end = memory.pool().touched_end().raw();
+  for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
+    quire::Frame& frame = memory.frame(quire::Pfn(pfn));
+    if (frame.kind == quire::FrameKind::kAnon) pages.push_back(&frame);
+  }
+  std::size_t next = 0;
+  std::uint64_t tables = 0, entries = 0, most = 0;
+  for (auto _ : state) {
+    const quire::RmapVisits met = quire::for_each_entry(memory, *pages[next], [](auto&&...) {});
+    next = (next + 7919) % pages.size();
+    tables += met.tables;
+    entries += met.entries;
+    most = std::max<std::uint64_t>(most, met.tables);
+  }
+  const auto lookups = static_cast<double>(state.iterations());
+  state.counters["tables"] = static_cast<double>(tables) / lookups;
+  state.counters["most_tables"] = static_cast<double>(most);
+  state.counters["entries"] = static_cast<double>(entries) / lookups;
+}
+BENCHMARK(RmapLookup)->ArgName("children")->Arg(100)->Arg(1000);
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "quire/platform.h"
 #include "quire/slab/slab.h"
 #include "quire/stats/counters.h"
+#include "quire/stats/trace.h"
 #include "quire/tlb/notifier.h"
 #include "quire/zero/zero.h"
 
@@ -65,6 +66,22 @@ class MemoryManager {
   [[nodiscard]] platform::Machine* machine() const { return config_.machine; }
   [[nodiscard]] FramePool& pool() { return pool_; }
   [[nodiscard]] Counters& counters() { return counters_; }
+  /// Tracepoints.
+  [[nodiscard]] Trace& trace() { return trace_; }
+  /// Only the shares `first` … `last` that forks would make from now on, counted from 0, are made; instead of the others tables are copied.
+  /// For finding which shared table a fault depends on (S0.59).
+  void set_share_window(std::uint64_t first, std::uint64_t last) {
+    share_window_first_.store_relaxed(first);
+    share_window_last_.store_relaxed(last);
+    shares_asked_.store(0);
+    has_share_window_.store(first == 0 && last == ~std::uint64_t{0} ? 0 : 1);
+  }
+  /// Whether the next share is to be made.
+  [[nodiscard]] bool may_share() {
+    if (has_share_window_.load_relaxed() == 0) [[likely]] return true;
+    const std::uint64_t number = shares_asked_.fetch_add(1);
+    return share_window_first_.load_relaxed() <= number && number <= share_window_last_.load_relaxed();
+  }
   [[nodiscard]] const ZeroObjects& zero() const { return zero_; }
 
   [[nodiscard]] std::byte* window(Pfn pfn) const { return config_.window + (pfn.raw() << kPageShift); }
@@ -170,6 +187,9 @@ class MemoryManager {
   MemoryConfig config_;
   FramePool pool_;
   Counters counters_;
+  Trace trace_;
+  Atomic<std::uint32_t> has_share_window_{0};
+  Atomic<std::uint64_t> share_window_first_{0}, share_window_last_{0}, shares_asked_{0};
   ZeroObjects zero_;
   ObjectPool<AddressSpace> spaces_;
   ObjectPool<AnonObject> anon_objects_;

@@ -97,7 +97,9 @@ void start_program(Program& program, TrapFrame& frame) {
   Task& task = current();
   Process& process = *task.process;
   unshare_for_exec();
-  leave_space(program.take_space());
+  AddressSpace* const space = program.take_space();
+  space->memory().trace().add(TraceEvent::kExec, [&] { return TraceRecord{.space = space->id(), .value = process.space->id()}; });
+  leave_space(space);
   task.alternate_stack = {};
   task.robust_list = 0;
   task.set_child_tid = task.clear_child_tid = 0;

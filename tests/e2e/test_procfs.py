@@ -222,3 +222,16 @@ def test_reads_of_any_size_give_the_same_text(kernel):
     script = "sleep 100 & f=/proc/$!/maps; cat $f; for n in 1 7 64 100k; do dd if=$f bs=$n 2>/dev/null | md5sum; done; md5sum <$f; kill $!"
     sums = {line for line in lines(kernel.shell(script)) if line.endswith(" -")}
     assert len(sums) == 1
+
+
+# Rows: S0.58
+def test_the_trace_of_tables_says_what_is_asked_for(kernel):
+    script = ("cd /proc; echo nonsense >pgtable_trace 2>/dev/null || echo refused; cat pgtable_trace; echo ----; "
+              "echo fork,exec table_share >pgtable_trace; (true); /bin/busybox true; echo none >pgtable_trace; (true); cat pgtable_trace")
+    out = lines(kernel("run", "--user", "root", "--", BUSYBOX, "sh", "-c", script))
+    assert out[:2] == ["refused", "----"]
+    words = [line.split() for line in out[2:]]
+    assert [int(each[0]) for each in words] == list(range(len(words)))
+    assert {each[1] for each in words} == {"fork", "exec", "table_share"}
+    assert sum(each[1] == "exec" for each in words) == 1
+    assert all(int(dict(word.split("=") for word in each[2:])["share"]) >= 2 for each in words if each[1] == "table_share")

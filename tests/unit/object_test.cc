@@ -109,7 +109,7 @@ TEST_F(Expectations, AreAsserted) {
   ASSERT_NE(table, nullptr);
   table->kind = FrameKind::kTable;
   table->table = Frame::Table{};
-  EXPECT_NE(panic_of([&] { add_share(*table); }), "") << "a share raised from zero";
+  EXPECT_NE(panic_of([&] { static_cast<void>(add_share(*table)); }), "") << "a share raised from zero";
   table->table.share.store_relaxed(0);
   EXPECT_NE(panic_of([&] { static_cast<void>(drop_share(*table)); }), "") << "a share lowered below zero";
   table->kind = FrameKind::kHeld;

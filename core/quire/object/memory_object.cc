@@ -56,14 +56,14 @@ Frame* MemoryObject::share_lent(const LentKey& key) {
   SpinGuard guard(lock_, LockRank::kAttachment);
   Attachment* const found = find_lent(key);
   if (found == nullptr) return nullptr;
-  add_share(*found->table);  // the object has one, and gives it up under this lock
+  add_traced_share(memory_, *found->table);  // the object has one, and gives it up under this lock
   return found->table;
 }
 
 Frame& MemoryObject::lend(Attachment& attachment, const LentKey& key) {
   SpinGuard guard(lock_, LockRank::kAttachment);
   if (Attachment* const found = find_lent(key); found != nullptr) {
-    add_share(*found->table);
+    add_traced_share(memory_, *found->table);
     return *found->table;
   }
   holds_.fetch_add(kAttachment);

@@ -75,6 +75,7 @@ void AddressSpace::release() {
 
 // Exit: drop what the root names. Nothing is unshared, nothing allocated (S0.55); what only this space named is released.
 void AddressSpace::destroy() {
+  memory_.trace().add(TraceEvent::kExit, [&] { return TraceRecord{.space = id()}; });
   memory_.remove_space(*this);
   if (memory_.notifiers().any()) memory_.notifiers().release(*this);
   platform::retire(memory_.machine(), tlb_);

@@ -115,19 +115,6 @@ FaultResolver::Attempt FaultResolver::lacking_table() {
   return supplies_->tables.held() == 0 ? Attempt::kNeedsTable : Attempt::kNeedsAttachments;
 }
 
-// What the space reaches of a lent leaf table now. All of an upper one, and what others fill in later, is counted when the space is asked
-// for its figures.
-void FaultResolver::count_lent(const Frame& lent, int sign) {
-  if (lent.level != kLeafLevel) {
-    space_.edits_seen_.store(AddressSpace::kNoEdit);
-    return;
-  }
-  for (unsigned c = 1; c < kLeafClasses; ++c) {
-    if (const std::int64_t leaves = lent.table.leaves[c]; leaves != 0) space_.add_rss(static_cast<LeafClass>(c), sign * leaves);
-  }
-  space_.tables_.fetch_add(static_cast<std::uint64_t>(sign));
-}
-
 // An absent upper entry all of whose span the mapping covers: the object's own table for it (X12).
 FaultResolver::Attempt FaultResolver::borrow(ExclusiveTable& table, Slot slot, const LentKey& key) {
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
@@ -135,7 +122,7 @@ FaultResolver::Attempt FaultResolver::borrow(ExclusiveTable& table, Slot slot, c
   Frame* const lent = borrow_table(memory_, *vma_.object, key, supplies_->tables, supplies_->attachments);
   if (lent == nullptr) return lacking_table();
   table.install(slot, lent_entry(memory_, *lent));
-  count_lent(*lent, 1);
+  space_.edits_seen_.store(AddressSpace::kNoEdit);  // what it holds is counted when the space is asked for its figures
   memory_.counters().add(Counter::kAttach);
   return Attempt::kRetry;
 }
@@ -168,7 +155,7 @@ FaultResolver::Attempt FaultResolver::leave_lent(ExclusiveTable& table, Slot slo
   const VirtRange span = geometry().entry_range(page_, table.level());
   if (vma_.flags.has(VmaFlag::kLocked) || !space_.borrows() || !lent_key(vma_, span, lent.level)) return Attempt::kNotLent;
   table.clear(slot);
-  count_lent(lent, -1);
+  space_.edits_seen_.store(AddressSpace::kNoEdit);
   supplies_->gather.drop_table(lent, span);
   return Attempt::kNeedsFlush;
 }
@@ -186,7 +173,6 @@ FaultResolver::Attempt FaultResolver::fill_lent(Frame& lent) {
     Frame* const child = borrow_table(memory_, *vma_.object, key, supplies_->tables, supplies_->attachments);
     if (child == nullptr) return lacking_table();
     fill_in_place(table, slot, lent_entry(memory_, *child));
-    count_lent(*child, 1);
     memory_.counters().add(Counter::kAttach);
     memory_.note_edit();
   }

@@ -425,7 +425,6 @@ class FaultResolver {
   Attempt fill_lent_leaf(const TableView& table);
   Attempt leave_lent(ExclusiveTable& table, Slot slot, Frame& lent);
   [[nodiscard]] Attempt lacking_table();
-  void count_lent(const Frame& lent, int sign);
 
   // The mapping allows more than the entry: rights are given lazily, so that mprotect that only adds touches no table.
   [[gnu::noinline]] Attempt restore_rights(ExclusiveTable& table, Slot slot, Entry seen) {

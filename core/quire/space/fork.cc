@@ -42,11 +42,12 @@ class ForkCopy {
       } else if (kind != EntryKind::kTable) {
         memory_.report_malformed(entry, from.level, "a fork");
       } else if (memory_.frame(entry.pfn()).is_lent()) {
-        add_share(memory_.frame(entry.pfn()));
+        add_traced_share(memory_, memory_.frame(entry.pfn()));
         to.install(slot, entry);
         memory_.counters().add(Counter::kAttach);
-      } else if (Level(from.level).below() <= share_level_ && !(entry.writable() && settle_holds(memory_.frame(entry.pfn())))) {
-        share(source, slot, entry, to);
+      } else if (Level(from.level).below() <= share_level_ && !(entry.writable() && settle_holds(memory_.frame(entry.pfn()))) &&
+                 memory_.may_share()) {
+        share(source, slot, entry, to, base + ByteCount(n * memory_.geometry().span(from.level).raw()));
       } else {
         QUIRE_CHECK(frames_.ensure(1, FrameUse::kUser));
         NewTable child(memory_, *frames_.take(), Level(from.level).below());
@@ -61,9 +62,12 @@ class ForkCopy {
 
  private:
   // Increment and W-off under the lock of the table that holds the entry (R8).
-  void share(const TableView& source, Slot slot, Entry entry, ExclusiveTable& to) {
+  void share(const TableView& source, Slot slot, Entry entry, ExclusiveTable& to, VirtAddr address) {
     SpinGuard guard(source.lock(), LockRank::kTable, source.lock_key());
-    add_share(memory_.frame(entry.pfn()));
+    const std::uint32_t shares = add_share(memory_.frame(entry.pfn()));
+    memory_.trace().add(TraceEvent::kShare, [&] {
+      return TraceRecord{.space = child_.id(), .address = address, .table = entry.pfn(), .share = shares, .level = source.level().below()};
+    });
     if (entry.writable()) {
       clear_write_in_place(source, slot);
       wants_flush_ = true;
@@ -190,6 +194,7 @@ Result<AddressSpace*> AddressSpace::fork(ForkMode mode) {
   }
   child->family_.store(family_.load());
   memory_.counters().add(Counter::kFork);
+  memory_.trace().add(TraceEvent::kFork, [&] { return TraceRecord{.space = id(), .value = child->id()}; });
   return child;
 }
 

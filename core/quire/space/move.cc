@@ -117,6 +117,9 @@ std::uint32_t Move::attachments_at(VirtAddr address) const {
 
 void Move::run(Gather& gather) {
   if (from_.empty()) return;
+  memory_.trace().add(TraceEvent::kRemap, [&] {
+    return TraceRecord{.space = space_.id(), .address = from_.begin(), .value = target_of(from_.begin()).raw()};
+  });
   move_below(ExclusivePath::root(space_), from_, gather);
 }
 
@@ -157,6 +160,10 @@ void Move::move_entry(ExclusiveTable& table, VirtRange span, Gather& gather) {
   }
   gather.flush_range(span, FlushRequest::Depth::kTablesToo);
   memory_.counters().add(Counter::kMoveTable);
+  memory_.trace().add(TraceEvent::kMove, [&] {
+    return TraceRecord{.space = space_.id(), .address = span.begin(), .value = there.raw(), .table = entry.pfn(),
+                       .level = table.level().below()};
+  });
 }
 
 void Move::move_leaves(ExclusiveTable& from, VirtRange range, Gather& gather) {

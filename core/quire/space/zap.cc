@@ -52,6 +52,8 @@ Result<void> Zap::reserve() {
 
 void Zap::run(Gather& gather) {
   if (range_.empty()) return;
+  memory_.trace().add(
+      TraceEvent::kZap, [&] { return TraceRecord{.space = space_.id(), .address = range_.begin(), .value = range_.size().raw()}; });
   space_.note_peak();
   zap_table(ExclusivePath::root(space_), range_, gather);
 }
@@ -108,6 +110,10 @@ void Zap::detach(ExclusiveTable& table, Slot slot, Frame& child, VirtRange span,
   }
   space_.tables_.fetch_sub(count.tables);
   memory_.counters().add(Counter::kDetach);
+  memory_.trace().add(TraceEvent::kDetach, [&] {
+    return TraceRecord{.space = space_.id(), .address = span.begin(), .table = memory_.pfn_of(child),
+                       .share = child.table.share.load_relaxed(), .level = child.level, .reason = reason_};
+  });
   gather.drop_table(child, span);
 }
 

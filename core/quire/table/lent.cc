@@ -21,7 +21,7 @@ Frame* borrow_table(MemoryManager& memory, MemoryObject& object, const LentKey& 
   Frame& table = fresh.frame();
   table.kind = FrameKind::kLentTable;
   table.flags = static_cast<std::uint16_t>(key.rights.bits() << Frame::kRightsShift);
-  add_share(table);  // the object's beside the caller's
+  add_traced_share(memory, table);  // the object's beside the caller's
   Attachment& attachment = attachments.take();
   attachment.object = &object;
   attachment.table = &table;
@@ -38,6 +38,7 @@ Frame* borrow_table(MemoryManager& memory, MemoryObject& object, const LentKey& 
   // Somebody was faster.
   memory.attachments().destroy(&attachment);
   memory.counters().add(Counter::kTableFree);
+  memory.trace().add(TraceEvent::kFree, [&] { return TraceRecord{.table = memory.pfn_of(table), .level = key.level}; });
   memory.pool().give(&table);
   return &lent;
 }

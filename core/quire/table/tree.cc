@@ -27,16 +27,23 @@ Attachment& AttachmentReservation::take() {
   return *attachment;
 }
 
-void add_share(Frame& table) {
+std::uint32_t add_share(Frame& table) {
   QUIRE_DEBUG_ASSERT(table.kind == FrameKind::kTable || table.is_lent(), "only tables are shared");
   const std::uint32_t before = table.table.share.fetch_add(1);
   QUIRE_ASSERT(before != 0, "I1: a share raised from zero");
+  return before + 1;
 }
 
-bool drop_share(Frame& table) {
+void add_traced_share(MemoryManager& memory, Frame& table) {
+  const std::uint32_t shares = add_share(table);
+  memory.trace().add(TraceEvent::kShare,
+                     [&] { return TraceRecord{.table = memory.pfn_of(table), .share = shares, .level = table.level}; });
+}
+
+std::uint32_t drop_share(Frame& table) {
   const std::uint32_t before = table.table.share.fetch_sub(1);
   QUIRE_ASSERT(before != 0, "I1: a share lowered below zero");
-  return before == 1;
+  return before - 1;
 }
 
 namespace {
@@ -109,7 +116,7 @@ namespace {
 // One entry of a table above the leaves that names no table of the space's. False: malformed, left out.
 bool copy_other_upper(MemoryManager& memory, Level level, Slot slot, Entry entry, NewTable& to) {
   const EntryKind kind = memory.kind_of(entry, level);
-  if (kind == EntryKind::kTable) add_share(memory.frame(entry.pfn()));  // lent: W stays, it is the mapping's
+  if (kind == EntryKind::kTable) add_traced_share(memory, memory.frame(entry.pfn()));  // lent: W stays, it is the mapping's
   if (kind == EntryKind::kTable || kind == EntryKind::kZeroTable) {
     to.put_copy(slot, entry);
     return true;
@@ -156,17 +163,23 @@ bool copy_other_leaf(MemoryManager& memory, const TableView& source, Slot slot, 
 // The loops below run through what nearly all of a table is and stop at anything else: the first write after a fork waits for two full
 // ones. `left` entries are left; those met are taken off.
 
+[[gnu::cold, gnu::noinline]] void trace_share(MemoryManager& memory, Pfn table, Level level, std::uint32_t shares) {
+  memory.trace().add(TraceEvent::kShare, [&] { return TraceRecord{.table = table, .share = shares, .level = level}; });
+}
+
 // Copies entries that name tables, from `slot` on. Returns the first slot that has anything else.
-unsigned copy_tables(const MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {
+unsigned copy_tables(MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {
   const unsigned slots = memory.geometry().slots();
   const Level below = source.level().below();
+  const bool traced = memory.trace().wants(TraceEvent::kShare);
   for (; slot < slots && left != 0; ++slot) {
     const auto n = static_cast<Slot>(slot);
     const Entry entry = source.entry(n);
     if (entry.is_absent()) continue;
     if (!entry.present() || !memory.is_own_table(entry.pfn(), below)) break;
     --left;
-    add_share(memory.frame(entry.pfn()));
+    const std::uint32_t shares = add_share(memory.frame(entry.pfn()));
+    if (traced) [[unlikely]] trace_share(memory, entry.pfn(), below, shares);
     if (entry.writable()) clear_write_in_place(source, n);
     to.put_copy(n, entry.without_write());
   }
@@ -232,12 +245,14 @@ void free_table(MemoryManager& memory, Frame& table);
 
 // Most of a fork's shares are not the last: no call for those.
 [[gnu::always_inline]] inline void release_share(MemoryManager& memory, Frame& table) {
-  if (!drop_share(table)) return;
-  free_table(memory, table);
+  const std::uint32_t left = drop_share(table);
+  memory.trace().add(TraceEvent::kDrop, [&] { return TraceRecord{.table = memory.pfn_of(table), .share = left, .level = table.level}; });
+  if (left == 0) free_table(memory, table);
 }
 
 // What a table names goes with it, level by level.
 void free_table(MemoryManager& memory, Frame& table) {
+  memory.trace().add(TraceEvent::kFree, [&] { return TraceRecord{.table = memory.pfn_of(table), .level = table.level}; });
   {
     // A walk from an object may be at this table; it revalidates by the attachment, which goes before any frame does (R24, R25).
     SpinGuard guard(table.lock, LockRank::kTable, table_lock_key(table));

@@ -41,9 +41,11 @@ class AttachmentReservation {
 void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentReservation& attachments);
 
 /// One more upper entry will name `table`. The caller keeps a share alive meanwhile (S0.5).
-void add_share(Frame& table);
-/// One upper entry less names it; true if the caller was the last and must release_contents() (S2.42).
-[[nodiscard]] bool drop_share(Frame& table);
+std::uint32_t add_share(Frame& table);
+/// The same of a lent table, and whoever traces hears of it.
+void add_traced_share(MemoryManager& memory, Frame& table);
+/// One upper entry less names it; returns how many are left: 0 tells the caller to release its contents (S2.42).
+[[nodiscard]] std::uint32_t drop_share(Frame& table);
 /// Drops a share and, if it was the last, releases what the table names and gives back its frame. Never allocates.
 /// Pre: flushed (I7). Locks: no table's.
 void release_table(MemoryManager& memory, Frame& table);

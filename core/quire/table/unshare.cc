@@ -22,6 +22,12 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
                                                Counter reason) {
   using State = Unshared::State;
   MemoryManager& memory = space.memory_;
+  const auto trace = [&](const Frame& child, std::uint32_t share, TraceEvent event, std::uint64_t copy) {
+    memory.trace().add(event, [&] {
+      return TraceRecord{.space = space.id(), .address = span.begin(), .value = copy, .table = memory.pfn_of(child), .share = share,
+                         .level = child.level, .reason = reason};
+    });
+  };
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
   // What the caller saw is looked at again: a sibling may have done the work (R3).
   const Entry entry = table.entry(slot);
@@ -48,6 +54,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
         QUIRE_DEBUG_ASSERT(space.lock_.is_held(), "S0.48: a table taken over without its space's lock");
         table.allow_write(slot, memory.zero());
         memory.counters().add(Counter::kReuseTable);
+        trace(old, 1, TraceEvent::kReuse, 0);
         return {State::kExclusive, 0, child(memory, table, entry.with_write())};
       }
       if (frames.held() == 0) return {State::kNeedsFrame, 0, std::nullopt};
@@ -59,6 +66,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
       const Entry fresh = Entry::table(memory.pfn_of(copy.frame()), Writable::kYes);
       table.replace(slot, fresh);
       memory.counters().add(reason);
+      trace(old, old.table.share.load_relaxed(), TraceEvent::kUnshare, fresh.pfn().raw());
       gather.drop_table(old, span);
       return {State::kExclusive, 0, child(memory, table, fresh)};
     }

@@ -17,6 +17,7 @@ NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveT
   held.table = Frame::Table{};
   held.table.share.store_relaxed(1);
   memory.counters().add(Counter::kTableAlloc);
+  memory.trace().add(TraceEvent::kMake, [&] { return TraceRecord{.table = memory.pfn_of(held), .share = 1, .level = level}; });
 }
 
 void NewTable::fill(const MemoryManager& memory, Entry entry) {

@@ -9,6 +9,7 @@
 #include "fs/procfs/memory_words.h"
 #include "fs/procfs/mounts.h"
 #include "fs/procfs/system_format.h"
+#include "fs/procfs/table_trace.h"
 #include "fs/procfs/text.h"
 #include "lib/version.h"
 #include "quire/space/address_space.h"
@@ -85,6 +86,7 @@ constexpr std::array kSystem = {
     SystemEntry{"loadavg", write_load_average},
     SystemEntry{"meminfo", write_meminfo},
     SystemEntry{"mounts", nullptr, mounts_target},
+    SystemEntry{"pgtable_trace", nullptr, nullptr, {}, make_table_trace},
     SystemEntry{"self", nullptr, self_target},
     SystemEntry{"stat", write_stat},
     SystemEntry{"sys", nullptr, nullptr, kSys},
