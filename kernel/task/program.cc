@@ -135,6 +135,7 @@ Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path) {
 Program::Program(Program&& other) noexcept
     : executable(std::move(other.executable)),
       credentials(std::move(other.credentials)),
+      personality(other.personality),
       space_(std::exchange(other.space_, nullptr)),
       entry_(other.entry_),
       stack_(other.stack_),
