@@ -147,8 +147,14 @@ def project(log, quick):
 def end_to_end(log, quick):
     if not (build(log, "release", "command") and build(log, "kernel")):
         return FAILED
-    options = ("tests/e2e", *(["-m", "not slow"] if quick else []))
-    return pytest(log, "e2e", *options)
+    return pytest(log, "e2e", "tests/e2e", "-m", "not slow and not long" if quick else "not long")
+
+
+def programs(log, quick):
+    """Debian's large programs at length."""
+    if not (build(log, "release", "command") and build(log, "kernel")):
+        return FAILED
+    return pytest(log, "programs", "tests/e2e", "-m", "long")
 
 
 def debug(log, quick):
@@ -175,12 +181,14 @@ SUITES = {
     "tsan": hosted("tsan", "-L", "tsan"),
     "fuzz": hosted("fuzz", "-L", "fuzz", targets=("quire_fuzz", "quire_elf_fuzz")),
 }
+SUITES["programs"] = programs
 QUICK = ("project", "debug", "e2e")
+USUAL = tuple(name for name in SUITES if name != "programs")
 
 
 def main():
     parser = argparse.ArgumentParser(prog="./quire test", description="Builds and runs the project's tests.")
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"suites to run (default: all): {', '.join(SUITES)}")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"suites to run (default: all but programs): {', '.join(SUITES)}")
     parser.add_argument("--quick", action="store_true", help=f"the short tests of {', '.join(QUICK)}")
     parser.add_argument("--list", action="store_true", help="print the names of the suites and exit")
     options = parser.parse_args()
@@ -193,7 +201,7 @@ def main():
 
     RESULTS.mkdir(parents=True, exist_ok=True)
     total = Tally()
-    for name in options.suites or (QUICK if options.quick else SUITES):
+    for name in options.suites or (QUICK if options.quick else USUAL):
         begin, cpu_begin = time.monotonic(), cpu_seconds()
         tally = SUITES[name](Log(name), options.quick)
         say(f"{name}: {tally} ({time.monotonic() - begin:.0f} s, {cpu_seconds() - cpu_begin:.0f} s of CPU)")

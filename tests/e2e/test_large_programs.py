@@ -26,7 +26,7 @@ def test_stress_of_memory_is_withstood(kernel):
     stress(kernel, QUICK_STRESSORS, 120)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_stress_of_all_kinds_is_withstood(kernel):
     stress(kernel, STRESSORS, 900)
 
@@ -41,7 +41,7 @@ def test_python_maps_files_as_its_tests_want(kernel):
     python_tests(kernel, "test_mmap", timeout=120)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["test_os", "test_threading", "test_signal", "test_socket", "test_subprocess",
                                   "test_multiprocessing_fork"])
 def test_python_passes_its_own_tests(kernel, name):
@@ -146,7 +146,7 @@ def test_redis_saves_while_others_write(kernel):
     snapshot(kernel, keys=30_000, writes=5_000, timeout=120)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_redis_saves_half_a_gibibyte_while_others_write(kernel):
     snapshot(kernel, keys=512_000, writes=50_000, timeout=900)
 
@@ -179,7 +179,7 @@ grep -E 'WARNING|ERROR|FATAL|PANIC' log
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_postgresql_keeps_what_eight_clients_write(kernel):
     result = kernel("run", "-c", "2", "-m", "3G", "--user", "postgres", "-e", "SECONDS_OF_WORK=30", "--", "/bin/bash", "-c", POSTGRES,
                     timeout=600)
