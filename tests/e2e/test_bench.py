@@ -11,7 +11,7 @@ PROGRAMS = ROOT / "build/release/programs"
 
 def test_names_can_be_listed_and_chosen(native):
     names = native("bench", "--list").stdout.decode().split()
-    assert len(names) == 36 and "fork/tree/4096MiB" in names and "fork/copy/60000mappings" in names
+    assert len(names) == 40 and "shared/lent/1GiB" in names and "fork/tree/4096MiB" in names and "fork/copy/60000mappings" in names
     listed = native("bench", "--list", "fork/leaf/*MiB").stdout.decode().split()
     assert listed == [name for name in names if "leaf" in name and "MiB" in name]
 
@@ -43,6 +43,18 @@ def test_single_operations_are_measured(kernel):
     entries = figures(kernel, "memory/tree")
     assert {name.rsplit("/", 1)[1] for name in entries} >= {"write_fault", "zero_read", "cow_copy", "cow_reuse", "mremap_leaves"}
     assert all(entry["instructions"] > 0 for entry in entries.values())
+
+
+@pytest.mark.slow
+def test_a_later_process_takes_shared_memory_as_others_left_it(kernel):
+    # Rows: X12 S0.35
+    entries = figures(kernel, "shared/lent/1GiB")
+    figure = {name.rsplit("/", 1)[1]: entry.get("instructions") for name, entry in entries.items()}
+    if None in figure.values():
+        pytest.skip("too little memory")
+    assert figure["later_write_faults"] <= 4 and figure["later_read_faults"] <= 4
+    assert figure["later_write_page"] <= 21  # stock Linux: 2,197
+    assert figure["later_vmpte_kib"] <= 2052
 
 
 def instructions(entries, name):

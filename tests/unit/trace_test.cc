@@ -13,7 +13,9 @@ class Traced : public EveryMode {
  protected:
   std::vector<TraceRecord> records(std::uint64_t from = 0) {
     std::vector<TraceRecord> all, part(64);
-    while (const std::size_t count = memory().trace().read(from, part)) all.insert(all.end(), part.begin(), part.begin() + count);
+    while (const std::size_t count = memory().trace().read(from, part)) {
+      all.insert(all.end(), part.begin(), part.begin() + static_cast<std::ptrdiff_t>(count));
+    }
     return all;
   }
   std::vector<TraceRecord> records_of(TraceEvent event) {
