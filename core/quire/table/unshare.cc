@@ -49,7 +49,8 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
       Frame& old = memory.frame(entry.pfn());
       if (entry.writable() && !old.is_lent()) return {State::kExclusive, 0, child(memory, table, entry)};
       SpinGuard inner(old.lock, LockRank::kTable, table_lock_key(old));
-      if (old.table.share.load() == 1 && !old.is_lent()) {
+      if (old.table.share.load() == 1) {
+        QUIRE_DEBUG_ASSERT(!old.is_lent(), "X12: a lent table without its object's share");
         // Only we name it, and only a fork of ours could add a name: the space's lock keeps that out (R2, R8, S0.48).
         QUIRE_DEBUG_ASSERT(space.lock_.is_held(), "S0.48: a table taken over without its space's lock");
         table.allow_write(slot, memory.zero());
