@@ -1,5 +1,6 @@
 #include "mm/page_fault.h"
 
+#include "arch/interrupts.h"
 #include "arch/layout.h"
 #include "arch/registers.h"
 #include "arch/traps.h"
@@ -24,7 +25,7 @@ bool resolved(Thread& thread, FaultOutcome outcome) {
 
 void end_user_page_fault(TrapFrame& frame, std::uint64_t address, FaultOutcome outcome) {
   Thread& thread = current_thread();
-  if (resolved(thread, outcome)) return;
+  if (resolved(thread, outcome) || outcome == FaultOutcome::kInterrupted) return;  // a signal first
   thread.internals->last_fault = outcome;
   user_exception(frame, address);
 }
@@ -37,13 +38,20 @@ bool kernel_page_fault(TrapFrame& frame, std::uint64_t address) {
   if (thread.space != nullptr) {
     // Copies run with interrupts on; the fault may sleep.
     enable_interrupts();
+    thread.internals->copies_for_kernel = true;
     const FaultOutcome outcome = thread.space->fault(VirtAddr(address), access_of(frame));
+    thread.internals->copies_for_kernel = false;
     const bool again = outcome == FaultOutcome::kOutOfMemory && make_memory_free();
     disable_interrupts();
     if (again || resolved(thread, outcome)) return true;
   }
   frame.rip = fixup;
   return true;
+}
+
+bool is_user_page_fault() {
+  Thread& thread = current_thread();
+  return thread.trap_frame().vector == kPageFaultVector && !thread.internals->copies_for_kernel;
 }
 
 FaultOutcome last_fault_outcome() { return current_thread().internals->last_fault; }

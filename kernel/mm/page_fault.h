@@ -31,6 +31,9 @@ inline void user_page_fault(TrapFrame& frame, std::uint64_t address) {
   end_user_page_fault(frame, address, outcome);
 }
 
+/// Whether the current thread is in the kernel for a fault that its program made in user mode.
+[[nodiscard]] bool is_user_page_fault();
+
 /// Resolves a fault from kernel mode, or goes on at its fix-up. False if the kernel is at fault.
 bool kernel_page_fault(TrapFrame& frame, std::uint64_t address);
 

@@ -9,6 +9,7 @@
 #include "mm/memory.h"
 #include "mm/process_vm.h"
 #include "mm/uaccess.h"
+#include "mm/userfault_file.h"
 #include "sched/thread.h"
 #include "syscall/syscall.h"
 #include "task/task.h"
@@ -171,6 +172,7 @@ constexpr std::array kEntries{
     SyscallEntry{__NR_msync, "msync", &sys_msync},
     SyscallEntry{__NR_process_vm_readv, "process_vm_readv", &sys_process_vm_readv},
     SyscallEntry{__NR_process_vm_writev, "process_vm_writev", &sys_process_vm_writev},
+    SyscallEntry{__NR_userfaultfd, "userfaultfd", &sys_userfaultfd},
     SyscallEntry{__NR_process_madvise, "process_madvise", &sys_process_madvise},
 };
 

@@ -35,6 +35,7 @@ struct Thread::Internals {
   Internals* next_dead = nullptr;
   FpuState fpu;
   FaultOutcome last_fault = FaultOutcome::kMinor;  ///< of the fault that user_exception() is told of
+  bool copies_for_kernel = false;                  ///< a fault of a copy from or to user memory is being resolved
 };
 
 inline constexpr std::size_t kKernelStackSize = 16384;

@@ -41,6 +41,7 @@ FaultSignal page_fault_signal(FaultOutcome outcome, std::uint64_t address) {
     case FaultOutcome::kMinor:
     case FaultOutcome::kMajor:
     case FaultOutcome::kOutOfMemory:
+    case FaultOutcome::kInterrupted:
       break;
   }
   return {SIGSEGV, SEGV_MAPERR, address};

@@ -31,6 +31,12 @@ def test_stress_of_all_kinds_is_withstood(kernel):
     stress(kernel, STRESSORS, 900)
 
 
+@pytest.mark.long
+def test_stress_of_faults_that_programs_resolve_is_withstood(kernel):
+    result = kernel("run", "-c", "2", "--", "/bin/sh", "-c", STRESS.replace("$STRESSORS", "userfaultfd"), timeout=120)
+    assert (result.stdout.decode(), result.returncode) == ("", 0)
+
+
 def python_tests(kernel, *names, timeout):
     result = kernel("run", "-c", "2", "-m", "3G", "--user", "nobody", "--cwd", "/tmp", "-e", "HOME=/tmp", "--",
                     "/usr/bin/python3", "-m", "test", "-W", *names, timeout=timeout)

@@ -18,6 +18,7 @@ std::string text_of(FaultOutcome outcome) {
     case FaultOutcome::kAccessError: return "forbidden";
     case FaultOutcome::kBusError: return "bus error";
     case FaultOutcome::kOutOfMemory: return "out of memory";
+    case FaultOutcome::kInterrupted: return "interrupted";
   }
   return "unknown";
 }

@@ -31,6 +31,8 @@ Attributes attributes_of(const Vma& vma, std::uint64_t object) {
           .accounted = vma.flags.has(VmaFlag::kAccounted),
           .locked = vma.flags.has(VmaFlag::kLocked),
           .lock_on_fault = vma.flags.has(VmaFlag::kLockOnFault),
+          .asks_missing = vma.flags.has(VmaFlag::kAsksMissing),
+          .asks_guarded = vma.flags.has(VmaFlag::kAsksGuarded),
           .object = object,
           .name = number_of(vma.label)};
 }

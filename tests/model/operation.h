@@ -29,8 +29,9 @@ enum class Kind : std::uint8_t {
   kAsk,   ///< mincore, msync
   kName,  ///< names of anonymous memory
   kRemapPages,  ///< remap_file_pages
+  kWatch,       ///< mappings whose faults somebody else resolves
 };
-inline constexpr unsigned kKinds = 18;
+inline constexpr unsigned kKinds = 19;
 
 struct Operation {
   std::uint8_t kind = 0;   ///< weighed, not an index: see Runner

@@ -387,6 +387,7 @@ OracleSpace OracleSpace::fork() const {
       tag = {.number = child.last_tag_, .copied = true};
     }
     page->second.attributes.locked = page->second.attributes.lock_on_fault = false;
+    page->second.attributes.asks_missing = page->second.attributes.asks_guarded = false;
     ++page;
   }
   return child;

@@ -26,7 +26,7 @@ struct Attributes {
   std::uint8_t prot = 0;  ///< PROT_*
   bool grows_down = false, no_reserve = false, dont_fork = false, wipe_on_fork = false,
        dont_dump = false, random = false, sequential = false, accounted = false, locked = false,
-       lock_on_fault = false;
+       lock_on_fault = false, asks_missing = false, asks_guarded = false;
   std::uint64_t object = 0;  ///< number of the shared object; 0: private
   std::uint8_t name = 0;     ///< 0: none
   friend bool operator==(const Attributes&, const Attributes&) = default;
@@ -121,6 +121,13 @@ class OracleSpace {
   Outcomes<void> lock(std::uint64_t address, std::uint64_t length, bool locked, bool on_fault);
   Outcomes<void> lock_all(std::uint32_t flags);
   void unlock_all();
+  /// userfaultfd. Whoever is asked resolves each fault as the kernel would: contents are as without.
+  Outcomes<void> watch(std::uint64_t first, std::uint64_t end, bool missing, bool guarded);
+  [[nodiscard]] Outcomes<void> guard(std::uint64_t first, std::uint64_t end) const;
+  /// A page was put at `page`, if it is mapped, and so the mapping has an anon_vma.
+  void supplied(std::uint64_t page) {
+    if (const auto found = pages_.find(page); found != pages_.end() && found->second.attributes.object == 0) tag(page);
+  }
   Outcomes<void> msync(std::uint64_t address, std::uint64_t length, std::uint32_t flags) const;
   std::uint64_t brk(std::uint64_t wanted);
   void set_break(std::uint64_t begin) { brk_begin_ = brk_ = begin; }

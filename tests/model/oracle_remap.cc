@@ -151,6 +151,36 @@ Outcomes<void> OracleSpace::name(std::uint64_t address, std::uint64_t length, st
   return {};
 }
 
+// Linux v6.12 fs/userfaultfd.c:userfaultfd_register(), userfaultfd_unregister()
+Outcomes<void> OracleSpace::watch(std::uint64_t first, std::uint64_t end, bool missing, bool guarded) {
+  bool is_mapped = false;
+  for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < end;) {
+    is_mapped = true;
+    const std::uint64_t from = page->first, stop = std::min(end_of(from), end);
+    Attributes changed = page->second.attributes;
+    const bool is_enough = (missing || guarded) && (!missing || changed.asks_missing) && (!guarded || changed.asks_guarded);
+    if (!is_enough) {
+      changed.asks_missing = missing;
+      changed.asks_guarded = guarded;
+    }
+    if (changed != page->second.attributes) change(from, stop, changed);
+    page = pages_.lower_bound(stop);
+  }
+  if (!is_mapped) return error(EINVAL);
+  return {};
+}
+
+// Linux v6.12 mm/userfaultfd.c:mwriteprotect_range()
+Outcomes<void> OracleSpace::guard(std::uint64_t first, std::uint64_t end) const {
+  bool is_whole = false;
+  for (auto page = pages_.lower_bound(first); page != pages_.end() && page->first < end; ++page) {
+    is_whole = page->second.attributes.asks_guarded;
+    if (!is_whole) break;
+  }
+  if (!is_whole) return error(ENOENT);
+  return {};
+}
+
 // Linux v6.17 mm/mremap.c:check_prep_vma()
 Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   const auto found = pages_.find(what.first);
@@ -186,7 +216,9 @@ Outcomes<std::uint64_t> OracleSpace::move(const Resizing& what, std::uint64_t to
   } else {
     remove(first, first + what.pages);
   }
-  place(target, what.new_pages, old.attributes);
+  Attributes attributes = old.attributes;
+  attributes.asks_missing = attributes.asks_guarded = false;
+  place(target, what.new_pages, attributes);
   for (std::uint64_t n = 0; n < what.new_pages; ++n) {
     OraclePage& page = pages_.at(target + n);
     page.index = index + n;

@@ -16,11 +16,11 @@ namespace {
 constexpr const char* kNames[kKinds] = {"mmap", "munmap", "mprotect", "madvise", "brk",
                                         "load", "store",  "fetch",    "read",    "write",
                                         "fork", "exit",   "limits",   "mremap",  "lock",  "ask",    "name",
-                                        "remap pages"};
+                                        "remap pages", "watch"};
 
 /// How many of 256 operations are of each kind, in the order of Kind.
-constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 46, 52, 6,
-                                                       6,  8,  12, 8, 4, 14, 6,  3, 2, 1};
+constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 44, 50, 6,
+                                                       6,  8,  12, 8, 4, 14, 6,  3, 2, 1, 4};
 
 Kind kind_of(std::uint8_t raw) {
   unsigned sum = 0;
@@ -262,7 +262,11 @@ void Runner::step(const Operation& operation) {
     case Kind::kRemapPages:
       remap_pages(place, operation);
       break;
+    case Kind::kWatch:
+      watch(place, operation);
+      break;
   }
+  if (place.space && place.resolver) place.resolver->tell();
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);
   if (config_.move_pages && !injecting_) move_pages();
   if (ok() && config_.audit_every != 0 && counts_.steps % config_.audit_every == 0) audit();

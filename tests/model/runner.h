@@ -57,7 +57,9 @@ class Runner {
 
  private:
   static constexpr unsigned kSpaces = 8, kCpus = 3;
+  class Resolver;
   struct Place {
+    std::unique_ptr<Resolver> resolver;  ///< of its registered mappings; outlives them
     Space space;
     std::unique_ptr<OracleSpace> oracle;
   };
@@ -83,6 +85,8 @@ class Runner {
   void ask(Place& place, const Operation& operation);
   void name(Place& place, const Operation& operation);
   void remap_pages(Place& place, const Operation& operation);
+  void watch(Place& place, const Operation& operation);
+  void guard(Place& place, VirtRange range, std::uint16_t detail);
   void make_good(Place& place, std::uint64_t begin, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t window_offset(const Operation& operation) const;
@@ -139,6 +143,23 @@ bool Runner::failed_as_asked(const Actual& actual) {
   failed_ = true;
   return true;
 }
+
+/// Resolves each fault that it is asked about as the kernel would have.
+class Runner::Resolver final : public FaultDelegate {
+ public:
+  Resolver(Runner& runner, Place& place) : runner_(runner), place_(place) {}
+  void hold() override {}
+  void release() override {}
+  Answer ask(const AskedFault& fault) override;
+  /// Tells the oracle what was supplied in an operation, which it is told first.
+  void tell();
+  std::uint64_t asked = 0;
+
+ private:
+  Runner& runner_;
+  Place& place_;
+  std::vector<std::uint64_t> supplied_;
+};
 
 /// Runs `steps` random operations; true if nothing differed. `report` receives the failure with the
 /// seed.

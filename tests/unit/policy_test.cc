@@ -56,6 +56,23 @@ void protect(MachineTest& test, Space& space, std::uint64_t first, std::uint64_t
   EXPECT_TRUE(of(test).protect(space, first, pages, prot));
 }
 
+/// Refuses whatever it is asked.
+class Refusing final : public FaultDelegate {
+ public:
+  void hold() override {}
+  void release() override {}
+  Answer ask(const AskedFault&) override { return Answer::kRefused; }
+};
+
+VirtRange pages(MachineTest& test, std::uint64_t first, std::uint64_t count) {
+  return VirtRange(of(test).at(first), PageCount(count).bytes());
+}
+
+void watch(MachineTest& test, Space& space, VmaFlags flags) {
+  static Refusing delegate;
+  EXPECT_TRUE(space->register_handler(pages(test, 0, kSpan * 2), delegate, flags));
+}
+
 const std::vector<Writer>& writers() {
   // Pages 0–7 are written, 8–11 read (zero), 12–13 without access, 14–15 untouched, 16–19 shared
   // memory; kSpan … is a zero table.
@@ -94,6 +111,20 @@ const std::vector<Writer>& writers() {
          touch(t, s, 9, Access::kWrite);
        }},
       {"protection of a zero table", [](auto& t, auto& s) { protect(t, s, kSpan, kSpan, 0); }},
+      {"registration for missing pages", [](auto& t, auto& s) { watch(t, s, VmaFlag::kAsksMissing); }},
+      {"a page supplied",
+       [](auto& t, auto& s) {
+         watch(t, s, VmaFlag::kAsksMissing);
+         EXPECT_TRUE(s->supply(of(t).at(14), {}, Guarded::kNo));
+         EXPECT_TRUE(s->supply(of(t).at(15), std::vector<std::byte>(kPageSize), Guarded::kNo));
+       }},
+      {"guards",
+       [](auto& t, auto& s) {
+         watch(t, s, VmaFlag::kAsksGuarded);
+         EXPECT_TRUE(s->guard(pages(t, 0, 20), Guarded::kYes, Unpopulated::kMarked));
+         EXPECT_TRUE(s->guard(pages(t, kSpan, kSpan), Guarded::kYes, Unpopulated::kLeft));
+         EXPECT_TRUE(s->guard(pages(t, 2, 4), Guarded::kNo, Unpopulated::kLeft));
+       }},
       {"fork", [](auto&, auto& s) { EXPECT_TRUE(s.fork()); }},
       {"end",
        [](auto& t, auto& s) {

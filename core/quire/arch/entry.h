@@ -69,17 +69,22 @@ class Entry {
     return Entry((bits_ & (kAddressMask | kClassMask)) | (kTypePoison << kTypeShift));
   }
 
-  /// Same leaf with other rights. W only if both allow it.
+  /// Same leaf with other rights. W only if both allow it and it is not guarded.
   [[nodiscard, gnu::always_inline]] constexpr Entry with_prot(Prot prot, Writable writable) const {
     std::uint64_t bits = bits_ & ~(kPresent | kWrite | kUser | kNoExecute | kTypeMask);
     if (prot.none()) return Entry(bits | (kTypeNoAccess << kTypeShift));
     bits |= kPresent | kUser | kAccessed;
     if (!prot.exec()) bits |= kNoExecute;
-    if (prot.write() && writable == Writable::kYes) bits |= kWrite | kDirty;
+    if (prot.write() && writable == Writable::kYes && !is_guarded()) bits |= kWrite | kDirty;
     return Entry(bits);
   }
   [[nodiscard]] constexpr Entry without_write() const { return Entry(bits_ & ~write_mask()); }
   [[nodiscard]] constexpr Entry with_write() const { return Entry(bits_ | kWrite); }
+  /// A leaf that nobody writes before the mapping's handler has been asked (userfaultfd's write protection).
+  [[nodiscard]] constexpr Entry with_guard() const { return Entry((bits_ | kGuard) & ~kWrite); }
+  [[nodiscard]] constexpr Entry without_guard() const { return Entry(bits_ & ~kGuard); }
+  /// Where there is no page: the one that comes will be guarded.
+  static constexpr Entry guard_marker() { return special(EntryKind::kMarker, 0).with_guard(); }
 
   [[nodiscard]] constexpr bool is_absent() const { return bits_ == 0; }
   /// Whether hardware can walk through it.
@@ -87,6 +92,7 @@ class Entry {
   [[nodiscard]] constexpr bool writable() const { return (bits_ & (kPresent | kWrite)) == (kPresent | kWrite); }
   [[nodiscard]] constexpr bool executable() const { return present() && (bits_ & kNoExecute) == 0; }
   [[nodiscard]] constexpr bool accessed() const { return (bits_ & kAccessed) != 0; }
+  [[nodiscard]] constexpr bool is_guarded() const { return (bits_ & kGuard) != 0; }
   [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
   /// Names a frame (as leaf or table), even if not accessible to hardware.
   [[nodiscard]] constexpr bool names_frame() const { return present() || type() == kTypeNoAccess; }
@@ -131,8 +137,9 @@ class Entry {
 
  private:
   static constexpr std::uint64_t kPresent = 1ULL << 0, kWrite = 1ULL << 1, kUser = 1ULL << 2, kAccessed = 1ULL << 5,
-                                 kDirty = 1ULL << 6, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11, kNoExecute = 1ULL << 63,
-                                 kAddressMask = 0x000ffffffffff000ULL;
+                                 kDirty = 1ULL << 6, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11,
+                                 kGuard = 1ULL << 58, kNoExecute = 1ULL << 63,
+                                 kAddressMask = 0x000ffffffffff000ULL;  // bits 52 to 58: available to software
   static constexpr unsigned kClassShift = 9;  // bits 9 and 10: available to software
   static constexpr std::uint64_t kClassMask = 3ULL << kClassShift;
   // Not-present entries: bits 2–4 tell what they are. Not bit 1: clearing W never changes a kind.

@@ -116,13 +116,7 @@ Result<ObjectPage> FileObject::find_or_make(PageIndex index, Access access, Limi
           Frame** const place = tree_.place(index, nodes);
           if (place != nullptr) {
             found = page.take();
-            found->page = Frame::Page{this, index.raw(), nullptr, 0};
-            found->flags = Frame::kOwned;
-            found->kind = FrameKind::kObject;
-            found->counts.store(Frame::kOneReference);  // the object's own; last of all, for those who come by the frame (S4.22)
-            *place = found;
-            resident_.fetch_add(1);
-            owned_.fetch_add(1);
+            keep_locked(*place, index, *found);
             charge.spend();
           }
         }
@@ -165,6 +159,45 @@ Result<ObjectPage> FileObject::find_or_make(PageIndex index, Access access, Limi
         break;
     }
   }
+}
+
+void FileObject::keep_locked(Frame*& place, PageIndex index, Frame& page) {
+  page.page = Frame::Page{this, index.raw(), nullptr, 0};
+  page.flags = Frame::kOwned;
+  page.kind = FrameKind::kObject;
+  page.counts.store(Frame::kOneReference);  // the object's own; last of all, for those who come by the frame (S4.22)
+  place = &page;
+  resident_.fetch_add(1);
+  owned_.fetch_add(1);
+}
+
+Result<Frame*> FileObject::find_page(PageIndex index) {
+  Frame* page = nullptr;
+  {
+    SpinGuard guard(lock_, LockRank::kObject, lock_key());
+    if (is_beyond_end(index)) return fail(Errno::kFault);
+  }
+  page = page_or_null(index);
+  if (page == nullptr || !page->has_flag(Frame::kPoisoned)) return page;
+  put_page(*page);
+  return fail(Errno::kIo);
+}
+
+Result<void> FileObject::add_page(PageIndex index, Frame& filled) {
+  if (config_.source != nullptr) return fail(Errno::kInval);
+  Charge charge(config_.account);
+  if (!charge.is_held()) QUIRE_CHECK(charge.get());
+  FrameReservation nodes(memory_.pool());
+  if (!has_frames(nodes, PageTree::kMostNodes)) return fail(Errno::kNoMem);
+  SpinGuard guard(lock_, LockRank::kObject, lock_key());
+  if (is_beyond_end(index)) return fail(Errno::kFault);
+  if (tree_.find(index) != nullptr) return fail(Errno::kExist);
+  Frame** const place = tree_.place(index, nodes);
+  QUIRE_ASSERT(place != nullptr, "I12: too few nodes for a page");
+  keep_locked(*place, index, filled);
+  static_cast<void>(filled.try_get());
+  charge.spend();
+  return {};
 }
 
 // Reads the absent pages around `index`, as many as its source finds worth it and there are frames for.

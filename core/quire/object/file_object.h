@@ -62,6 +62,8 @@ class FileObject final : public MemoryObject {
 
   [[nodiscard]] LeafClass leaf_class() const override { return config_.leaf_class; }
   Result<ObjectPage> get_page(PageIndex index, Access access) override;
+  Result<Frame*> find_page(PageIndex index) override;
+  Result<void> add_page(PageIndex index, Frame& filled) override;
   void hold_present(PageIndex first, std::span<Frame*> pages) override;
   [[nodiscard]] bool gives_notice() const override { return config_.source != nullptr; }
   [[nodiscard]] std::uint32_t own_references() const override { return 1; }
@@ -106,6 +108,8 @@ class FileObject final : public MemoryObject {
   Result<Frame*> page_for(PageIndex index, Access access, Limit limit);
   Result<ObjectPage> find_or_make(PageIndex index, Access access, Limit limit);
   Result<void> fill(PageIndex index, FrameReservation& nodes);
+  /// Puts a page with one reference, the object's own, where there is none.
+  void keep_locked(Frame*& place, PageIndex index, Frame& page) TA_REQ(lock_);
   void settle(PageIndex first, std::span<Frame* const> pages, bool filled);
   void wait_for_fills(std::uint32_t seen) const { platform::wait(fills_, seen); }
   void remove(PageIndex first, PageIndex last, Copies copies);

@@ -114,6 +114,12 @@ class MemoryObject {
   /// (gives_notice()) lets it be written, if that is what `access` is, and marks it Frame::kOwned. Errors: ENOMEM; EFAULT beyond the
   /// object's end; EAGAIN: it is being moved (MigrationWait); EIO: the memory has failed; ENOSPC; what the file system reports.
   virtual Result<ObjectPage> get_page(PageIndex index, Access access) = 0;
+  /// The page at `index` with one reference for the caller, or null if there is none; waits for one that is being read. Errors: EFAULT
+  /// beyond the object's end; EIO.
+  virtual Result<Frame*> find_page(PageIndex /*index*/) { return nullptr; }
+  /// Makes `filled`, which the caller holds, the page at `index`, with one reference for the caller. Errors: EEXIST; EFAULT beyond the
+  /// object's end; ENOSPC; ENOMEM; EINVAL: the object makes its own. `filled` stays the caller's then.
+  virtual Result<void> add_page(PageIndex /*index*/, Frame& /*filled*/) { return fail(Errno::kInval); }
   /// Pages `first`, `first` + 1, … that are in memory and nobody is reading in or moving, each held for the caller; null for others.
   virtual void hold_present(PageIndex /*first*/, std::span<Frame*> pages) {
     for (Frame*& page : pages) page = nullptr;

@@ -94,6 +94,11 @@ struct MremapRequest {
   VirtAddr new_address{};   ///< with MREMAP_FIXED; a hint with MREMAP_DONTUNMAP
 };
 
+/// Whether pages are guarded: written only after the mapping's handler has been asked.
+enum class Guarded : bool { kNo, kYes };
+/// What guarding a range does where there is no page.
+enum class Unpopulated : bool { kLeft, kMarked };
+
 /// When the pages of a locked mapping come to stay.
 enum class LockWhen : std::uint8_t { kNow, kOnFault };
 
@@ -105,6 +110,7 @@ enum class FaultOutcome : std::uint8_t {
   kAccessError, ///< SIGSEGV, SEGV_ACCERR
   kBusError,    ///< SIGBUS, BUS_ADRERR
   kOutOfMemory, ///< nothing changed; the OOM policy is the caller's
+  kInterrupted, ///< waited for the mapping's handler, and was told to stop: nothing changed
 };
 
 /// Memory figures, exact at any quiescent instant (I10). Pages unless named otherwise.
@@ -176,6 +182,22 @@ class AddressSpace {
   /// nothing changed).
   Result<void> set_name(VirtAddr address, ByteCount length, std::optional<std::string_view> name);
 
+  /// Registers what is mapped in `range` with `handler`, which is asked from now on as `flags` (some of kAskingFlags) say (Linux
+  /// UFFDIO_REGISTER). Errors: EINVAL (nothing is mapped, or what cannot be registered), EPERM (a file that may not be written), EBUSY
+  /// (another handler's), ENOMEM.
+  Result<void> register_handler(VirtRange range, FaultDelegate& handler, VmaFlags flags);
+  /// Ends that, and all guards (Linux UFFDIO_UNREGISTER). Errors: EINVAL, ENOMEM.
+  Result<void> unregister_handler(VirtRange range, const FaultDelegate& handler);
+  /// Ends all that is registered with `handler`, which retires. Where there is no memory for that the mappings keep it, and it no effect.
+  void drop_handler(FaultDelegate& handler);
+  /// Puts `contents`, a page (empty: zeros), where there is none (Linux UFFDIO_COPY, UFFDIO_ZEROPAGE), whether anybody waits for it or not.
+  /// Errors: ENOENT (not registered), EEXIST, EINVAL (guarded, but not registered for that), EFAULT (beyond the object's end), ENOSPC,
+  /// ENOMEM.
+  Result<void> supply(VirtAddr page, std::span<const std::byte> contents, Guarded guarded);
+  /// Guards the pages of `range`, or ends that (Linux UFFDIO_WRITEPROTECT). Where there is none in shared memory one that comes will be.
+  /// Errors: ENOENT (not registered for that: what comes before it is done), ENOMEM.
+  Result<void> guard(VirtRange range, Guarded guarded, Unpopulated unpopulated);
+
   /// Resolves a fault at `address`, from the hardware or from a software access.
   FaultOutcome fault(VirtAddr address, Access access);
 
@@ -246,6 +268,7 @@ class AddressSpace {
   friend class Gather;
   friend class HoldAttempt;
   friend class Move;
+  friend class OwnTables;
   friend class Zap;
   friend class ForkCopy;
   template <typename T>
@@ -305,6 +328,9 @@ class AddressSpace {
   Result<void> fault_in(VirtRange range, Access access);
   /// The text of set_name(): `label` null takes names away.
   Result<void> set_label(VirtRange range, VmaLabel* label) TA_EXCL(lock_);
+  Result<void> unregister_locked(VirtRange range) TA_REQ(lock_);
+  Result<void> supply_private(VirtAddr page, std::span<const std::byte> contents, Guarded guarded);
+  Result<void> supply_object(VirtAddr page, std::span<const std::byte> contents, Guarded guarded);
   Result<void> set_lock_locked(VirtRange range, VmaFlags lock, Holes holes) TA_REQ(lock_);
   Result<void> lock_range(VirtAddr address, ByteCount length, VmaFlags lock);
   /// As if the program had touched every page that is mapped, but for those that are locked when touched.

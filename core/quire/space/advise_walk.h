@@ -26,7 +26,7 @@ class AdviseWalk {
       if (result_ = change(part); !result_) return {};
       has_hole_ = has_hole_ || done_ < part.range.begin();
       done_ = part.range.end();
-      if (part.flags == before.flags && part.label == before.label) continue;
+      if (part.flags == before.flags && part.label == before.label && part.handler == before.handler) continue;
       QUIRE_CHECK(changed_.erase_range(part.range));
       QUIRE_CHECK(changed_.insert_merging(part));
     }

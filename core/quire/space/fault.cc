@@ -16,6 +16,8 @@ namespace quire {
 [[gnu::always_inline]] inline FaultOutcome AddressSpace::resolve_as(VirtAddr address, Access access, Requester requester, Purpose purpose) {
   for (;;) {
     bool is_mapped = false;
+    AskedFault asked;
+    FaultDelegate* handler = nullptr;
     {
       SharedGuard guard(lock_);
       if (const Vma* vma = map_.find(address); vma != nullptr) {
@@ -26,9 +28,22 @@ namespace quire {
         const bool wants_tag = what == Access::kWrite && !vma->is_shared() && vma->anon.is_none();
         if (!wants_tag || map_.try_tag(address) == VmaMap::Tagged::kDone) {
           FaultResolver resolver(*this, *vma, address, what, requester);
-          return resolver.run();
+          const FaultOutcome outcome = resolver.run();
+          if (outcome != FaultOutcome::kInterrupted) [[likely]] return outcome;
+          asked = resolver.asked();
+          handler = vma->handler;
+          handler->hold();
         }
         is_mapped = true;
+      }
+    }
+    if (handler != nullptr) {
+      const FaultDelegate::Answer answer = handler->ask(asked);
+      handler->release();
+      switch (answer) {
+        case FaultDelegate::Answer::kTryAgain: continue;
+        case FaultDelegate::Answer::kRefused: return FaultOutcome::kBusError;
+        case FaultDelegate::Answer::kInterrupted: return FaultOutcome::kInterrupted;
       }
     }
     if (is_mapped) {

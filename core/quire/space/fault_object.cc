@@ -6,16 +6,16 @@ namespace quire {
 
 namespace {
 
-// Stores an entry, counted, where nobody else may: in a table of the space's own; in place in a lent one.
-inline void store_leaf(ExclusiveTable& table, Slot slot, Entry entry) { table.install(slot, entry); }
-inline void store_leaf(const TableView& table, Slot slot, Entry entry) { fill_in_place(table, slot, entry); }
+// Stores an entry, counted, where nobody else may: in a table of the space's own; in place in a lent one, where there are no markers.
+inline void store_leaf(ExclusiveTable& table, Slot slot, Entry seen, Entry entry) { table.fill(slot, seen, entry); }
+inline void store_leaf(const TableView& table, Slot slot, Entry, Entry entry) { fill_in_place(table, slot, entry); }
 
 }  // namespace
 
 // False: the page has failed or left its object since we got it. Who takes its entries away has set the flag first, and finds this table
 // from now on (rmap/poison.h, R12). Locks: the table's, which is attached to the object.
 template <typename Table>
-bool FaultResolver::install_object_page(Table& table, Slot slot, Frame& page, Prot prot) {
+bool FaultResolver::install_object_page(Table& table, Slot slot, Entry seen, Frame& page, Prot prot) {
   page.add_leaf();
   add_attached_page(table.frame(), page.page, slot, supplies_->attachments);
   if (is_lost(page)) {
@@ -23,15 +23,15 @@ bool FaultResolver::install_object_page(Table& table, Slot slot, Frame& page, Pr
     static_cast<void>(page.drop_leaf());
     return false;
   }
-  store_leaf(table, slot,
-             Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), prot, may_write(page) ? Writable::kYes : Writable::kNo));
+  const Writable writable = may_write(page) ? Writable::kYes : Writable::kNo;
+  store_leaf(table, slot, seen, in_place_of(seen, Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), prot, writable)));
   return true;
 }
 
 // The page that was got, and what came with it. Returns how many; 0: it is lost, and let go. Locks: as above.
 template <typename Table>
-std::int64_t FaultResolver::install_object_pages(Table& table, Slot slot, Prot prot) {
-  if (!install_object_page(table, slot, *supplies_->object_page, prot)) {
+std::int64_t FaultResolver::install_object_pages(Table& table, Slot slot, Entry seen, Prot prot) {
+  if (!install_object_page(table, slot, seen, *supplies_->object_page, prot)) {
     supplies_->drop_object_page();
     return 0;  // the object is asked again, or says why not
   }
@@ -39,20 +39,20 @@ std::int64_t FaultResolver::install_object_pages(Table& table, Slot slot, Prot p
   for (unsigned n = 0; n < supplies_->around_count; ++n) {
     const auto other = static_cast<Slot>(supplies_->around_slot + n);
     Frame* const neighbour = supplies_->around[n];
-    if (neighbour != nullptr && table.entry(other).is_absent() && install_object_page(table, other, *neighbour, prot)) ++mapped;
+    if (neighbour != nullptr && table.entry(other).is_absent() && install_object_page(table, other, Entry(), *neighbour, prot)) ++mapped;
   }
   space_.add_rss(vma_.object->leaf_class(), mapped);
   return mapped;
 }
 
 // The object's page, the same for all who map it (S0.14, S4.38).
-FaultResolver::Attempt FaultResolver::map_object_page(ExclusiveTable& table, Slot slot) {
+FaultResolver::Attempt FaultResolver::map_object_page(ExclusiveTable& table, Slot slot, Entry seen) {
   if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
   if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-  if (!table.entry(slot).is_absent()) return Attempt::kRetry;
+  if (table.entry(slot) != seen) return Attempt::kRetry;
   if (attachment_for(table, slot, *vma_.object, vma_.index_of(page_)) == nullptr) return Attempt::kNeedsAttachments;
-  return install_object_pages(table, slot, vma_.prot) != 0 ? done() : Attempt::kRetry;
+  return install_object_pages(table, slot, seen, vma_.prot) != 0 ? done() : Attempt::kRetry;
 }
 
 // A reader of a file will read on: what is in memory around its page is mapped along with it, as far as mapping and table go (Linux v6.12
@@ -79,7 +79,7 @@ FaultResolver::Attempt FaultResolver::copy_object_page(ExclusiveTable& table, Sl
   memory_.copy_data(*data_, *page);
   // Found by truncation from here on, which marks the page first (R12).
   add_attached_page(table.frame(), identity, slot, supplies_->attachments);
-  put_private_page(table, slot, identity, false);
+  put_private_page(table, slot, identity, Entry());
   space_.add_rss(LeafClass::kAnon, 1);
   if (!is_lost(*page)) return done();
   Frame& copy = memory_.frame(table.entry(slot).pfn());
@@ -102,7 +102,7 @@ FaultResolver::Attempt FaultResolver::copy_mapped_page(ExclusiveTable& table, Sl
   if (!has_attachments(table, slot, identity)) return Attempt::kNeedsAttachments;
   memory_.copy_data(*data_, old);
   add_attached_page(table.frame(), identity, slot, supplies_->attachments);
-  put_private_page(table, slot, identity, true);
+  put_private_page(table, slot, identity, seen);
   drop_attached_page(memory_, table.frame(), old, slot);
   space_.add_rss(seen.leaf_class(), -1);
   space_.add_rss(LeafClass::kAnon, 1);
@@ -186,7 +186,7 @@ FaultResolver::Attempt FaultResolver::fill_lent_leaf(const TableView& table) {
   switch (memory_.kind_of(entry, kLeafLevel)) {
     case EntryKind::kAbsent:
       if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
-      if (install_object_pages(table, slot, table.frame().lent_rights()) == 0) return Attempt::kRetry;
+      if (install_object_pages(table, slot, entry, table.frame().lent_rights()) == 0) return Attempt::kRetry;
       memory_.note_edit();
       return done();
     case EntryKind::kFrame:

@@ -1,4 +1,4 @@
-// One fault being resolved: the class behind fault.cc and fault_object.cc, which begin with how.
+// One fault being resolved: the class behind fault.cc, fault_object.cc and fault_asking.cc, which begin with how.
 #pragma once
 
 #include "quire/base/assert.h"
@@ -19,6 +19,7 @@ class FaultResolver {
       : space_(space),
         memory_(space.memory_),
         vma_(vma),
+        address_(address),
         page_(address.page_floor()),
         access_(access),
         requester_(requester),
@@ -35,11 +36,17 @@ class FaultResolver {
     if (table_.level() == kLeafLevel && fill_leaf(table_, entry) == Attempt::kDone) return FaultOutcome::kMinor;
     return run_supplied();
   }
+  /// If that gave kInterrupted: what the mapping's handler is to be asked.
+  [[nodiscard]] AskedFault asked() const { return {reason_, access_, address_, seen_changes_}; }
+
+  /// Puts the page `contents` (null: zeros), or the one that the object has by now, where there is none, in place of resolving a fault, for
+  /// which the access is a write. Takes `contents`. Errors: EEXIST, ENOMEM.
+  Result<void> supply(Frame* contents, Guarded guarded);
 
  private:
   enum class Attempt : std::uint8_t {
     kDone, kRetry, kBusError, kOutOfMemory, kNeedsSupplies, kNeedsTable, kNeedsAttachments, kNeedsAnonObject, kNeedsObjectPage,
-    kNeedsFlush, kMoving, kNotLent
+    kNeedsFlush, kMoving, kNotLent, kAsks, kOccupied
   };
 
   using Supplies = FaultSupplies;
@@ -54,6 +61,7 @@ class FaultResolver {
 
   FaultOutcome run_with(Supplies& supplies) {
     for (;;) {
+      if (vma_.handler != nullptr) seen_changes_ = vma_.handler->changes();
       switch (try_once()) {
         case Attempt::kDone:
           supplies.gather.finish();
@@ -63,6 +71,10 @@ class FaultResolver {
           return FaultOutcome::kMajor;
         case Attempt::kBusError: return FaultOutcome::kBusError;
         case Attempt::kOutOfMemory: return FaultOutcome::kOutOfMemory;
+        case Attempt::kAsks: return FaultOutcome::kInterrupted;
+        case Attempt::kOccupied:
+          is_occupied_ = true;
+          return FaultOutcome::kMinor;
         case Attempt::kRetry:
         case Attempt::kNotLent:
         case Attempt::kNeedsSupplies: break;
@@ -78,12 +90,16 @@ class FaultResolver {
         }
         case Attempt::kNeedsObjectPage: {
           const std::uint32_t moves = memory_.moves_of_pages();
-          auto page = vma_.object->get_page(vma_.index_of(page_), vma_.is_shared() ? access_ : Access::kRead);
+          auto page = object_page();
           if (!page && page.error() == Errno::kAgain) {
             memory_.wait_for_moves(moves);
             break;
           }
           if (!page) return page.error() == Errno::kNoMem ? FaultOutcome::kOutOfMemory : FaultOutcome::kBusError;
+          if (page->frame == nullptr) {
+            static_cast<void>(asks_for(AskedFault::Reason::kMissing));
+            return FaultOutcome::kInterrupted;
+          }
           supplies.object_page = page->frame;
           supplies.was_read = supplies.was_read || page->was_read;
           hold_around(supplies);
@@ -106,10 +122,11 @@ class FaultResolver {
     ExclusiveTable& table = table_;
     for (;;) {
       const Entry entry = descend();
-      if (table.level() == kLeafLevel) return fill_leaf(table, entry);
+      if (table.level() == kLeafLevel) return supplying_ ? supply_leaf(table, entry) : fill_leaf(table, entry);
       const Slot slot = geometry().slot_of(page_, table.level());
       switch (memory_.kind_of(entry, table.level())) {
         case EntryKind::kAbsent: {
+          if (asks_when_absent()) return asks_for(AskedFault::Reason::kMissing);
           const Attempt attempt = fill_upper(table, slot);
           if (attempt != Attempt::kRetry) return attempt;
           break;
@@ -247,13 +264,18 @@ class FaultResolver {
     const Slot slot = geometry().leaf_slot_of(page_);
     switch (memory_.kind_of(entry, kLeafLevel)) {
       case EntryKind::kAbsent:
-        if (vma_.object != nullptr) return wants_copy() ? copy_object_page(table, slot) : map_object_page(table, slot);
-        return may_map_zero() ? map_zero(table, slot) : map_private_page(table, slot, entry);
+        if (asks_when_absent()) [[unlikely]] return ask(AskedFault::Reason::kMissing);
+        if (vma_.object != nullptr) return wants_copy() ? copy_object_page(table, slot) : map_object_page(table, slot, entry);
+        return may_map_zero() ? map_zero(table, slot, entry) : map_private_page(table, slot, entry);
+      case EntryKind::kMarker: return fill_marked(table, slot, entry);
       case EntryKind::kZeroFrame:
-        return access_ == Access::kWrite ? map_private_page(table, slot, entry) : restore_rights(table, slot, entry);
+        if (access_ != Access::kWrite) return restore_rights(table, slot, entry);
+        if (entry.is_guarded()) [[unlikely]] return write_guarded(table, slot, entry);
+        return map_private_page(table, slot, entry);
       case EntryKind::kFrame:
         if (access_ != Access::kWrite) return restore_rights(table, slot, entry);
         if (entry.writable()) return spurious();
+        if (entry.is_guarded()) [[unlikely]] return write_guarded(table, slot, entry);
         if (!entry.is_private_leaf()) return vma_.is_shared() ? restore_rights(table, slot, entry) : copy_mapped_page(table, slot, entry);
         return memory_.frame(entry.pfn()).has_one_holder() ? reuse_page(table, slot, entry) : copy_page(table, slot, entry);
       case EntryKind::kRaw: return restore_rights(table, slot, entry);
@@ -261,11 +283,31 @@ class FaultResolver {
       case EntryKind::kSwap:
       case EntryKind::kPoison:
       case EntryKind::kMalformed:
-      case EntryKind::kMarker:
       case EntryKind::kTable:
       case EntryKind::kZeroTable: return Attempt::kBusError;
     }
     return Attempt::kBusError;
+  }
+
+  // Faults that the mapping's handler has a say in, and what it gives (fault_asking.cc).
+  [[nodiscard]] bool asks_when_absent() const {
+    return vma_.handler != nullptr && vma_.object == nullptr && !supplying_ && vma_.asks(VmaFlag::kAsksMissing);
+  }
+  // To be asked about with changes() as it was before the entry was looked at: not in the first attempt.
+  Attempt ask(AskedFault::Reason reason) { return supplies_ == nullptr ? Attempt::kNeedsSupplies : asks_for(reason); }
+  Attempt asks_for(AskedFault::Reason reason) {
+    reason_ = reason;
+    return Attempt::kAsks;
+  }
+  Attempt fill_marked(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt write_guarded(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt supply_leaf(ExclusiveTable& table, Entry seen);
+  Result<ObjectPage> object_page();
+  // The entry as it takes the place of `seen`: guarded if that is a marker, or as it is supplied.
+  [[nodiscard]] Entry in_place_of(Entry seen, Entry fresh) const {
+    if (vma_.handler == nullptr) [[likely]] return fresh;
+    const bool is_guarded = supplying_ ? guards_ : seen.is_guarded() && vma_.asks(VmaFlag::kAsksGuarded);
+    return is_guarded ? fresh.with_guard() : fresh;
   }
 
   // The page is being moved: nothing to do but wait, unless that is over by now. The number of moves is read before the entry is looked at
@@ -280,10 +322,10 @@ class FaultResolver {
     return Attempt::kMoving;
   }
 
-  [[gnu::always_inline]] Attempt map_zero(ExclusiveTable& table, Slot slot) {
+  [[gnu::always_inline]] Attempt map_zero(ExclusiveTable& table, Slot slot, Entry seen) {
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-    if (!table.entry(slot).is_absent()) return Attempt::kRetry;  // S3.15: occupied is success, found out anew
-    table.install(slot, Entry::leaf(memory_.zero().frame(), LeafClass::kNone, vma_.prot, Writable::kNo));
+    if (table.entry(slot) != seen) return Attempt::kRetry;  // S3.15: occupied is success, found out anew
+    table.fill(slot, seen, in_place_of(seen, Entry::leaf(memory_.zero().frame(), LeafClass::kNone, vma_.prot, Writable::kNo)));
     return done(Counter::kZeroMap);
   }
 
@@ -297,7 +339,7 @@ class FaultResolver {
     Attachment* const attachment = attachment_for(table, slot, *space_.anon_object_.load(), page_index(page_));
     if (attachment == nullptr) return Attempt::kNeedsAttachments;
     ++attachment->entries;
-    put_private_page(table, slot, own_page(nullptr, 0), replaces);
+    put_private_page(table, slot, own_page(nullptr, 0), seen);
     space_.add_rss(LeafClass::kAnon, 1);
     return replaces ? done(Counter::kZeroToFrame) : done();
   }
@@ -333,7 +375,7 @@ class FaultResolver {
     // Our entry keeps `old` alive, and as it is named more than once nobody may write it: the copy is of one instant (S4.25).
     memory_.copy_data(*data_, old);
     if (attaches) add_attached_page(table.frame(), identity, slot, supplies_->attachments);
-    put_private_page(table, slot, identity, true);
+    put_private_page(table, slot, identity, seen);
     if (attaches) drop_attached_page(memory_, table.frame(), old, slot);
     supplies_->gather.drop_frame(old, page_);
     return done(Counter::kCowCopy);
@@ -376,15 +418,15 @@ class FaultResolver {
   }
 
   // The entry is attached already. Locks: the table's.
-  void put_private_page(ExclusiveTable& table, Slot slot, const Frame::Page& identity, bool replaces) {
+  void put_private_page(ExclusiveTable& table, Slot slot, const Frame::Page& identity, Entry seen) {
     Frame& fresh = *data_;
     data_ = nullptr;
     fresh.page = identity;
     fresh.kind = FrameKind::kAnon;
     fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
-    const Entry entry =
-        Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, access_ == Access::kWrite ? Writable::kYes : Writable::kNo);
-    if (!replaces) {
+    const Writable writable = access_ == Access::kWrite ? Writable::kYes : Writable::kNo;
+    const Entry entry = in_place_of(seen, Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable));
+    if (seen.is_absent()) {
       table.install(slot, entry);
       return;
     }
@@ -401,13 +443,13 @@ class FaultResolver {
   }
 
   // An object's page, mapped or copied (fault_object.cc).
-  Attempt map_object_page(ExclusiveTable& table, Slot slot);
+  Attempt map_object_page(ExclusiveTable& table, Slot slot, Entry seen);
   Attempt copy_object_page(ExclusiveTable& table, Slot slot);
   Attempt copy_mapped_page(ExclusiveTable& table, Slot slot, Entry seen);
   template <typename Table>
-  std::int64_t install_object_pages(Table& table, Slot slot, Prot prot);
+  std::int64_t install_object_pages(Table& table, Slot slot, Entry seen, Prot prot);
   template <typename Table>
-  bool install_object_page(Table& table, Slot slot, Frame& page, Prot prot);
+  bool install_object_page(Table& table, Slot slot, Entry seen, Frame& page, Prot prot);
   void hold_around(Supplies& supplies) const;
   [[nodiscard]] static bool is_lost(const Frame& page) { return page.has_flag(Frame::kPoisoned) || page.has_flag(Frame::kRemoved); }
   // Whether an entry of the object's `page` may be writable. Locks: the table's: who takes the mark away comes here afterwards for the
@@ -417,7 +459,7 @@ class FaultResolver {
   }
 
   // Tables that the object lends (fault_object.cc). No page of a space's own is in them.
-  [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy(); }
+  [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy() && vma_.handler == nullptr; }
   [[nodiscard]] bool wants_copy() const { return access_ == Access::kWrite && !vma_.is_shared(); }
   Attempt borrow(ExclusiveTable& table, Slot slot, const LentKey& key);
   Attempt use_lent(ExclusiveTable& table, Slot slot, Entry seen);
@@ -456,7 +498,8 @@ class FaultResolver {
       const Slot slot = geometry().slot_of(page_, kLeafLevel);
       SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
       const Entry entry = table_.entry(slot);
-      if (entry.present() && entry.pfn() == supplies_->leaf_entry.pfn() && vma_.prot.write()) table_.allow_write(slot, memory_.zero());
+      if (entry.present() && entry.pfn() == supplies_->leaf_entry.pfn() && vma_.prot.write() && !entry.is_guarded())
+        table_.allow_write(slot, memory_.zero());
     }
     space_.replacing_.fetch_sub(1);
   }
@@ -466,10 +509,13 @@ class FaultResolver {
   AddressSpace& space_;
   MemoryManager& memory_;
   const Vma& vma_;
-  const VirtAddr page_;
+  const VirtAddr address_, page_;
   const Access access_;
   const AddressSpace::Requester requester_;
   bool is_clear_ = false;  ///< `data_` is full of zeros
+  bool supplying_ = false, guards_ = false, is_occupied_ = false;
+  AskedFault::Reason reason_{};
+  std::uint64_t seen_changes_ = 0;
   ExclusiveTable table_;
   Supplies* supplies_ = nullptr;
   Frame* data_ = nullptr;

@@ -8,6 +8,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/guards.h"
 #include "quire/space/own_tables.h"
 #include "quire/space/zap.h"
 #include "quire/table/tree.h"
@@ -235,7 +236,8 @@ void AddressSpace::copy_state_from(AddressSpace& parent) {
   locked_ = parent.locked_;
 }
 
-// DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)).
+// DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)), a
+// registered one not registered, its pages not guarded (Linux v6.12 fs/userfaultfd.c:dup_userfaultfd()).
 Result<void> AddressSpace::drop_fork_special() {
   ExclusiveGuard guard(lock_);
   const VmaMap inherited = map_;
@@ -261,8 +263,15 @@ Result<void> AddressSpace::drop_fork_special() {
       tables.run(
           vma->range, gather, [](ExclusiveTable&, VirtRange) {}, [](ExclusiveTable&, Slot, VirtRange) {});
     }
+    if (vma->flags.has(VmaFlag::kAsksGuarded)) {
+      Guards guards(*this);
+      guards.count_removal(vma->range);
+      QUIRE_CHECK(guards.reserve());
+      guards.remove(vma->range, gather);
+    }
     Vma fresh = *vma;
     fresh.flags = vma->flags.without(kLockedFlags);
+    fresh.forget_handler();
     if (vma->flags.has(VmaFlag::kWipeOnFork)) fresh.anon = AnonTag();
     if (fresh.flags != vma->flags || !(fresh.anon == vma->anon)) {
       VmaMap changed = map_;

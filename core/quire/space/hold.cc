@@ -114,7 +114,7 @@ class HoldAttempt {
     if (entry.is_private_leaf()) {
       // Only what is the space's alone is pinned (I5, S1.14): W at the end of an exclusive path says so, others may hold it then who came
       // by the same path.
-      const bool is_own = path == Path::kExclusive && (entry.writable() || page.has_one_holder());
+      const bool is_own = path == Path::kExclusive && (entry.writable() || (page.has_one_holder() && !entry.is_guarded()));
       if (wants_own_page() && (!is_own || (access_ == Access::kWrite && !grants))) return State::kNeedsFault;
       if (path == Path::kShared) {
         clear_write_in_place(table, slot);
@@ -162,7 +162,8 @@ Result<PageHold> AddressSpace::hold(VirtAddr address, Access access, HoldKind ki
       case FaultOutcome::kMajor: break;
       case FaultOutcome::kMapError:
       case FaultOutcome::kAccessError:
-      case FaultOutcome::kBusError: return fail(Errno::kFault);
+      case FaultOutcome::kBusError:
+      case FaultOutcome::kInterrupted: return fail(Errno::kFault);
       case FaultOutcome::kOutOfMemory: return fail(Errno::kNoMem);
     }
   }
@@ -203,7 +204,8 @@ Result<ByteCount> AddressSpace::poke(VirtAddr address, std::span<const std::byte
     }
     const FaultOutcome outcome = resolve_fault(*at, access, Requester::kOther, purpose);
     if (outcome == FaultOutcome::kOutOfMemory) error = Errno::kNoMem;
-    if (outcome == FaultOutcome::kMapError || outcome == FaultOutcome::kAccessError || outcome == FaultOutcome::kBusError) {
+    if (outcome == FaultOutcome::kMapError || outcome == FaultOutcome::kAccessError || outcome == FaultOutcome::kBusError ||
+        outcome == FaultOutcome::kInterrupted) {
       error = Errno::kFault;
     }
   }

@@ -119,6 +119,7 @@ Result<void> AddressSpace::fault_in(VirtRange range, Access access) {
       case FaultOutcome::kAccessError: return fail(Errno::kInval);
       case FaultOutcome::kBusError: return fail(Errno::kFault);
       case FaultOutcome::kOutOfMemory: return fail(Errno::kNoMem);
+      case FaultOutcome::kInterrupted: return fail(Errno::kIntr);
     }
   }
   return {};

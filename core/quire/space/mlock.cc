@@ -89,6 +89,7 @@ Result<void> AddressSpace::populate(VirtRange range) {
         case FaultOutcome::kAccessError:
         case FaultOutcome::kBusError: return fail(Errno::kNoMem);
         case FaultOutcome::kOutOfMemory: return fail(Errno::kAgain);
+        case FaultOutcome::kInterrupted: return fail(Errno::kIntr);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
+#include "quire/space/guards.h"
 #include "quire/space/move.h"
 #include "quire/space/zap.h"
 #include "quire/tlb/gather.h"
@@ -139,6 +140,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   const VirtRange from(request.old_address, request.old_length);
   Vma moved = vma;
   moved.range = VirtRange(to, request.new_length);
+  moved.forget_handler();  // Linux v6.12 fs/userfaultfd.c:mremap_userfaultfd_prep(), of who has not asked to hear of it
   // What was never written is known by its new place, so that it merges there (Linux v6.12 mm/vma.c:copy_vma()).
   const bool is_fresh = vma.object == nullptr && vma.anon.is_none();
   moved.offset = is_fresh ? page_index(to) : vma.index_of(request.old_address);
@@ -168,9 +170,13 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
 
   Move move(*this, from, to, free_from, free_to);
   Zap zap(*this, from, free_from, Counter::kUnshareMremap);
+  Guards guards(*this);
+  if (vma.flags.has(VmaFlag::kAsksGuarded)) guards.count_removal(from);
+  QUIRE_CHECK(guards.reserve());
   QUIRE_CHECK(move.reserve());
   QUIRE_CHECK(zap.reserve());
   Gather gather(*this);
+  if (vma.flags.has(VmaFlag::kAsksGuarded)) guards.remove(from, gather);
   move.run(gather);
   zap.run(gather);  // tables that are empty now
   // Flushed before anything new can be mapped, or a page faulted in, at the old place.

@@ -201,6 +201,7 @@ void Observer::ask_object() {
 PageState Observer::state_of(unsigned slot) const {
   const Entry entry = entries_[slot];
   PageState state;
+  state.guarded = entry.is_guarded();
   state.present = entry.names_frame();
   if (!state.present) return state;
   state.frame = entry.pfn();

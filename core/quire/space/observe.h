@@ -47,6 +47,7 @@ struct PageState {
   bool exclusive = false;  ///< mapped once, here
   bool of_object = false;  ///< of a file or of shared memory
   bool counted = false;    ///< a page, not zero and no device
+  bool guarded = false;    ///< or will be, when there is a page
   std::uint32_t mappings = 0;
   Pfn frame;
 };

@@ -52,6 +52,13 @@ class ExclusiveTable : public TableView {
     count(entry, 1);
     put(slot, entry);
   }
+  /// The same where a marker may stand: `seen`, or nothing.
+  [[gnu::always_inline]] void fill(Slot slot, Entry seen, Entry entry) {
+    QUIRE_DEBUG_ASSERT(this->entry(slot) == seen, "filled over an entry");
+    if (!seen.is_absent()) [[unlikely]] count(seen, -1);
+    count(entry, 1);
+    put(slot, entry);
+  }
   /// Replaces an entry in one store (S1.25) and returns the old one with the bits hardware set up to then.
   Entry replace(Slot slot, Entry entry) {
     hooks::yield_point("replace", &entries_[slot]);

@@ -10,6 +10,7 @@
 #include "quire/base/atomic.h"
 #include "quire/base/errno.h"
 #include "quire/base/types.h"
+#include "quire/vma/fault_delegate.h"
 
 namespace quire {
 
@@ -33,6 +34,8 @@ enum class VmaFlag : std::uint32_t {
   kNoHugePage = 1 << 14,   ///< MADV_NOHUGEPAGE
   kMergeable = 1 << 15,    ///< MADV_MERGEABLE
   kCopyOnFork = 1 << 16,   ///< fork shares no tables here (S0.57)
+  kAsksMissing = 1 << 17,  ///< the handler is asked where there is no page (UFFDIO_REGISTER_MODE_MISSING)
+  kAsksGuarded = 1 << 18,  ///< and before a guarded page is written (UFFDIO_REGISTER_MODE_WP)
 };
 
 /// A set of VmaFlag.
@@ -54,9 +57,12 @@ class VmaFlags {
 constexpr VmaFlags operator|(VmaFlag a, VmaFlag b) { return VmaFlags(a) | VmaFlags(b); }
 
 inline constexpr VmaFlags kLockedFlags = VmaFlag::kLocked | VmaFlag::kLockOnFault;
+/// How a mapping is registered with its handler.
+inline constexpr VmaFlags kAskingFlags = VmaFlag::kAsksMissing | VmaFlag::kAsksGuarded;
 
 /// Mappings with these flags are not the same in a forked child (S0.16).
-inline constexpr VmaFlags kForkSpecialFlags = VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork;
+inline constexpr VmaFlags kForkSpecialFlags =
+    VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork | kAskingFlags;
 
 /// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write,
 /// the same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(),
@@ -116,8 +122,15 @@ struct Vma {
   PageIndex offset;                ///< index in `object` of the first page; for anonymous memory its page number at birth
   AnonTag anon;                    ///< of private memory that was written to
   VmaLabel* label = nullptr;
+  FaultDelegate* handler = nullptr;  ///< with which it is registered, as its flags say
 
   [[nodiscard]] bool is_shared() const { return flags.has(VmaFlag::kShared); }
+  /// Whether somebody is to be asked about faults of the kind that `flag`, one of kAskingFlags, names.
+  [[nodiscard]] bool asks(VmaFlag flag) const { return handler != nullptr && flags.has(flag) && !handler->is_retired(); }
+  void forget_handler() {
+    flags = flags.without(kAskingFlags);
+    handler = nullptr;
+  }
   /// The object's index of the page at `address`, which lies in `range`.
   [[nodiscard]] PageIndex index_of(VirtAddr address) const {
     return offset + PageCount((address - range.begin()).raw() >> kPageShift);
@@ -132,7 +145,7 @@ struct Vma {
   /// Whether `next` begins where this ends and says the same in all but rights and tags.
   [[nodiscard]] bool continues_in(const Vma& next) const {
     return range.end() == next.range.begin() && flags == next.flags && object == next.object && VmaLabel::same(label, next.label) &&
-           offset + range.pages() == next.offset;
+           handler == next.handler && offset + range.pages() == next.offset;
   }
   /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
   [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }

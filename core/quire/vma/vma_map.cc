@@ -25,6 +25,7 @@ void unref(MemoryManager& memory, VmaNode* node) {
     VmaNode* right = node->right;
     if (node->vma.object != nullptr) node->vma.object->drop_user();
     if (node->vma.label != nullptr) node->vma.label->release();
+    if (node->vma.handler != nullptr) node->vma.handler->release();
     memory.vma_nodes().destroy(node);
     node = right;
   }
@@ -92,6 +93,7 @@ class VmaMap::Editor {
     }
     if (v.object != nullptr) v.object->add_user();
     if (v.label != nullptr) v.label->hold();
+    if (v.handler != nullptr) v.handler->hold();
     return node;
   }
   // Takes over l and r, whose heights differ by at most 2 (more only after a failure, when the result is dropped).

@@ -58,7 +58,7 @@ void format_flags(const Vma& vma, std::string& out) {
     const char* name;
     bool set;
   };
-  const std::array<Flag, 21> all = {{
+  const std::array<Flag, 23> all = {{
       {"rd", vma.prot.read()},
       {"wr", vma.prot.write()},
       {"ex", vma.prot.exec()},
@@ -80,6 +80,8 @@ void format_flags(const Vma& vma, std::string& out) {
       {"hg", flags.has(VmaFlag::kHugePage)},
       {"nh", flags.has(VmaFlag::kNoHugePage)},
       {"mg", flags.has(VmaFlag::kMergeable)},
+      {"um", flags.has(VmaFlag::kAsksMissing)},
+      {"uw", flags.has(VmaFlag::kAsksGuarded)},
   }};
   TextBuilder text(out);
   text.text("VmFlags: ");
@@ -155,10 +157,11 @@ void format_table(const TableRecord& table, unsigned slots, FrameNumbers frames,
 
 std::uint64_t pagemap_word(const PageState& page, FrameNumbers frames) {
   constexpr std::uint64_t kPresent = std::uint64_t{1} << 63, kFile = std::uint64_t{1} << 61,
-                          kExclusive = std::uint64_t{1} << 56,
+                          kGuarded = std::uint64_t{1} << 57, kExclusive = std::uint64_t{1} << 56,
                           kFrameMask = (std::uint64_t{1} << 55) - 1;
-  if (!page.present) return 0;
-  return kPresent | (page.of_object ? kFile : 0) | (page.exclusive ? kExclusive : 0) |
+  const std::uint64_t guarded = page.guarded ? kGuarded : 0;
+  if (!page.present) return guarded;
+  return guarded | kPresent | (page.of_object ? kFile : 0) | (page.exclusive ? kExclusive : 0) |
          (frames == FrameNumbers::kShown ? page.frame.raw() & kFrameMask : 0);
 }
 

@@ -71,6 +71,7 @@ constexpr std::array kSysVm = {
                 }},
     SystemEntry{"overcommit_memory",
                 [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
+    SystemEntry{"unprivileged_userfaultfd", [](std::string& out) { out += "0\n"; }},
 };
 constexpr std::array kSys = {
     SystemEntry{"kernel", nullptr, nullptr, kSysKernel},
