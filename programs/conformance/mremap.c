@@ -88,9 +88,48 @@ static void keeps(void) {
   draw("kept", 12);
   tell_contents("kept", 0, 12);
   tell_place("keeping, of another size", move(0, 1, 2, kKeep, 10));
+  tell_place("keeping, of another size in the same pages", mremap(page(0), kPage - 5, kPage - 7, kKeep | MREMAP_FIXED, page(14)));
   tell_place("keeping, not to move", move(0, 1, 1, MREMAP_DONTUNMAP, 10));
   tell_place("keeping, with a hint", move(3, 1, 1, kKeep, 20));
   tell_contents("with a hint", 20, 1);
+}
+
+static void several(void) {
+  clear_arena();
+  place(0, 2, kWrite, kPrivate);
+  place(2, 2, kRead, kPrivate);
+  place(5, 2, kWrite, kShared);
+  place(8, 2, kWrite, kPrivate);
+  number(0, 2);
+  number(5, 2);
+  number(8, 2);
+  tell_place("several, with holes", move(1, 9, 9, kFixed, 20));
+  draw("several moved", 32);
+  tell_contents("several moved", 20, 10);
+  tell_place("over several", move(20, 9, 9, kFixed, 10));
+  draw("over several", 32);
+  place(30, 1, kWrite, kPrivate);
+  tell_place("what is in the way of a hole stays", move(10, 9, 9, kFixed, 27));
+  draw("what was in the way", 40);
+  tell_place("beginning with a hole", move(26, 9, 9, kFixed, 2));
+  tell_place("nothing but a hole", move(50, 4, 4, kFixed, 2));
+  tell_place("of another size", move(27, 9, 8, kFixed, 2));
+  tell_place("larger", move(27, 9, 10, kFixed, 2));
+  place(60, 2, kWrite, kPrivate);
+  place(62, 2, kRead, kPrivate);
+  place(66, 2, kWrite, kPrivate);
+  tell_place("one of several, the others cut off", move(60, 7, 2, kFixed, 70));
+  tell_place("a part of one", (place(60, 2, kWrite, kPrivate), place(62, 2, kRead, kPrivate), move(61, 3, 1, kFixed, 74)));
+  draw("cut off", 80);
+  tell_place("without a place", move(27, 9, 9, MREMAP_MAYMOVE, 0));
+  tell_place("kept", move(27, 9, 9, kKeep | MREMAP_FIXED, 2));
+  draw("kept", 40);
+  tell_contents("kept", 0, 40);
+  tell_place("overlapping", move(27, 9, 9, kFixed, 30));
+  mlock(page(2), kPage);
+  tell_place("one of them locked", move(2, 9, 9, kFixed, 44));
+  draw("one of them locked", 56);
+  munlockall();
 }
 
 static void shared(void) {
@@ -196,6 +235,7 @@ int main(void) {
   in_place();
   moves();
   keeps();
+  several();
   shared();
   rights();
   errors();

@@ -289,12 +289,8 @@ void make(const struct Call* call) {
       limit(call);
       break;
     case kMremap:
-      // Moving several mappings at once, or holes between them, came with Linux 6.17.
-      if (mappings_in(address_of(call), address_of(call) + size_of(call)) != 1)
-        say(" = not made: not one mapping\n");
-      else
-        tell_place(syscall(SYS_mremap, at, size, (size_t)call->other_pages * kPage,
-                           move_flags(call), other_of(call)));
+      tell_place(syscall(SYS_mremap, at, size, (size_t)call->other_pages * kPage, move_flags(call),
+                         other_of(call)));
       break;
     case kMlock:
       tell(call->flags < 4 ? syscall(SYS_mlock, at, size)

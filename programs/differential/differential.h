@@ -80,9 +80,6 @@ enum Contents { kWithoutContents, kWithContents };
 void show_changes(enum Contents contents);
 /// Forgets what was printed: all of it is new again.
 void forget_shown(void);
-/// How many mappings an address range touches, and whether it has holes: for calls that kernels of
-/// different age treat differently.
-int mappings_in(const char* from, const char* to);
 
 /// Output is gathered and written at once; flushed before a fork.
 void say(const char* format, ...) __attribute__((format(printf, 1, 2)));

@@ -122,24 +122,6 @@ static void read_maps(void) {
   }
 }
 
-int mappings_in(const char* from, const char* to) {
-  int count = 0;
-  const char* expected = from;
-  for (char* line = text_of("/proc/self/maps"); *line != 0;) {
-    char* end = strchr(line, '\n');
-    char* at = line;
-    const char* const first = (const char*)strtoul(at, &at, 16);
-    const char* const last = (const char*)strtoul(at + 1, &at, 16);
-    if (last > from && first < to) {
-      ++count;
-      if (first > expected) return -1;
-      expected = last;
-    }
-    line = end == NULL ? line + strlen(line) : end + 1;
-  }
-  return expected < to ? -1 : count;
-}
-
 static char last_maps[8192], last_figures[256], last_contents[512];
 
 static void show(const char* kind, const char* now, char* last) {

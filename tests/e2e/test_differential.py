@@ -20,7 +20,6 @@ FIRST = int(os.environ.get("QUIRE_DIFFERENTIAL_FIRST", 1))
 LENGTH = 60
 BASIC, LIMITS, MOVING, LOCKING, ASKING = 1, 2, 4, 8, 16  # the groups of programs/differential/differential.h
 # Not compared, because kernels differ or because it is listed (docs/syscalls.tsv); the program sees to it:
-# - mremap over several mappings or holes: allowed since Linux 6.17, EFAULT on Quire as before;
 # - what a fixed mmap that a limit refuses leaves of what was there: in pieces on Linux, untouched on Quire.
 OLDEST = (6, 17)  # before 6.16 Linux merged less (decision 0008), and before 6.17 mremap unmapped before it knew its arguments were good
 

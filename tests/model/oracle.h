@@ -181,6 +181,7 @@ class OracleSpace {
   };
   [[nodiscard]] Outcomes<Attributes> resizable(const Resizing& what) const;
   Outcomes<std::uint64_t> move(const Resizing& what, std::uint64_t to, bool keeps_old);
+  Outcomes<std::uint64_t> move_all(std::uint64_t first, std::uint64_t pages, std::uint64_t to, bool keeps_old);
   bool grow_stack(std::uint64_t address);
 
   OracleShape shape_;

@@ -28,7 +28,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   const bool fixed = (flags & kFixed) != 0, keeps_old = (flags & kDontUnmap) != 0;
   if ((flags & ~(kMayMove | kFixed | kDontUnmap)) != 0) return error(EINVAL);
   if (fixed && (flags & kMayMove) == 0) return error(EINVAL);
-  if (keeps_old && ((flags & kMayMove) == 0 || old_length != new_length)) return error(EINVAL);
+  if (keeps_old && ((flags & kMayMove) == 0 || page_ceil(old_length) != page_ceil(new_length))) return error(EINVAL);
   if (old % kPage != 0) return error(EINVAL);
   Resizing what{old / kPage, page_ceil(old_length) / kPage, page_ceil(new_length) / kPage};
   const std::uint64_t size = what.new_pages * kPage;
@@ -37,6 +37,7 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
     if (to % kPage != 0) return error(EINVAL);
     if (old + what.pages * kPage > to && to + size > old) return error(EINVAL);
   }
+  if (fixed && what.pages == what.new_pages) return move_all(what.first, what.pages, to, keeps_old);
   if (!pages_.contains(what.first)) return error(EFAULT);
   const std::uint64_t grown_from = what.pages;
   Outcomes<std::uint64_t> result = old;
@@ -95,6 +96,29 @@ Outcomes<std::uint64_t> OracleSpace::mremap(std::uint64_t old, std::uint64_t old
   if (result && grown_from < what.new_pages && pages_.at(*result / kPage).attributes.locked)
     static_cast<void>(populate(*result / kPage + grown_from, *result / kPage + what.new_pages));
   return result;
+}
+
+// Linux v6.17 mm/mremap.c:remap_move()
+Outcomes<std::uint64_t> OracleSpace::move_all(std::uint64_t first, std::uint64_t pages, std::uint64_t to, bool keeps_old) {
+  if (!pages_.contains(first)) return error(EFAULT);
+  const std::uint64_t end = first + pages;
+  for (std::uint64_t n = first; n < end;) {
+    const auto page = pages_.lower_bound(n);
+    if (page == pages_.end() || page->first >= end) break;
+    const std::uint64_t begin = page->first, stop = std::min(end_of(begin), end);
+    const bool is_registered = page->second.attributes.asks_missing || page->second.attributes.asks_guarded;
+    if (is_registered && (begin != first || stop < end)) return error(EFAULT);
+    const Resizing part{begin, stop - begin, stop - begin};
+    const std::uint64_t target = to + (begin - first) * kPage;
+    const auto attributes = resizable(part);
+    if (!attributes) return error(attributes.error());
+    if (const auto cleared = munmap(target, part.pages * kPage); !cleared) return error(cleared.error());
+    if (keeps_old && !may_expand(*attributes, part.pages, 0)) return error(ENOMEM);
+    if (target < shape_.mmap_floor) return error(EPERM);
+    if (const auto moved = move(part, target, keeps_old); !moved) return error(moved.error());
+    n = stop;
+  }
+  return to;
 }
 
 // Linux v6.12 mm/mmap.c:SYSCALL_DEFINE5(remap_file_pages)
@@ -187,7 +211,7 @@ Outcomes<Attributes> OracleSpace::resizable(const Resizing& what) const {
   if (found == pages_.end()) return error(EFAULT);
   const Attributes& attributes = found->second.attributes;
   if (what.pages == 0 && attributes.object == 0) return error(EINVAL);
-  if (what.pages > end_of(what.first) - what.first) return error(EFAULT);
+  if (std::min(what.pages, what.new_pages) > end_of(what.first) - what.first) return error(EFAULT);
   if (what.new_pages == what.pages) return attributes;
   if (found->second.index + what.new_pages < found->second.index) return error(EINVAL);
   if (what.new_pages < what.pages) return attributes;

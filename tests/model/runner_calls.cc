@@ -156,6 +156,8 @@ void Runner::mremap(Place& place, const Operation& operation) {
   const auto page = place.oracle->pages().find(old / kPage);
   if (page != place.oracle->pages().end() && page->second.attributes.grows_down) return;
   const std::uint32_t flags = kFlags[detail & 7U];
+  // Of several mappings some have moved when memory runs out, and the oracle does not know how many.
+  if (injecting_ && (flags & kFixed) != 0 && new_bytes == bytes) machine_->memory().pool().fail_after(0);
   const MremapRequest request{.old_address = VirtAddr(old),
                               .old_length = ByteCount(bytes),
                               .new_length = ByteCount(new_bytes),

@@ -157,8 +157,9 @@ class AddressSpace {
   /// Linux mprotect(2); `prot` raw. Errors: EINVAL, ENOMEM (hole, or no memory; the part before a hole is changed, as on Linux), EACCES.
   Result<void> mprotect(VirtAddr address, ByteCount length, std::uint32_t prot);
   /// Linux mremap(2). Returns the address. Whole tables move by pointer where old and new address lie the same way in their spans.
-  /// Errors: EINVAL, EFAULT (not one mapping), ENOMEM (what MREMAP_FIXED
-  /// names may be gone then, as on Linux), EAGAIN (RLIMIT_MEMLOCK).
+  /// With MREMAP_FIXED and an unchanged length all mappings of the range move.
+  /// Errors: EINVAL, EFAULT (not one mapping), ENOMEM (what MREMAP_FIXED names may be gone then, and of several mappings the first may have
+  /// moved, as on Linux), EAGAIN (RLIMIT_MEMLOCK).
   Result<VirtAddr> mremap(const MremapRequest& request);
   /// Linux brk(2) as the raw system call: returns the new break, or the old one if it could not move.
   VirtAddr brk(VirtAddr wanted);
@@ -300,6 +301,7 @@ class AddressSpace {
   Result<void> remap_file_pages_locked(VirtRange range, PageIndex offset) TA_REQ(lock_);
   Result<void> munmap_locked(VirtAddr address, ByteCount length) TA_REQ(lock_);
   Result<VirtAddr> mremap_locked(const MremapRequest& request) TA_REQ(lock_);
+  Result<VirtAddr> move_all_locked(const MremapRequest& request) TA_REQ(lock_);
   Result<VirtAddr> remap_to_locked(const Vma& vma, const MremapRequest& request) TA_REQ(lock_);
   Result<Vma> resizable_locked(const MremapRequest& request) TA_REQ(lock_);
   [[nodiscard]] bool can_expand_locked(const Vma& vma, ByteCount more) TA_REQ(lock_);

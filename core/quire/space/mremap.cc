@@ -28,10 +28,10 @@ Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
   const bool keeps_old = (request.flags & uapi::kMremapDontUnmap) != 0;
   if ((request.flags & ~(uapi::kMremapFixed | uapi::kMremapMayMove | uapi::kMremapDontUnmap)) != 0) return fail(Errno::kInval);
   if ((request.flags & uapi::kMremapFixed) != 0 && !may_move) return fail(Errno::kInval);
-  if (keeps_old && (!may_move || request.old_length != request.new_length)) return fail(Errno::kInval);
   if (!request.old_address.is_page_aligned()) return fail(Errno::kInval);
   request.old_length = page_ceil_wrapping(request.old_length);
   request.new_length = page_ceil_wrapping(request.new_length);
+  if (keeps_old && (!may_move || request.old_length != request.new_length)) return fail(Errno::kInval);
   const std::uint64_t top = memory_.geometry().user_top().raw();
   if (request.new_length.raw() == 0 || request.new_length.raw() > top) return fail(Errno::kInval);
   if (request.new_address.raw() > top - request.new_length.raw()) return fail(Errno::kInval);
@@ -64,6 +64,7 @@ Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
 Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
   const VirtAddr old = request.old_address;
   if (has_target(request) && map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
+  if ((request.flags & uapi::kMremapFixed) != 0 && request.old_length == request.new_length) return move_all_locked(request);
   if (map_.find(old) == nullptr) return fail(Errno::kFault);
   QUIRE_CHECK(adopt_locked(VirtRange(old, ByteCount(kPageSize))));
   if (!has_target(request) && request.new_length <= request.old_length) {
@@ -87,6 +88,30 @@ Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
   if ((request.flags & uapi::kMremapMayMove) == 0) return fail(Errno::kNoMem);
   QUIRE_TRY(const VirtAddr to, place_locked({VirtAddr(0), request.new_length, 0, vma.object, vma.index_of(request.old_address)}));
   return move_locked(vma, request, to);
+}
+
+// Whatever is mapped in the range, one mapping after the other, the holes between them kept (Linux v6.17 mm/mremap.c:remap_move()). What
+// was moved before an error stays moved.
+Result<VirtAddr> AddressSpace::move_all_locked(const MremapRequest& request) {
+  const VirtAddr begin = request.old_address;
+  const auto end = checked_add(begin, request.old_length);
+  const Vma* vma = end ? map_.first_ending_above(begin) : nullptr;
+  if (vma == nullptr || begin < vma->range.begin()) return fail(Errno::kFault);
+  for (VirtAddr at = begin; vma != nullptr && vma->range.begin() < *end; vma = at < *end ? map_.first_ending_above(at) : nullptr) {
+    const VirtRange part(at < vma->range.begin() ? vma->range.begin() : at, vma->range.end() < *end ? vma->range.end() : *end);
+    // Linux tells some handlers of each move, for which it lets go of its lock (vma_multi_allowed()).
+    const bool moves_alone = vma->handler != nullptr;
+    if (moves_alone && (at != begin || part.end() < *end)) return fail(Errno::kFault);
+    QUIRE_CHECK(adopt_locked(part));
+    MremapRequest one = request;
+    one.old_address = part.begin();
+    one.old_length = one.new_length = part.size();
+    one.new_address = request.new_address + (part.begin() - begin);
+    QUIRE_TRY(const Vma whole, resizable_locked(one));
+    QUIRE_CHECK(remap_to_locked(whole, one));
+    at = part.end();
+  }
+  return request.new_address;
 }
 
 // With an address, or away from pages that stay mapped.
@@ -115,7 +140,9 @@ Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
   if (vma == nullptr) return fail(Errno::kFault);
   // No old length: the program wants a second mapping of the same shared memory.
   if (request.old_length.raw() == 0 && !vma->is_shared()) return fail(Errno::kInval);
-  if (request.old_length > vma->range.end() - request.old_address) return fail(Errno::kFault);
+  // What is cut off may lie in other mappings.
+  const ByteCount kept = request.new_length < request.old_length ? request.new_length : request.old_length;
+  if (kept > vma->range.end() - request.old_address) return fail(Errno::kFault);
   if (request.new_length == request.old_length) return *vma;
   const PageIndex offset = vma->index_of(request.old_address);
   if (offset.raw() + pages_of(request.new_length).raw() < offset.raw()) return fail(Errno::kInval);
