@@ -84,10 +84,11 @@ static void between_processes(void) {
   }
   read(ready[0], &byte, 1);
   await_waiter();
-  tell("unlock", futex(FUTEX_UNLOCK_PI, NULL));
+  const char* unlocked = outcome(futex(FUTEX_UNLOCK_PI, NULL));
   int status;
   waitpid(child, &status, 0);
   fact("child: %s", in_words(status));
+  tell_text("unlock for the child", unlocked);
   show("afterwards");
 }
 
