@@ -111,10 +111,7 @@ class FrameReservation {
   FrameReservation& operator=(const FrameReservation&) = delete;
 
   /// Makes sure that `count` frames are held. Errors: ENOMEM (those held stay held).
-  Result<void> ensure(std::uint64_t count, FrameUse use) {
-    if (held_ >= count) return {};
-    return take_more(count, use);
-  }
+  Result<void> ensure(std::uint64_t count, FrameUse use) { return held_ >= count ? Result<void>() : take_more(count, use); }
   /// Holds one more, taken from the pool by the caller or left over from something else, for give() at the end.
   void add(Frame& frame) {
     frame.free.next = first_;

@@ -35,7 +35,10 @@ class ForkCopy {
     for (unsigned n = 0; n < slots && left != 0; ++n) {
       const auto slot = static_cast<Slot>(n);
       const Entry entry = source.entry(slot);
-      if (entry.is_absent()) continue;
+      if (entry.is_absent()) {
+        n = source.next_used(n + 1, slots) - 1;
+        continue;
+      }
       --left;
       const EntryKind kind = memory_.kind_of(entry, from.level);
       if (kind == EntryKind::kZeroTable) {

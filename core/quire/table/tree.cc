@@ -172,12 +172,16 @@ unsigned copy_tables(MemoryManager& memory, const TableView source, unsigned slo
   const unsigned slots = memory.geometry().slots();
   const Level below = source.level().below();
   const bool traced = memory.trace().wants(TraceEvent::kShare);
-  for (; slot < slots && left != 0; ++slot) {
+  while (slot < slots && left != 0) {
     const auto n = static_cast<Slot>(slot);
     const Entry entry = source.entry(n);
-    if (entry.is_absent()) continue;
+    if (entry.is_absent()) {
+      slot = source.next_used(slot + 1, slots);
+      continue;
+    }
     if (!entry.present() || !memory.is_own_table(entry.pfn(), below)) break;
     --left;
+    ++slot;
     const std::uint32_t shares = add_share(memory.frame(entry.pfn()));
     if (traced) [[unlikely]] trace_share(memory, entry.pfn(), below, shares);
     if (entry.writable()) clear_write_in_place(source, n);
@@ -190,13 +194,14 @@ unsigned copy_tables(MemoryManager& memory, const TableView source, unsigned slo
 unsigned copy_private_leaves(const MemoryManager& memory, const TableView source, unsigned slot, unsigned& left, NewTable& to) {
   const unsigned slots = memory.geometry().slots();
   const Pfn end(memory.config().frames.raw());
-  for (; slot < slots && left != 0; ++slot) {
+  while (slot < slots && left != 0) {
     const auto n = static_cast<Slot>(slot);
     const Entry entry = source.entry(n);
     if (entry.is_present_private_leaf()) {
       if (end <= entry.pfn()) break;
       memory.frame(entry.pfn()).add_leaf();
     } else if (entry.is_absent()) {
+      slot = source.next_used(slot + 1, slots);
       continue;
     } else if (entry.is_private_leaf() && memory.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
       memory.frame(entry.pfn()).add_leaf();  // without any right
@@ -206,6 +211,7 @@ unsigned copy_private_leaves(const MemoryManager& memory, const TableView source
     if (entry.writable()) clear_write_in_place(source, n);
     to.put_copy(n, entry.without_write());
     --left;
+    ++slot;
   }
   return slot;
 }
@@ -265,7 +271,10 @@ void free_table(MemoryManager& memory, Frame& table) {
   unsigned left = table.table.live;
   for (unsigned n = 0; n < slots && left != 0; ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
-    if (entry.is_absent()) continue;
+    if (entry.is_absent()) {
+      n = view.next_used(n + 1, slots) - 1;
+      continue;
+    }
     --left;
     if (level == kLeafLevel && entry.is_present_private_leaf() && entry.pfn() < end) [[likely]] {
       // As below, without the questions.
@@ -310,9 +319,8 @@ void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& coun
   const TableView view(memory, table);
   const unsigned slots = memory.geometry().slots();
   unsigned left = table.table.live;
-  for (unsigned n = 0; n < slots && left != 0; ++n) {
+  for (unsigned n = 0; left != 0 && (n = view.next_used(n, slots)) < slots; ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
-    if (entry.is_absent()) continue;
     --left;
     if (memory.kind_of(entry, table.level) == EntryKind::kTable) count_subtree(memory, memory.frame(entry.pfn()), count);
   }

@@ -10,6 +10,15 @@ void store_raw(std::uint64_t* entries, Slot slot, Entry entry) {
 
 }  // namespace
 
+unsigned TableView::next_used(unsigned slot, unsigned slots) const {
+  static_assert(Entry().encoded() == 0);
+  const auto bits = [this](unsigned n) { return __atomic_load_n(&entries_[n], __ATOMIC_RELAXED); };
+  const auto four = [bits](unsigned n) { return bits(n) | bits(n + 1) | bits(n + 2) | bits(n + 3); };
+  while (slot + 8 <= slots && (four(slot) | four(slot + 4)) == 0) slot += 8;
+  while (slot < slots && bits(slot) == 0) ++slot;
+  return slot;
+}
+
 NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveTable(memory, memory.pfn_of(held), level) {
   MemoryManager::fill_zero(memory.contents(held));
   held.kind = FrameKind::kTable;

@@ -28,6 +28,9 @@ class TableView {
     hooks::yield_point("entry", &entries_[slot]);
     return Entry::decoded(__atomic_load_n(&entries_[slot], __ATOMIC_ACQUIRE));
   }
+  /// The first of the slots from `slot` to before `slots` whose entry is not absent, or `slots`. For whoever excludes all who install:
+  /// tables are mostly empty, and loops over them would spend most of their time on nothing.
+  [[nodiscard]] unsigned next_used(unsigned slot, unsigned slots) const;
   [[nodiscard]] Frame& frame() const { return *frame_; }
   [[nodiscard]] Level level() const { return level_; }
   [[nodiscard]] SpinLock& lock() const { return frame_->lock; }
