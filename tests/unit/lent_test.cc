@@ -48,6 +48,8 @@ class Lent : public EveryMode {
     request.offset = PageIndex(first);
     ASSERT_TRUE(where->mmap(request).has_value());
   }
+  /// Where a span of an upper table begins.
+  [[nodiscard]] std::uint64_t upper_column() { return (kUpperSpan - base().raw() / kPageSize % kUpperSpan) % kUpperSpan; }
   [[nodiscard]] Pfn leaf_table_of(const Space& where, std::uint64_t column) {
     const Path path = path_to(*where, at(column));
     return path.depth == 0 ? Pfn(0) : path.tables[path.depth - 1];
@@ -80,7 +82,7 @@ TEST_P(Lent, ServeTheSecondProcessWithoutAFaultForEachPage) {
 
 // Rows: X12
 TEST_P(Lent, CoverAWholeUpperSpanWithOneEntry) {
-  const std::uint64_t far = base().raw() / kPageSize % kUpperSpan == 0 ? 0 : kUpperSpan - base().raw() / kPageSize % kUpperSpan;
+  const std::uint64_t far = upper_column();
   map_object(space(), object(), far, kUpperSpan);
   for (std::uint64_t n = 0; n < 8; ++n) poke(space(), far + n * kSpan, n + 1);
   const Space other = new_space();
@@ -136,6 +138,67 @@ TEST_P(Lent, GiveWayToTablesLentForMoreRights) {
   EXPECT_TRUE(is_lent(space(), 0));
   EXPECT_EQ(object().lent_tables().raw(), 2U);
   EXPECT_EQ(peek(space(), 0), 5U);
+}
+
+TEST_P(Lent, AreNotTakenUpByWhoHasStoppedBorrowing) {
+  map_object(space(), object(), 0, kSpan, kRead);
+  EXPECT_EQ(peek(space(), 0), 0U);
+  space()->set_borrowing(false);
+  ASSERT_TRUE(protect(space(), 0, kSpan, kRead | kWrite));
+  poke(space(), 0, 5);
+  EXPECT_FALSE(is_lent(space(), 0));
+  EXPECT_EQ(object().lent_tables().raw(), 1U);
+}
+
+// Rows: S0.31
+TEST_P(Lent, AreCountedAnewWhenOthersFillThem) {
+  const Space other = new_space();
+  map_object(space(), object(), 0, kSpan);
+  map_object(other, object(), 0, kSpan);
+  poke(space(), 0, 1);
+  EXPECT_EQ(other->usage().rss_shmem.raw(), 0U);
+  EXPECT_EQ(peek(other, 0), 1U);
+  EXPECT_EQ(other->usage().rss_shmem.raw(), 1U);
+  poke(space(), 1, 2);
+  EXPECT_EQ(other->usage().rss_shmem.raw(), 2U);
+}
+
+TEST_P(Lent, AreNotCountedByWhoLeftThemAndGotNoOther) {
+  map_object(space(), object(), 0, kSpan, kRead);
+  EXPECT_EQ(peek(space(), 0), 0U);
+  ASSERT_TRUE(protect(space(), 0, kSpan, kRead | kWrite));
+  EXPECT_EQ(space()->usage().rss_shmem.raw(), 1U);
+  memory().pool().fail_after(1);
+  EXPECT_EQ(outcome(space(), 0, Access::kWrite), FaultOutcome::kOutOfMemory);
+  memory().pool().fail_after(0);
+  EXPECT_EQ(space()->usage().rss_shmem.raw(), path_to(*space(), at(0)).has_leaf ? 1U : 0U);
+}
+
+// Rows: S0.31
+TEST_P(Lent, BelowUpperOnesAreCountedAnewWhenOthersAddThem) {
+  const std::uint64_t far = upper_column();
+  const Space other = new_space(), third = new_space();
+  map_object(space(), object(), far, kUpperSpan);
+  map_object(other, object(), far, kUpperSpan);
+  map_object(third, object(), 0, kSpan, kRead | kWrite, uapi::kMapShared, kSpan);
+  poke(third, 0, 1);
+  EXPECT_EQ(peek(space(), far), 0U);
+  EXPECT_EQ(peek(other, far), 0U);
+  const Usage before = other->usage();
+  EXPECT_EQ(peek(space(), far + kSpan), 1U);  // names for both the table that the third filled
+  EXPECT_EQ(other->usage().rss_shmem.raw(), before.rss_shmem.raw() + 1);
+  EXPECT_EQ(other->usage().tables.raw(), before.tables.raw() + 1);
+}
+
+// What goes before it was ever counted is not taken off a figure that did not have it.
+TEST_P(Lent, LeaveThePeakAlone) {
+  map_object(space(), object(), 0, kSpan);
+  fill(space(), 0, kSpan);
+  const Space other = new_space();
+  map_object(other, object(), 0, kSpan);
+  EXPECT_EQ(peek(other, 0), 1U);
+  ASSERT_TRUE(unmap(const_cast<Space&>(other), 0, kSpan));
+  EXPECT_LE(other->usage().rss_peak.raw(), kSpan);
 }
 
 // Rows: S2.40
@@ -217,6 +280,23 @@ TEST_P(Lent, LoseWhatIsCutOffOnceForAll) {
   EXPECT_EQ(outcome(others[3], 5, Access::kRead), FaultOutcome::kBusError);
 }
 
+// Rows: R12
+TEST_P(Lent, LoseWhatIsCutOffBelowAnUpperOne) {
+  const std::uint64_t far = upper_column();
+  map_object(space(), object(), far, kUpperSpan);
+  for (std::uint64_t n = 0; n < 8; ++n) poke(space(), far + n * kSpan, n + 1);
+  const Space other = new_space();
+  map_object(other, object(), far, kUpperSpan);
+  EXPECT_EQ(peek(other, far), 1U);
+  object().resize(PageCount(1).bytes());
+  EXPECT_EQ(other->usage().rss_shmem.raw(), 1U);
+  EXPECT_EQ(outcome(other, far + 1, Access::kRead), FaultOutcome::kBusError);
+  object().resize(PageCount(kUpperSpan).bytes());
+  poke(other, far + kSpan, 20);
+  EXPECT_EQ(peek(space(), far + kSpan), 20U);
+  EXPECT_EQ(peek(space(), far + 2 * kSpan), 0U);
+}
+
 // Rows: S0.35
 TEST_P(Lent, AreSharedByForkWithoutLosingWrite) {
   map_object(space(), object(), 0, kSpan);
@@ -243,6 +323,14 @@ TEST_P(Lent, AreGivenUpWhenNobodyUsesThem) {
   ASSERT_TRUE(unmap(const_cast<Space&>(other), 0, kSpan));
   EXPECT_EQ(object().drop_idle_tables().raw(), 1U);
   EXPECT_EQ(object().lent_tables().raw(), 0U);
+}
+
+TEST_P(Lent, KeepNoCleanPagesFromBeingDropped) {
+  map_object(space(), file(), 0, kSpan);
+  static_cast<void>(peek(space(), 5));
+  EXPECT_EQ(file().drop_clean().raw(), 0U) << "it is mapped";
+  ASSERT_TRUE(unmap(space(), 0, kSpan));
+  EXPECT_EQ(file().drop_clean().raw(), 1U);
 }
 
 TEST_P(Lent, MoveByPointerWhereTheyStayCongruent) {
@@ -288,6 +376,29 @@ TEST_P(Lent, AreAMatterOfPolicy) {
   map_object(child, object(), kSpan, kSpan);
   poke(child, kSpan + 1, 1);
   EXPECT_EQ(counter(Counter::kLend), 1U);
+  map_object(child, object(), 2 * kSpan, kSpan, kRead);
+  ASSERT_TRUE(advise(const_cast<Space&>(child), 2 * kSpan, kSpan, uapi::kMadvForkCopies));
+  static_cast<void>(peek(child, 2 * kSpan));
+  EXPECT_EQ(counter(Counter::kLend), 1U);
+}
+
+// Only who borrows has its memory placed where tables can be lent.
+TEST_P(Lent, DecideWhereMemoryIsPlaced) {
+  for (const bool borrows : {true, false}) {
+    space_config_.borrow_tables = borrows;
+    const Space where = new_space();
+    MmapRequest request;
+    request.length = PageCount(1).bytes();
+    request.prot = kRead;
+    request.flags = uapi::kMapShared;
+    request.object = &object();
+    const auto first = where->mmap(request);
+    request.length = PageCount(kSpan).bytes();
+    const auto second = where->mmap(request);
+    ASSERT_TRUE(first.has_value() && second.has_value());
+    EXPECT_EQ(second->raw() % request.length.raw() == 0, borrows);
+    EXPECT_EQ((*second + request.length) == *first, !borrows);
+  }
 }
 
 class ManyBorrowers : public MachineTest {

@@ -143,7 +143,9 @@ bool MemoryObject::is_attached(const Step& step) {
   wanted.sequence = step.sequence;
   SpinGuard guard(lock_, LockRank::kAttachment);
   const auto found = index_.find(wanted);
-  return found != index_.end() && found->table == step.table;
+  if (found == index_.end() || found->table != step.table) return false;
+  QUIRE_DEBUG_ASSERT(step.table->level == kLeafLevel, "a page has no entry above the leaves");
+  return true;
 }
 
 const Attachment* MemoryObject::find_attachment_for_audit(const Frame& table, std::int64_t first_index) {

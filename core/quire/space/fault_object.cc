@@ -153,7 +153,7 @@ FaultResolver::Attempt FaultResolver::use_lent(ExclusiveTable& table, Slot slot,
 // no page is locked in memory by this one (S2.40); else the space gets a copy. Locks: the table's with the entry.
 FaultResolver::Attempt FaultResolver::leave_lent(ExclusiveTable& table, Slot slot, Frame& lent) {
   const VirtRange span = geometry().entry_range(page_, table.level());
-  if (vma_.flags.has(VmaFlag::kLocked) || !space_.borrows() || !lent_key(vma_, span, lent.level)) return Attempt::kNotLent;
+  if (vma_.flags.has(VmaFlag::kLocked) || !lent_key(vma_, span, lent.level)) return Attempt::kNotLent;
   table.clear(slot);
   space_.edits_seen_.store(AddressSpace::kNoEdit);
   supplies_->gather.drop_table(lent, span);

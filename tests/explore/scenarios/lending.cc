@@ -28,11 +28,15 @@ struct Setting {
         a(w.create("A", cpus)),
         b(w.create("B")),
         file(**FileObject::create(w.memory(), {.leaf_class = LeafClass::kFile, .size = World::bytes(pages)})) {
-    w.finally([&object = file] { object.drop_user(); });
     map_file(w, a, file, prot);
     map_file(w, b, file, prot);
     w.watch_shared(0, pages < 5 ? pages : 5);
   }
+  ~Setting() {
+    w.finally([&object = file] { object.drop_user(); });  // after what the scenario looks at
+  }
+  Setting(const Setting&) = delete;
+  Setting& operator=(const Setting&) = delete;
   void cut_to(unsigned pages) {
     w.actor("T", [&world = w, &object = file, pages] {
       world.act("truncate", [&object, pages] {
@@ -51,6 +55,7 @@ void two_borrow(World& w) {
   Setting s(w);
   w.actor("A1", [&w, &a = s.a] { w.store(a, 0, 0, 71); });
   w.actor("B1", [&w, &b = s.b] { w.load(b, 0, 1); });
+  w.finally([&w, &file = s.file] { w.expect(file.lent_tables().raw() == 1, "one table for both"); });
 }
 
 void two_borrow_upper(World& w) {
@@ -157,6 +162,23 @@ void siblings_leave_for_more_rights(World& w) {
   w.actor("A2", [&w, &a = s.a] { w.load(a, 1, 1); });
 }
 
+void siblings_leave_together(World& w) {
+  Setting s(w, kLeafPages, kRead, 2);
+  w.touch(s.a, 0, 0, 1);
+  w.touch(s.a, 1, 0, 1);
+  w.expect(s.a.space->mprotect(World::at(0), World::bytes(kLeafPages), kReadWrite).has_value(), "a mapping gets more rights");
+  w.actor("A1", [&w, &a = s.a] { w.store(a, 0, 0, 71); });
+  w.actor("A2", [&w, &a = s.a] { w.store(a, 1, 1, 72); });
+}
+
+void lent_move_and_fill(World& w) {
+  Setting s(w, kUpperPages);
+  w.touch(s.a, 0, 4, 1);
+  w.touch(s.b, 0, 4, 1);
+  w.actor("A1", [&w, &a = s.a] { w.mremap(a, 1, 3, kUpperPages + 2); });
+  w.actor("B1", [&w, &b = s.b] { w.store(b, 0, 0, 71); });
+}
+
 void fork_and_lent_fill(World& w) {
   Setting s(w, kUpperPages);
   Process& c = w.unborn("C");
@@ -198,6 +220,8 @@ constexpr Scenario kScenarios[] = {
      lent_protect_and_store},
     {"siblings_leave_for_more_rights", "R3 R18", "a thread leaves a lent table for one with more rights while another fills it",
      siblings_leave_for_more_rights},
+    {"siblings_leave_together", "R3 R18", "two threads leave a lent table for one with more rights", siblings_leave_together},
+    {"lent_move_and_fill", "R18 I12", "a process moves a part below an upper table that another fills", lent_move_and_fill},
     {"fork_and_lent_fill", "X12 R8", "a process forks while another fills the upper table that both are lent", fork_and_lent_fill},
     {"migrate_lent_and_store", "R14", "a page moves while a process writes it through a lent table", migrate_lent_and_store},
 };
