@@ -5,7 +5,7 @@
 //
 // Prints "MIB MiB, CHILDREN children, 0 wrong" and exits 0, or says what is wrong and exits 1.
 
-#include <errno.h>
+#define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kPage = 4096, kWrites = 8 };
+#include "probe.h"
 
-static void die(const char* what) {
-  fprintf(stderr, "fork_family: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
+enum { kPage = 4096, kWrites = 8 };
 
 static uint64_t* word_of(char* memory, size_t page) { return (uint64_t*)(memory + page * kPage); }
 

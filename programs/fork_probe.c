@@ -8,7 +8,6 @@
 // parent lets it go on; a repetition in which the child ran before fork returned shows as an outlier, so the reader takes the median.
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,16 +15,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "probe.h"
 
 enum { kPage = 4096, kRepetitions = 5 };
-
-static void die(const char* what) {
-  fprintf(stderr, "fork_probe: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
 
 // Reads a small file whole; 0 if it cannot.
 static size_t read_file(const char* path, char* to, size_t size) {
@@ -52,13 +46,6 @@ static long figure(const char* path, const char* key) {
 }
 
 static long tables_allocated(void) { return figure("/proc/vmstat", "pgtable_alloc "); }
-
-static uint64_t now(void) {
-  _mm_lfence();
-  const uint64_t ticks = __rdtsc();
-  _mm_lfence();
-  return ticks;
-}
 
 static volatile char* map_anonymous(size_t pages) {
   volatile char* memory = mmap(NULL, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -161,10 +148,7 @@ int main(int argc, char** argv) {
   const uint64_t begin = now();
   overhead = now() - begin;
   tables_allocated();  // its buffer is touched now
-  // From here on nothing waits for the host. Sleeping first puts whatever the kernel does periodically at the same distance from what is
-  // measured in every run; in exact mode it takes no time.
-  const struct timespec pause = {.tv_sec = 1};
-  nanosleep(&pause, NULL);
+  sleep_first();  // from here on nothing waits for the host
   struct Sample samples[kRepetitions];
   int64_t round_trips[kRepetitions];
   for (int i = 0; i < kRepetitions; ++i) samples[i] = sample_fork(middle);

@@ -4,7 +4,6 @@
 // page cost the same within an untouched 2 MiB span but for the first, so the spans are entered before measuring.
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +12,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "probe.h"
 
 enum { kPage = 4096, kPages = 256, kRepetitions = 5, kSpan = 512 * kPage };
-
-static void die(const char* what) {
-  fprintf(stderr, "memory_probe: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now(void) {
-  _mm_lfence();
-  const uint64_t ticks = __rdtsc();
-  _mm_lfence();
-  return ticks;
-}
 
 static uint64_t overhead;  // of one measurement
 static int64_t mean(uint64_t begin) { return (int64_t)(now() - begin - overhead) / kPages; }
@@ -163,8 +150,7 @@ int main(void) {
   prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   const uint64_t begin = now();
   overhead = now() - begin;
-  const struct timespec pause = {.tv_sec = 1};
-  nanosleep(&pause, NULL);  // as in fork_probe.c: what is periodic comes at the same distance in every run
+  sleep_first();
   measure("system_call", system_call);
   measure("write_fault", write_fault);
   measure("zero_read", zero_read);

@@ -6,7 +6,6 @@
 // totals.
 
 #define _GNU_SOURCE
-#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +13,14 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "probe.h"
 
 enum { kPage = 4096, kRepetitions = 3 };
 
 static size_t size;
 static int file;
-
-static void die(const char* what) {
-  fprintf(stderr, "shared_probe: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static uint64_t now(void) {
-  _mm_lfence();
-  const uint64_t ticks = __rdtsc();
-  _mm_lfence();
-  return ticks;
-}
 
 static long faults(void) {
   struct rusage usage;
@@ -108,8 +95,7 @@ int main(int argc, char** argv) {
   }
   file = memfd_create("shared", 0);
   if (file < 0 || ftruncate(file, (off_t)size) != 0) die("memfd");
-  const struct timespec pause = {.tv_sec = 1};
-  nanosleep(&pause, NULL);  // as in fork_probe.c: what is periodic comes at the same distance in every run
+  sleep_first();
   uint64_t first[kRepetitions], write_pass[kRepetitions], read_pass[kRepetitions], write_faults[kRepetitions], read_faults[kRepetitions],
       tables[kRepetitions];
   first[0] = pass(kWrite).per_page;
