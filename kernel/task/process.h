@@ -37,6 +37,12 @@ using ListHook = bi::list_member_hook<bi::link_mode<bi::normal_link>>;
 using SetHook = bi::set_member_hook<bi::link_mode<bi::normal_link>, bi::optimize_size<true>>;
 
 /// Credentials do not change: who gets others gets a new object, so that fork shares them.
+/// One user of an address space, who releases it at the end.
+struct ReleaseSpace {
+  void operator()(AddressSpace* space) const { space->release(); }
+};
+using SpaceUser = std::unique_ptr<AddressSpace, ReleaseSpace>;
+
 struct SharedCredentials final : RefCounted {
   explicit SharedCredentials(Credentials c) : value(std::move(c)) {}
   const Credentials value;

@@ -10,11 +10,6 @@ RefPtr<File> make_process_file(RefPtr<Process> process, std::uint32_t flags);
 /// The process behind a descriptor of the current one; `waits` tells whether it is in blocking mode. Errors: EBADF.
 Result<RefPtr<Process>> process_of_file(int fd, bool& waits);
 
-
-struct ReleaseSpace {
-  void operator()(AddressSpace* space) const { space->release(); }
-};
-using SpaceUser = std::unique_ptr<AddressSpace, ReleaseSpace>;
 /// The memory of the process behind a descriptor, if the caller may read it. Errors: EBADF, ESRCH, EACCES.
 Result<SpaceUser> space_of_file(int fd);
 

@@ -132,19 +132,6 @@ Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path) {
   }
 }
 
-Program::Program(Program&& other) noexcept
-    : executable(std::move(other.executable)),
-      credentials(std::move(other.credentials)),
-      personality(other.personality),
-      space_(std::exchange(other.space_, nullptr)),
-      entry_(other.entry_),
-      stack_(other.stack_),
-      path_(std::move(other.path_)) {}
-
-Program::~Program() {
-  if (space_ != nullptr) space_->release();
-}
-
 void Program::set_registers(TrapFrame& frame) const {
   const std::uint64_t cs = frame.cs, ss = frame.ss;
   frame = {};
@@ -176,9 +163,10 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
                             .borrow_tables = conditions.borrows,
                             .limits = memory_limits(conditions.limits, who)};
   config.mmap_top = mmap_top(config.limits, random);
-  QUIRE_TRY(program.space_, AddressSpace::create(memory(), config));
+  QUIRE_TRY(AddressSpace* const space, AddressSpace::create(memory(), config));
+  program.space_.reset(space);
   const std::uint64_t base = kProgramBase + random.program;
-  QUIRE_TRY(const ElfImage image, load_elf(*program.space_, *file.file, base));
+  QUIRE_TRY(const ElfImage image, load_elf(*space, *file.file, base));
   AuxiliaryFacts facts;
   facts.credentials = &identity;
   facts.file_name = file.path;
@@ -187,12 +175,12 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
   if (!image.interpreter.empty()) {
     QUIRE_TRY(const RefPtr<File> interpreter_file, open_executable(image.interpreter));
     QUIRE_TRY(const ElfImage interpreter,
-              load_elf(*program.space_, *interpreter_file, base));
+              load_elf(*space, *interpreter_file, base));
     facts.interpreter_base = interpreter.base;
     program.entry_ = interpreter.entry;
   }
-  QUIRE_TRY(const StackImage stack, build_stack(*program.space_, strings, image, facts, random));
-  program.space_->set_layout(layout_of(image, stack, random));
+  QUIRE_TRY(const StackImage stack, build_stack(*space, strings, image, facts, random));
+  space->set_layout(layout_of(image, stack, random));
   program.stack_ = stack.pointer;
   program.path_ = file.path;
   program.executable = file.file;

@@ -35,11 +35,7 @@ struct StartConditions {
 /// A loaded program. Owns its address space until someone takes it.
 class Program {
  public:
-  Program() = default;
-  Program(Program&& other) noexcept;
-  Program& operator=(Program&&) = delete;
-  ~Program();
-  [[nodiscard]] AddressSpace* take_space() { return std::exchange(space_, nullptr); }
+  [[nodiscard]] AddressSpace* take_space() { return space_.release(); }
   /// The registers it starts with.
   void set_registers(TrapFrame& frame) const;
   /// The name ps shows, at most 15 bytes: the last component of the path.
@@ -52,7 +48,7 @@ class Program {
  private:
   friend Result<Program> load_program(const ProgramFile&, const ExecArguments&, const Credentials&,
                                       const StartConditions&);
-  AddressSpace* space_ = nullptr;
+  SpaceUser space_;
   std::uint64_t entry_ = 0, stack_ = 0;
   std::string path_;
 };
