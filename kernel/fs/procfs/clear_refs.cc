@@ -19,13 +19,9 @@ class ClearRefsFile final : public File {
 
   /// Linux v6.12 fs/proc/task_mmu.c:clear_refs_write() looks at twelve bytes.
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
-    char text[12];
     const std::size_t size = buffer.size();
-    const std::size_t looked_at = std::min(size, sizeof text);
-    QUIRE_CHECK(buffer.copy_in(text, looked_at));
-    const Result<int> what = parse_integer(std::string_view(text, looked_at));
-    if (!what) return fail(what.error());
-    QUIRE_CHECK(clear(*what));
+    QUIRE_TRY(const int what, copy_in_integer(buffer, 12));
+    QUIRE_CHECK(clear(what));
     return size;
   }
 

@@ -163,4 +163,11 @@ Result<int> parse_integer(std::string_view text) {
   return value;
 }
 
+Result<int> copy_in_integer(IoBuffer& buffer, std::size_t longest) {
+  char text[24];
+  const std::size_t size = std::min({buffer.size(), longest, sizeof text});
+  QUIRE_CHECK(buffer.copy_in(text, size));
+  return parse_integer(std::string_view(text, size));
+}
+
 }  // namespace quire::kernel

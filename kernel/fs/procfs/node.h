@@ -128,5 +128,7 @@ std::optional<Pid> parse_number(std::string_view name);
 /// What a program writes: a number, perhaps with blanks around it. Errors: EINVAL, ERANGE (Linux
 /// lib/kstrtox.c:kstrtoint()).
 Result<int> parse_integer(std::string_view text);
+/// The same of what is written, of which no more than `longest` bytes (at most 24) are looked at. Errors: EFAULT, too.
+Result<int> copy_in_integer(IoBuffer& buffer, std::size_t longest);
 
 }  // namespace quire::kernel

@@ -36,12 +36,9 @@ class SettingFile final : public File {
     return text_->read(buffer, offset);
   }
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
-    char text[24];
     const std::size_t size = buffer.size();
-    const std::size_t looked_at = std::min(size, sizeof text);
-    QUIRE_CHECK(buffer.copy_in(text, looked_at));
-    const Result<int> value = parse_integer(std::string_view(text, looked_at));
-    if (!value) return fail(Errno::kInval);
+    const Result<int> value = copy_in_integer(buffer, 24);
+    if (!value) return fail(value.error() == Errno::kRange ? Errno::kInval : value.error());  // Linux v6.12 kernel/sysctl.c:proc_dointvec()
     set_(*value);
     return size;
   }
