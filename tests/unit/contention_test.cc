@@ -98,10 +98,14 @@ class Contention : public MachineTest {
       }
     }
   }
+  /// A first touch of each page from `begin` to before `end`.
+  void touch(Space& own, std::uint64_t begin, std::uint64_t end, Access access) {
+    for (std::uint64_t n = begin; n < end; ++n) ASSERT_EQ(own->fault(at(n), access), FaultOutcome::kMinor);
+  }
   /// Maps and makes pages enough for a table, and leaves frames in the CPU's cache.
   void prepare_pages(Space& own) {
     ASSERT_TRUE(map_pages(own, 0, 3 * kSpan));
-    for (std::uint64_t n = 0; n < 48; ++n) ASSERT_EQ(own->fault(at(n), Access::kWrite), FaultOutcome::kMinor);
+    touch(own, 0, 48, Access::kWrite);
     ASSERT_TRUE(advise(own, 8, 40, uapi::kMadvDontNeed));
   }
 
@@ -119,8 +123,8 @@ class Contention : public MachineTest {
 TEST_F(Contention, FirstTouchesMeetNowhere) {
   run([&](unsigned, Space& own) { prepare_pages(own); },
       [&](unsigned, Space& own) {
-        for (std::uint64_t n = 8; n < 16; ++n) ASSERT_EQ(own->fault(at(n), Access::kWrite), FaultOutcome::kMinor);
-        for (std::uint64_t n = 100; n < 108; ++n) ASSERT_EQ(own->fault(at(n), Access::kRead), FaultOutcome::kMinor);
+        touch(own, 8, 16, Access::kWrite);
+        touch(own, 100, 108, Access::kRead);
         ASSERT_EQ(own->fault(at(104), Access::kWrite), FaultOutcome::kMinor);
         ASSERT_EQ(own->fault(at(2 * kSpan), Access::kRead), FaultOutcome::kMinor) << "a zero table";
       });
@@ -136,7 +140,7 @@ TEST_F(Contention, CopiesOnWriteMeetNowhere) {
         ASSERT_EQ(own->fault(at(0), Access::kWrite), FaultOutcome::kMinor) << "tables of its own, pages shared";
       },
       [&](unsigned, Space& own) {
-        for (std::uint64_t n = 1; n < 6; ++n) ASSERT_EQ(own->fault(at(n), Access::kWrite), FaultOutcome::kMinor);
+        touch(own, 1, 6, Access::kWrite);
       });
   EXPECT_EQ(common_, "");
 }
@@ -149,7 +153,7 @@ TEST_F(Contention, TakingTablesOverMeetsNowhere) {
         child.reset();
       },
       [&](unsigned, Space& own) {
-        for (std::uint64_t n = 0; n < 4; ++n) ASSERT_EQ(own->fault(at(n), Access::kWrite), FaultOutcome::kMinor);
+        touch(own, 0, 4, Access::kWrite);
       });
   EXPECT_EQ(common_, "");
 }
