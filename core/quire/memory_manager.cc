@@ -1,6 +1,7 @@
 #include "quire/memory_manager.h"
 
 #include "quire/base/text.h"
+#include "quire/object/device_object.h"
 #include "quire/object/file_object.h"
 #include "quire/space/address_space.h"
 #include "quire/vma/anon_name.h"
@@ -16,6 +17,7 @@ Result<void> MemoryManager::init(const MemoryConfig& config, const Range* ranges
   spaces_.init(*this, "address_space");
   anon_objects_.init(*this, "anon_object");
   file_objects_.init(*this, "file_object");
+  device_objects_.init(*this, "device_object");
   attachments_.init(*this, "attachment");
   vma_nodes_.init(*this, "vma_node");
   anon_names_.init(*this, "anon_name");

@@ -25,6 +25,7 @@ namespace quire {
 class AddressSpace;
 class AnonName;
 class AnonObject;
+class DeviceObject;
 class FileObject;
 struct Attachment;
 struct VmaNode;
@@ -127,6 +128,7 @@ class MemoryManager {
   [[nodiscard]] ObjectPool<AddressSpace>& spaces() { return spaces_; }
   [[nodiscard]] ObjectPool<AnonObject>& anon_objects() { return anon_objects_; }
   [[nodiscard]] ObjectPool<FileObject>& file_objects() { return file_objects_; }
+  [[nodiscard]] ObjectPool<DeviceObject>& device_objects() { return device_objects_; }
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
   [[nodiscard]] ObjectPool<AnonName>& anon_names() { return anon_names_; }
@@ -194,6 +196,7 @@ class MemoryManager {
   ObjectPool<AddressSpace> spaces_;
   ObjectPool<AnonObject> anon_objects_;
   ObjectPool<FileObject> file_objects_;
+  ObjectPool<DeviceObject> device_objects_;
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   ObjectPool<AnonName> anon_names_;

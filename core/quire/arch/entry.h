@@ -48,6 +48,10 @@ class Entry {
   [[gnu::always_inline]] static constexpr Entry leaf(Pfn frame, LeafClass leaf_class, Prot prot, Writable writable) {
     return Entry(address_bits(frame) | (static_cast<std::uint64_t>(leaf_class) << kClassShift)).with_prot(prot, writable);
   }
+  /// The leaf of physical memory that nothing counts.
+  static constexpr Entry raw_leaf(Pfn frame, Prot prot) {
+    return Entry(address_bits(frame) | kRawBit).with_prot(prot, Writable::kNo);
+  }
   /// A not-present entry of kind swap, migration, poison or marker with a payload below 2^40.
   static constexpr Entry special(EntryKind kind, std::uint64_t payload) {
     return Entry((special_type(kind) << kTypeShift) | (payload << kPageShift));

@@ -1,7 +1,7 @@
 #include "quire/audit/audit.h"
 
 #include "quire/memory_manager.h"
-#include "quire/object/memory_object.h"
+#include "quire/object/device_object.h"
 #include "quire/space/address_space.h"
 #include "quire/table/lent.h"
 #include "quire/table/writer.h"
@@ -169,6 +169,12 @@ void Audit::check_pin(Entry entry, VirtAddr address, Above above) {
   if (!above.noted) find("I9", "a pinned page that no table above notes; address", address.raw(), 0, 1);
 }
 
+void Audit::check_raw_leaf(const Vma& vma, Entry entry, VirtAddr address) {
+  const bool is_its_page = vma.flags.has(VmaFlag::kDevice) && vma.object != nullptr && vma.object->is_device() &&
+                           static_cast<const DeviceObject&>(*vma.object).frame_of(vma.index_of(address)) == entry.pfn();
+  if (!is_its_page) find("I8", "raw leaf is not its device's page; address", address.raw(), entry.encoded(), vma.index_of(address).raw());
+}
+
 // `writable`: hardware may store here.
 void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable) TA_ATTRIBUTE(no_thread_safety_analysis) {
   const Vma* vma = space.map_.find(address);
@@ -193,6 +199,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     return;
   }
   if (kind == EntryKind::kMigration) find("S1.6", "a migration entry that was left behind; address", address.raw(), entry.pfn().raw(), 0);
+  if (kind == EntryKind::kRaw) return check_raw_leaf(*vma, entry, address);
   if (kind != EntryKind::kFrame) return;
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
@@ -349,7 +356,8 @@ void Audit::check_empty() {
     }
   }
   for (SlabPool* pool : {&memory_.spaces().slab(), &memory_.anon_objects().slab(), &memory_.file_objects().slab(),
-                         &memory_.attachments().slab(), &memory_.vma_nodes().slab(), &memory_.anon_names().slab()}) {
+                         &memory_.device_objects().slab(), &memory_.attachments().slab(), &memory_.vma_nodes().slab(),
+                         &memory_.anon_names().slab()}) {
     if (pool->in_use() != 0) find("I6", pool->name(), 0, pool->in_use(), 0);
   }
 }

@@ -61,6 +61,7 @@ class Audit {
   void check_lent(Frame& table);
   void check_pin(Entry entry, VirtAddr address, Above above);
   void check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable);
+  void check_raw_leaf(const Vma& vma, Entry entry, VirtAddr address);
   void count_table(Frame& table, unsigned slots);
   void check_attachments(Frame& table);
   void check_frames();

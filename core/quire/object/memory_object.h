@@ -108,6 +108,8 @@ class MemoryObject {
   /// For audits: the first attachment at or after a position, or null. The machine stands still.
   [[nodiscard]] const Attachment* find_attachment_for_audit(const Frame& table, std::int64_t first_index);
 
+  /// Whether it is a DeviceObject, whose pages nothing counts.
+  [[nodiscard]] virtual bool is_device() const { return false; }
   /// The class its pages count as.
   [[nodiscard]] virtual LeafClass leaf_class() const = 0;
   /// The frame of page `index` with one reference for the caller, made if absent, read in if need be (this may sleep). Whoever gives notice

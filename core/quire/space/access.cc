@@ -45,12 +45,13 @@ Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Acc
     if (!at || memory_.geometry().user_top() <= *at) break;
     const std::size_t offset = at->raw() & (kPageSize - 1);
     const std::size_t part = size - done < kPageSize - offset ? size - done : kPageSize - offset;
-    bool copied = false;
+    bool copied = false, is_device = false;
     {
       ExclusiveGuard guard(lock_);
       const Vma* vma = map_.find(*at);
       const Entry entry = look_up(memory_, root_frame(), *at);
-      if (vma != nullptr && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
+      is_device = vma != nullptr && vma->flags.has(VmaFlag::kDevice);
+      if (vma != nullptr && !is_device && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
         // The entry may be a page's that is about to be moved, which waits for processors but not for us: so the page is held, and the
         // entry looked at again. A page that is held is not moved.
         Frame* const page = memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame ? &memory_.frame(entry.pfn()) : nullptr;
@@ -64,6 +65,7 @@ Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Acc
         if (held && page->put()) memory_.pool().give(page);
       }
     }
+    if (is_device) break;
     if (copied) {
       done += part;
       continue;
@@ -92,7 +94,7 @@ Result<ByteCount> AddressSpace::peek(VirtAddr address, std::span<std::byte> to) 
     const std::size_t left_in_page = kPageSize - (at->raw() & (kPageSize - 1));
     const std::size_t part = to.size() - done < left_in_page ? to.size() - done : left_in_page;
     const auto vma = find(*at);
-    if (!vma) break;
+    if (!vma || vma->flags.has(VmaFlag::kDevice)) break;
     Result<void> result;
     if (vma->prot.allows(Access::kRead)) {
       if (const auto read_now = read(*at, to.subspan(done, part)); !read_now) result = fail(read_now.error());

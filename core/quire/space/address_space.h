@@ -84,6 +84,8 @@ struct MmapRequest {
   VmaLabel* label = nullptr;
   /// Whether the file may be written to: a shared mapping of one that may not never becomes writable.
   enum class FileAccess : std::uint8_t { kReadWrite, kReadOnly } file_access = FileAccess::kReadWrite;
+  /// kFixed: no program asks for it (VmaFlag::kFixedSize).
+  enum class Size : std::uint8_t { kMayGrow, kFixed } size = Size::kMayGrow;
 };
 
 /// Raw Linux arguments of mremap(2).
@@ -147,7 +149,8 @@ class AddressSpace {
   void add_actor();
   void remove_actor();
 
-  /// Linux mmap(2). Returns the address. Errors: as man7 mmap(2): EINVAL, ENOMEM, EEXIST, EPERM (below mmap_floor), EOPNOTSUPP.
+  /// Linux mmap(2). Returns the address. Errors: as man7 mmap(2): EINVAL (a DeviceObject without such pages, too), ENOMEM, EEXIST, EPERM
+  /// (below mmap_floor), EOPNOTSUPP, EACCES (more than reading of a DeviceObject).
   Result<VirtAddr> mmap(const MmapRequest& request);
   /// Linux remap_file_pages(2), raw arguments: other pages of a shared mapping's object appear in its place, as a mapping of their own.
   /// Errors: EINVAL, and those of mmap().

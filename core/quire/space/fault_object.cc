@@ -1,5 +1,6 @@
 // Faults in mappings of objects: their pages, private copies of these, and the tables that objects lend (docs/decisions/0010 and 0012).
 
+#include "quire/object/device_object.h"
 #include "quire/space/fault_resolver.h"
 
 namespace quire {
@@ -45,8 +46,18 @@ std::int64_t FaultResolver::install_object_pages(Table& table, Slot slot, Entry 
   return mapped;
 }
 
+// A page of nobody: its entry is all there is to it.
+FaultResolver::Attempt FaultResolver::map_device_page(ExclusiveTable& table, Slot slot) {
+  const Pfn frame = static_cast<const DeviceObject&>(*vma_.object).frame_of(vma_.index_of(page_));
+  SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+  if (!table.entry(slot).is_absent()) return Attempt::kRetry;
+  table.install(slot, Entry::raw_leaf(frame, vma_.prot));
+  return done();
+}
+
 // The object's page, the same for all who map it (S0.14, S4.38).
 FaultResolver::Attempt FaultResolver::map_object_page(ExclusiveTable& table, Slot slot, Entry seen) {
+  if (vma_.flags.has(VmaFlag::kDevice)) return map_device_page(table, slot);
   if (supplies_ == nullptr) return Attempt::kNeedsSupplies;
   if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());

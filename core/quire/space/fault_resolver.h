@@ -444,6 +444,7 @@ class FaultResolver {
 
   // An object's page, mapped or copied (fault_object.cc).
   Attempt map_object_page(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt map_device_page(ExclusiveTable& table, Slot slot);
   Attempt copy_object_page(ExclusiveTable& table, Slot slot);
   Attempt copy_mapped_page(ExclusiveTable& table, Slot slot, Entry seen);
   template <typename Table>

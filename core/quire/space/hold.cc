@@ -148,7 +148,7 @@ Result<PageHold> AddressSpace::hold(VirtAddr address, Access access, HoldKind ki
     {
       SharedGuard guard(lock_);
       const Vma* vma = map_.find(address);
-      if (vma == nullptr || !vma->prot.allows(access)) return fail(Errno::kFault);
+      if (vma == nullptr || !vma->prot.allows(access) || vma->flags.has(VmaFlag::kDevice)) return fail(Errno::kFault);
       HoldAttempt attempt(*this, *vma, address, access, kind);
       switch (attempt.run()) {
         case HoldAttempt::State::kHeld: return attempt.take();
@@ -184,7 +184,7 @@ Result<ByteCount> AddressSpace::poke(VirtAddr address, std::span<const std::byte
     {
       SharedGuard guard(lock_);
       const Vma* vma = map_.find(*at);
-      if (vma == nullptr || (vma->is_shared() && !vma->prot.write())) break;
+      if (vma == nullptr || (vma->is_shared() && !vma->prot.write()) || vma->flags.has(VmaFlag::kDevice)) break;
       if (vma->is_shared()) {
         access = Access::kWrite;
         purpose = Purpose::kAccess;

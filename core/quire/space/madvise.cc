@@ -62,6 +62,30 @@ AdviceRule rule_of(int advice) {
   }
 }
 
+/// Whether the mapping is none for that. Only private anonymous memory can be wiped or freed, what is locked is needed, and a device's
+/// memory is not the program's (Linux v6.12 mm/madvise.c:madvise_vma_behavior(), madvise_dontneed_free_valid_vma(), can_madv_lru_vma()).
+bool is_refused(const AdviceRule& rule, const Vma& vma) {
+  const VmaFlags flags = vma.flags;
+  const bool is_anonymous = vma.object == nullptr && !vma.is_shared();
+  switch (rule.what) {
+    case Advice::kNothingIfPrivate: return !is_anonymous;
+    case Advice::kDontNeed:
+    case Advice::kNothingIfUnlocked: return flags.has_any(VmaFlag::kLocked | VmaFlag::kDevice);
+    case Advice::kDontNeedLocked: return flags.has(VmaFlag::kDevice);
+    case Advice::kFlags:
+      return (rule.set.has(VmaFlag::kWipeOnFork) && !is_anonymous) ||
+             (rule.cleared.has(VmaFlag::kDontFork) && flags.has(VmaFlag::kDevice)) ||
+             (rule.cleared.has(VmaFlag::kDontDump) && flags.has(VmaFlag::kFixedSize));
+    case Advice::kInvalid:
+    case Advice::kNothing:
+    case Advice::kPrivateFlags:
+    case Advice::kRemove:
+    case Advice::kPopulateRead:
+    case Advice::kPopulateWrite: return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 Result<VirtRange> advised_pages(VirtAddr address, ByteCount length) {
@@ -87,12 +111,9 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   if (sets_flags) QUIRE_CHECK(adopt_locked(range));
   AdviseWalk walk(map_, range);
   QUIRE_CHECK(walk.run([&rule](Vma& part) -> Result<void> {
-    // Only private anonymous memory can be wiped; what is locked is needed.
-    const bool refused = (rule.set.has(VmaFlag::kWipeOnFork) && (part.object != nullptr || part.is_shared())) ||
-                         (rule.what == Advice::kNothingIfPrivate && (part.object != nullptr || part.is_shared())) ||
-                         ((rule.what == Advice::kDontNeed || rule.what == Advice::kNothingIfUnlocked) && part.flags.has(VmaFlag::kLocked));
-    if (refused) return fail(Errno::kInval);
-    if (rule.what != Advice::kPrivateFlags || !part.is_shared()) part.flags = part.flags.with(rule.set).without(rule.cleared);
+    if (is_refused(rule, part)) return fail(Errno::kInval);
+    const bool is_passed_over = rule.what == Advice::kPrivateFlags && (part.is_shared() || part.flags.has(VmaFlag::kFixedSize));
+    if (!is_passed_over) part.flags = part.flags.with(rule.set).without(rule.cleared);
     return {};
   }));
   // Linux v6.12 mm/madvise.c:madvise_vma_behavior()
@@ -111,7 +132,7 @@ Result<void> AddressSpace::fault_in(VirtRange range, Access access) {
     const auto vma = find(at);
     if (!vma) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
     // A load may do what PROT_WRITE alone allows, this may not (Linux v6.12 mm/gup.c:check_vma_flags()).
-    if (access == Access::kRead && !vma->prot.read()) return fail(Errno::kInval);
+    if (vma->flags.has(VmaFlag::kDevice) || (access == Access::kRead && !vma->prot.read())) return fail(Errno::kInval);
     switch (resolve_fault(at, access, Requester::kOther)) {
       case FaultOutcome::kMinor:
       case FaultOutcome::kMajor: break;

@@ -63,7 +63,7 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes
     Vma part = vma.clipped(range);
     done = part.range.end();
     part.flags = part.flags.without(kLockedFlags).with(lock);
-    if (part.flags == vma.flags) continue;
+    if (part.flags == vma.flags || vma.flags.has(VmaFlag::kFixedSize)) continue;
     QUIRE_CHECK(changed.erase_range(part.range));
     QUIRE_CHECK(changed.insert_merging(part));
   }
@@ -78,7 +78,7 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes
 Result<void> AddressSpace::populate(VirtRange range) {
   const VmaMap now = map();
   for (const Vma& vma : now.overlapping(range)) {
-    if (vma.flags.has(VmaFlag::kLockOnFault)) continue;
+    if (vma.flags.has_any(VmaFlag::kLockOnFault | VmaFlag::kDevice)) continue;
     const Access access = vma.prot.write() && !vma.is_shared() ? Access::kWrite : Access::kRead;
     const VirtRange part = vma.range.intersection(range);
     for (VirtAddr at = part.begin(); at < part.end(); at = at + ByteCount(kPageSize)) {

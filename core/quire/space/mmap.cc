@@ -25,7 +25,16 @@ VmaFlags flags_of(const MmapRequest& request, bool shared) {
   // Linux v6.12 mm/vma.c:accountable_mapping()
   const bool is_accounted = !shared && (request.prot & uapi::kProtWrite) != 0 && (request.flags & uapi::kMapNoReserve) == 0;
   if (is_accounted) flags = flags | VmaFlag::kAccounted;
+  if (request.size == MmapRequest::Size::kFixed) flags = flags | VmaFlag::kFixedSize;
   return flags;
+}
+
+/// Errors: EINVAL, EACCES.
+Result<void> check_device(const MmapRequest& request, MemoryObject& device) {
+  const PageIndex last(request.offset.raw() + pages_of(request.length).raw() - 1);
+  if (!device.has_page(last)) return fail(Errno::kInval);
+  if ((request.prot & (uapi::kProtWrite | uapi::kProtExec)) != 0) return fail(Errno::kAcces);
+  return {};
 }
 
 }  // namespace
@@ -99,7 +108,11 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
       break;
     default: return fail(Errno::kInval);
   }
-  vma.flags = vma.flags.with(lock);
+  if (object != nullptr && object->is_device()) {
+    QUIRE_CHECK(check_device(request, *object));
+    vma.flags = vma.flags.without(VmaFlag::kMayWrite).with(VmaFlag::kDevice | VmaFlag::kFixedSize | VmaFlag::kDontDump);
+  }
+  if (!vma.flags.has(VmaFlag::kFixedSize)) vma.flags = vma.flags.with(lock);
 
   // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
   PageCount replaced(0);

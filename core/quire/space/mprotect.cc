@@ -131,7 +131,7 @@ Result<void> AddressSpace::mprotect_locked(VirtRange asked, std::uint32_t grows,
   for (const Vma& vma : map_.overlapping(VirtRange(begin, end))) {
     if (stop < vma.range.begin()) break;
     const VirtAddr part_end = vma.range.end() < end ? vma.range.end() : end;
-    if (prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) {
+    if ((prot.write() && !vma.flags.has(VmaFlag::kMayWrite)) || (prot.exec() && vma.flags.has(VmaFlag::kDevice))) {
       error = Errno::kAcces;
       break;
     }

@@ -140,6 +140,7 @@ Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
   if (vma == nullptr) return fail(Errno::kFault);
   // No old length: the program wants a second mapping of the same shared memory.
   if (request.old_length.raw() == 0 && !vma->is_shared()) return fail(Errno::kInval);
+  if ((request.flags & uapi::kMremapDontUnmap) != 0 && vma->flags.has(VmaFlag::kFixedSize)) return fail(Errno::kInval);
   // What is cut off may lie in other mappings.
   const ByteCount kept = request.new_length < request.old_length ? request.new_length : request.old_length;
   if (kept > vma->range.end() - request.old_address) return fail(Errno::kFault);
@@ -147,6 +148,7 @@ Result<Vma> AddressSpace::resizable_locked(const MremapRequest& request) {
   const PageIndex offset = vma->index_of(request.old_address);
   if (offset.raw() + pages_of(request.new_length).raw() < offset.raw()) return fail(Errno::kInval);
   if (request.new_length < request.old_length) return *vma;
+  if (vma->flags.has(VmaFlag::kFixedSize)) return fail(Errno::kFault);
   const PageCount more = pages_of(request.new_length - request.old_length);
   if (!may_lock(more, vma->flags)) return fail(Errno::kAgain);
   if (!may_expand(more, vma->prot, vma->flags)) return fail(Errno::kNoMem);

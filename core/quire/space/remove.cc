@@ -9,7 +9,7 @@ namespace {
 
 Result<void> remove_part(const Vma& part) {
   const bool is_of_file = part.label != nullptr && !part.label->name();
-  if (part.flags.has(VmaFlag::kLocked) || (part.object == nullptr && !is_of_file)) return fail(Errno::kInval);
+  if (part.flags.has_any(VmaFlag::kLocked | VmaFlag::kFixedSize) || (part.object == nullptr && !is_of_file)) return fail(Errno::kInval);
   if (!part.is_shared() || !part.flags.has(VmaFlag::kMayWrite)) return fail(Errno::kAcces);
   const PageCount count = part.range.pages();
   if (is_of_file) return part.label->punch(part.offset, count);

@@ -7,7 +7,7 @@ namespace quire {
 std::optional<LentKey> lent_key(const Vma& vma, VirtRange span, Level level) {
   if (kHighestLentLevel < level || vma.object == nullptr) return std::nullopt;
   if (!vma.is_shared() && vma.prot.write()) return std::nullopt;
-  if (vma.flags.has(VmaFlag::kCopyOnFork) || !vma.range.contains(span)) return std::nullopt;
+  if (vma.flags.has_any(VmaFlag::kCopyOnFork | VmaFlag::kDevice) || !vma.range.contains(span)) return std::nullopt;
   const PageIndex first = vma.index_of(span.begin());
   if (first.raw() % span.pages().raw() != 0) return std::nullopt;
   return LentKey{level, static_cast<std::int64_t>(first.raw()), vma.prot};

@@ -36,6 +36,8 @@ enum class VmaFlag : std::uint32_t {
   kCopyOnFork = 1 << 16,   ///< fork shares no tables here (S0.57)
   kAsksMissing = 1 << 17,  ///< the handler is asked where there is no page (UFFDIO_REGISTER_MODE_MISSING)
   kAsksGuarded = 1 << 18,  ///< and before a guarded page is written (UFFDIO_REGISTER_MODE_WP)
+  kFixedSize = 1 << 19,    ///< what the kernel gives every program: cannot grow, is not locked (Linux VM_DONTEXPAND)
+  kDevice = 1 << 20,       ///< of a DeviceObject; kFixedSize, kDontDump, and never kMayWrite (Linux VM_IO | VM_PFNMAP)
 };
 
 /// A set of VmaFlag.

@@ -20,10 +20,10 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
   switch (memory.frame(pfn).kind) {
     case FrameKind::kAnon:
     case FrameKind::kObject:
+    case FrameKind::kHeld:  // a device's, or about to be one of these
       return true;
     case FrameKind::kUntouched:
     case FrameKind::kFree:
-    case FrameKind::kHeld:
     case FrameKind::kTable:
     case FrameKind::kLentTable:
     case FrameKind::kZero:
