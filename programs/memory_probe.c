@@ -53,6 +53,14 @@ static int64_t system_call(void) {
   return mean(begin);
 }
 
+static int64_t clock_gettime_call(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);  // its pages are there
+  const uint64_t begin = now();
+  for (int n = 0; n < kPages; ++n) clock_gettime(CLOCK_MONOTONIC, &time);
+  return mean(begin);
+}
+
 static int64_t write_fault(void) { return write_all(fresh_span()); }
 static int64_t zero_read(void) { return read_all(fresh_span()); }
 
@@ -152,6 +160,7 @@ int main(void) {
   overhead = now() - begin;
   sleep_first();
   measure("system_call", system_call);
+  measure("clock_gettime", clock_gettime_call);
   measure("write_fault", write_fault);
   measure("zero_read", zero_read);
   measure("write_over_zero", write_over_zero);

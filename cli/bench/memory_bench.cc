@@ -8,7 +8,7 @@ namespace {
 constexpr const char* kPrefix = "memory/";
 constexpr const char* kModes[] = {"tree", "leaf", "copy"};
 constexpr std::uint64_t kMemory = std::uint64_t{256} << 20;
-constexpr const char* kFigures[] = {"system_call",       "write_fault",      "zero_read",
+constexpr const char* kFigures[] = {"system_call",       "clock_gettime",    "write_fault",        "zero_read",
                                     "write_over_zero",   "cow_copy",         "cow_reuse",
                                     "munmap_populated",  "dontneed_populated",
                                     "mmap_touch_munmap", "mmap_munmap",      "mremap_leaves"};

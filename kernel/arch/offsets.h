@@ -25,6 +25,7 @@
 #define QUIRE_USER_DATA 0x2b
 #define QUIRE_USER_CODE 0x33
 #define QUIRE_TSS 0x40
+#define QUIRE_CPU_NUMBER 0x7b
 
 // Where things are.
 #define QUIRE_IMAGE_BASE 0xffffffff80000000

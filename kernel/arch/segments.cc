@@ -25,7 +25,7 @@ struct [[gnu::packed]] TaskState {
 static_assert(sizeof(TaskState) == 104);
 
 struct Segments {
-  alignas(16) std::array<std::uint64_t, QUIRE_TSS / 8 + 2> descriptors;
+  alignas(16) std::array<std::uint64_t, QUIRE_CPU_NUMBER / 8 + 1> descriptors;
   TaskState task_state;
 };
 
@@ -78,7 +78,10 @@ void fill_gates() {
   }
 }
 
-void fill_segments(Segments& segments, std::byte* emergency_stacks) {
+/// A segment that nobody loads: its limit tells any program on which CPU it runs (Linux v6.12 arch/x86/kernel/cpu/common.c:setup_getcpu()).
+constexpr std::uint64_t cpu_number_segment(unsigned cpu) { return 0x0040f10000000000 | cpu; }
+
+void fill_segments(Segments& segments, unsigned cpu, std::byte* emergency_stacks) {
   TaskState& state = segments.task_state;
   state = {};
   state.io_map_base = sizeof(TaskState);
@@ -92,6 +95,7 @@ void fill_segments(Segments& segments, std::byte* emergency_stacks) {
   table[QUIRE_USER_CODE_32 / 8] = 0x00cffb000000ffff;
   table[QUIRE_USER_DATA / 8] = 0x00cff3000000ffff;
   table[QUIRE_USER_CODE / 8] = 0x00affb000000ffff;
+  table[QUIRE_CPU_NUMBER / 8] = cpu_number_segment(cpu);
   const auto base = reinterpret_cast<std::uint64_t>(&state);
   table[QUIRE_TSS / 8] = (sizeof(TaskState) - 1) | ((base & 0xffffff) << 16) | (std::uint64_t{0x89} << 40) |
                          ((base >> 24 & 0xff) << 56);
@@ -103,7 +107,7 @@ void fill_segments(Segments& segments, std::byte* emergency_stacks) {
 void load_segments(unsigned cpu, std::byte* emergency_stacks) {
   if (gates[0].selector == 0) fill_gates();
   Segments& segments = all_segments.of(cpu);
-  fill_segments(segments, emergency_stacks);
+  fill_segments(segments, cpu, emergency_stacks);
   const TablePointer gdt{sizeof segments.descriptors - 1,
                          reinterpret_cast<std::uint64_t>(segments.descriptors.data())};
   const TablePointer idt{sizeof gates - 1, reinterpret_cast<std::uint64_t>(gates.data())};

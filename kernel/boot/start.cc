@@ -24,6 +24,7 @@
 #include "task/task.h"
 #include "time/clock.h"
 #include "time/tsc.h"
+#include "vdso/vdso.h"
 
 extern "C" {
 using Constructor = void (*)();
@@ -58,6 +59,7 @@ class InitThread final : public Thread {
     if (const auto mounted = mount_everything(); !mounted) {
       report_error("the root file system cannot be mounted");
     }
+    init_vdso();
     run_program();
   }
 };

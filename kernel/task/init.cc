@@ -17,6 +17,7 @@
 #include "task/signals.h"
 #include "task/statistics.h"
 #include "time/clock.h"
+#include "vdso/vdso.h"
 
 namespace quire::kernel {
 
@@ -120,6 +121,7 @@ void take_down() {
   files = nullptr;
   fs = nullptr;
   drop_shared_segments();
+  drop_vdso();
   drop_file_systems();
 }
 

@@ -11,6 +11,7 @@
 #include "task/random_layout.h"
 #include "task/stack_image.h"
 #include "task/task_limits.h"
+#include "vdso/vdso.h"
 
 namespace quire::kernel {
 
@@ -179,6 +180,7 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
     facts.interpreter_base = interpreter.base;
     program.entry_ = interpreter.entry;
   }
+  QUIRE_TRY(facts.vdso, map_vdso(*space));
   QUIRE_TRY(const StackImage stack, build_stack(*space, strings, image, facts, random));
   space->set_layout(layout_of(image, stack, random));
   program.stack_ = stack.pointer;

@@ -99,6 +99,7 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
   at &= ~std::uint64_t{15};
 
   const std::pair<std::uint64_t, std::uint64_t> auxiliary[] = {
+      {AT_SYSINFO_EHDR, facts.vdso.raw()},
       {AT_MINSIGSTKSZ, MINSIGSTKSZ + Thread::fpu_frame_size()},
       {AT_HWCAP, cpuid(1).d},
       {AT_PAGESZ, kPageSize},

@@ -21,6 +21,7 @@ struct StackImage {
 /// What the auxiliary vector tells beside the image.
 struct AuxiliaryFacts {
   std::uint64_t interpreter_base = 0;
+  VirtAddr vdso;
   const Credentials* credentials = nullptr;
   std::string_view file_name;  ///< AT_EXECFN
   bool secure = false;

@@ -55,7 +55,7 @@ void TimerQueue::program() {
   if (next >= programmed_) return;
   programmed_ = next;
   const std::uint64_t now = monotonic_ns();
-  arm_local_timer(next > now ? next - now : 0, tsc_at_boot() + ns_to_tsc(next));
+  arm_local_timer(next > now ? next - now : 0, clock_page.tsc_at_boot + ns_to_tsc(next));
 }
 
 void TimerQueue::insert(Timer& timer, unsigned cpu) {

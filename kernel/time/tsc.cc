@@ -6,12 +6,11 @@
 
 namespace quire::kernel {
 
-constinit std::uint64_t tsc_multiplier = std::uint64_t{1} << 32;
+constinit ClockPage clock_page{.tsc_at_boot = 0, .tsc_multiplier = std::uint64_t{1} << 32, .realtime_offset = 0};
 
 namespace {
 
 constinit std::uint64_t frequency = 1'000'000'000;
-constinit std::uint64_t boot_value = 0;
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kCalibrationNs = 2'000'000;
@@ -69,16 +68,14 @@ std::uint64_t hz_by_cpuid() {
 }  // namespace
 
 void init_tsc(std::uint64_t known_hz) {
-  boot_value = read_tsc();
+  clock_page.tsc_at_boot = read_tsc();
   if (known_hz == 0) known_hz = hz_by_cpuid();
   frequency = known_hz != 0 ? known_hz : calibrate();
-  tsc_multiplier = scale(kNsPerSecond, std::uint64_t{1} << 32, frequency);
+  clock_page.tsc_multiplier = scale(kNsPerSecond, std::uint64_t{1} << 32, frequency);
 }
 
 std::uint64_t tsc_hz() { return frequency; }
 
 std::uint64_t ns_to_tsc(std::uint64_t ns) { return scale(ns, frequency, kNsPerSecond); }
-
-std::uint64_t tsc_at_boot() { return boot_value; }
 
 }  // namespace quire::kernel

@@ -6,22 +6,18 @@
 
 #include <cstdint>
 
+#include "time/clock_page.h"
+
 namespace quire::kernel {
 
-/// Conversion factor: nanoseconds per tick × 2^32. Set once by init_tsc().
-extern std::uint64_t tsc_multiplier;
+/// Whose first two fields init_tsc() sets.
+extern ClockPage clock_page;
 
 /// Finds the frequency; `known_hz` 0 means it is not known. Pre: the local APIC is on. Post: its timer must be switched on again.
 void init_tsc(std::uint64_t known_hz);
 [[nodiscard]] std::uint64_t tsc_hz();
 
-__extension__ using Wide = unsigned __int128;
-
-[[nodiscard]] inline std::uint64_t tsc_to_ns(std::uint64_t ticks) {
-  return static_cast<std::uint64_t>(Wide{ticks} * tsc_multiplier >> 32);
-}
+[[nodiscard]] inline std::uint64_t tsc_to_ns(std::uint64_t ticks) { return tsc_to_ns(clock_page, ticks); }
 [[nodiscard]] std::uint64_t ns_to_tsc(std::uint64_t ns);
-/// The counter's value at which monotonic_ns() was 0.
-[[nodiscard]] std::uint64_t tsc_at_boot();
 
 }  // namespace quire::kernel

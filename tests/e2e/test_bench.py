@@ -43,6 +43,8 @@ def test_single_operations_are_measured(kernel):
     entries = figures(kernel, "memory/tree")
     assert {name.rsplit("/", 1)[1] for name in entries} >= {"write_fault", "zero_read", "cow_copy", "cow_reuse", "mremap_leaves"}
     assert all(entry["instructions"] > 0 for entry in entries.values())
+    call, clock = (entries[f"memory/tree/{name}"]["instructions"] for name in ("system_call", "clock_gettime"))
+    assert clock < call / 3, "the clock is read without a system call"
 
 
 @pytest.mark.slow

@@ -58,20 +58,23 @@ void format_flags(const Vma& vma, std::string& out) {
     const char* name;
     bool set;
   };
-  const std::array<Flag, 23> all = {{
+  const std::array<Flag, 26> all = {{
       {"rd", vma.prot.read()},
       {"wr", vma.prot.write()},
       {"ex", vma.prot.exec()},
       {"sh", shared && may_write},
       {"mr", true},
       {"mw", may_write},
-      {"me", true},
+      {"me", !flags.has(VmaFlag::kDevice)},
       {"ms", shared},
       {"gd", flags.has(VmaFlag::kGrowsDown)},
+      {"pf", flags.has(VmaFlag::kDevice)},
       {"lo", flags.has(VmaFlag::kLocked)},
+      {"io", flags.has(VmaFlag::kDevice)},
       {"sr", flags.has(VmaFlag::kSequential)},
       {"rr", flags.has(VmaFlag::kRandom)},
       {"dc", flags.has(VmaFlag::kDontFork)},
+      {"de", flags.has(VmaFlag::kFixedSize)},
       {"lf", flags.has(VmaFlag::kLockOnFault)},
       {"ac", flags.has(VmaFlag::kAccounted)},
       {"nr", flags.has(VmaFlag::kNoReserve)},
