@@ -32,6 +32,7 @@ template <From from>
     cpu.exit_work = false;
     enable_interrupts();
     if (cpu.reschedule) yield_cpu();
+    if (current_thread().sequence == Sequence::kInterrupted) return_to_interrupted_sequence(frame);
   }
 }
 

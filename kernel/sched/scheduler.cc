@@ -99,6 +99,13 @@ bool work_waits(unsigned taker) {
   return false;
 }
 
+/// Has the thread that runs on this CPU settle its sequences before it returns to user mode. Pre: interrupts off.
+void interrupt_sequence(Cpu& cpu) {
+  if (cpu.current->sequence == Sequence::kNone) return;
+  cpu.current->sequence = Sequence::kInterrupted;
+  cpu.exit_work = true;
+}
+
 /// Pre: interrupts off.
 void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals& to) {
   Cpu& cpu = this_cpu_data();
@@ -116,6 +123,7 @@ void switch_threads(RunQueue& queue, Thread::Internals& from, Thread::Internals&
   to.on_cpu.store(true, std::memory_order_relaxed);
   cpu.current = &to.thread;
   cpu.reschedule = false;
+  interrupt_sequence(cpu);
   if (to.stack != nullptr) set_kernel_stack(reinterpret_cast<std::uint64_t>(to.stack) + kKernelStackSize);
   switch_stacks(&from.stack_pointer, to.stack_pointer);
   finish_thread_switch();
@@ -247,8 +255,13 @@ void interrupt_thread(Thread& thread) {
 void on_reschedule_interrupt() {
   Cpu& cpu = this_cpu_data();
   cpu.exit_work = true;
+  interrupt_sequence(cpu);
   send_strays_on();
   if (!cpu.current->internals->may_run_on(cpu.index)) cpu.reschedule = true;
+}
+
+void interrupt_sequences(std::uint64_t cpus) {
+  for (std::uint64_t rest = cpus & online_cpus.load(); rest != 0; rest &= rest - 1) wake_cpu(static_cast<unsigned>(std::countr_zero(rest)));
 }
 
 void restrict_thread(Thread& thread, std::uint64_t cpus) {

@@ -15,6 +15,10 @@ namespace quire::kernel {
 
 struct TrapFrame;
 
+/// Restartable sequences of a thread (task/rseq.cc): none, undisturbed since it last settled them, or to be settled before it returns to
+/// user mode.
+enum class Sequence : std::uint8_t { kNone, kWhole, kInterrupted };
+
 /// One schedulable thread.
 class Thread {
  public:
@@ -34,6 +38,8 @@ class Thread {
   /// return_to_user_work() has something to do (a Task: a signal that is not blocked waits, or the process stops or ends). Written under
   /// task/'s lock; here because every trap asks.
   std::atomic<bool> attention{false};
+  /// Set by the thread itself, and by its CPU when it is switched in or interrupted for the sake of it.
+  Sequence sequence = Sequence::kNone;
   /// FS base (thread pointer) and GS base of user mode; loaded at switch-in.
   std::uint64_t fs_base = 0, gs_base = 0;
   /// Loads both now. Current thread only, after changing them (arch_prctl, exec).
@@ -82,6 +88,8 @@ void start_thread(Thread& thread);
 void yield_cpu();
 /// Makes a thread that sleeps interruptibly look at has_interruption() again; makes one that runs in user mode enter the kernel soon.
 void interrupt_thread(Thread& thread);
+/// Interrupts the sequences of the threads that run on these CPUs, but for this one.
+void interrupt_sequences(std::uint64_t cpus);
 /// Ties a thread to the CPUs of a mask from its next return to user mode on; the current thread is on one of them when this returns.
 /// Pre: the mask has an online CPU.
 void restrict_thread(Thread& thread, std::uint64_t cpus);

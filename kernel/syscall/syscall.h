@@ -52,6 +52,8 @@ void dispatch_syscall(TrapFrame& frame);
 /// calls this again if interrupt_thread() came in between. It sees to it that what the frame says is fit for user mode: selectors
 /// are set, system flags cleared, and a RIP that is not canonical faults in user mode.
 void return_to_user_work(TrapFrame& frame);
+/// The same for a thread whose Sequence is kInterrupted, before the next return_to_user_work().
+void return_to_interrupted_sequence(TrapFrame& frame);
 /// Exceptions from user mode that are not resolved faults become signals (task/). `address` is CR2 for page faults.
 void user_exception(TrapFrame& frame, std::uint64_t address);
 /// Within user_exception() for a page fault (vector 14): why it was not resolved (SEGV_MAPERR, SEGV_ACCERR, SIGBUS, out of memory).

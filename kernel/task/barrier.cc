@@ -1,7 +1,7 @@
 // membarrier. Behaviour: man7 membarrier(2); Linux v6.12 kernel/sched/membarrier.c.
 //
 // Every CPU is made to take an interrupt, which orders its memory accesses; CPUs that are in the kernel have been ordered by entering it.
-// SYNC_CORE and RSEQ commands are not offered, and QUERY says so.
+// SYNC_CORE commands are not offered, and QUERY says so.
 #include "mm/shootdown.h"
 #include "task/calls.h"
 #include "task/process.h"
@@ -12,9 +12,11 @@ namespace {
 
 // Linux v6.12 include/uapi/linux/membarrier.h.
 constexpr std::uint32_t kQuery = 0, kGlobal = 1U << 0, kGlobalExpedited = 1U << 1, kRegisterGlobalExpedited = 1U << 2,
-                        kPrivateExpedited = 1U << 3, kRegisterPrivateExpedited = 1U << 4, kGetRegistrations = 1U << 9;
+                        kPrivateExpedited = 1U << 3, kRegisterPrivateExpedited = 1U << 4, kPrivateExpeditedRseq = 1U << 7,
+                        kRegisterPrivateExpeditedRseq = 1U << 8, kGetRegistrations = 1U << 9;
+constexpr std::uint32_t kFlagCpu = 1;
 constexpr std::uint32_t kOffered = kGlobal | kGlobalExpedited | kRegisterGlobalExpedited | kPrivateExpedited |
-                                   kRegisterPrivateExpedited | kGetRegistrations;
+                                   kRegisterPrivateExpedited | kPrivateExpeditedRseq | kRegisterPrivateExpeditedRseq | kGetRegistrations;
 
 void order_all_cpus() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -36,7 +38,8 @@ bool is_registered_for(std::uint32_t command) {
 
 SyscallResult sys_membarrier(const SyscallArgs& args) {
   const std::uint32_t command = uint_argument(args, 0);
-  if (uint_argument(args, 1) != 0) return fail(Errno::kInval);
+  const std::uint32_t flags = uint_argument(args, 1);
+  if (flags != 0 && (command != kPrivateExpeditedRseq || flags != kFlagCpu)) return fail(Errno::kInval);
   switch (command) {
     case kQuery:
       return kOffered;
@@ -48,8 +51,17 @@ SyscallResult sys_membarrier(const SyscallArgs& args) {
       if (!is_registered_for(kRegisterPrivateExpedited)) return fail(Errno::kPerm);
       order_all_cpus();
       return 0;
+    case kPrivateExpeditedRseq: {
+      if (!is_registered_for(kRegisterPrivateExpeditedRseq)) return fail(Errno::kPerm);
+      const std::uint32_t cpu = uint_argument(args, 2);
+      if (flags == kFlagCpu && cpu >= cpu_count()) return 0;
+      interrupt_sequences(flags == kFlagCpu ? std::uint64_t{1} << cpu : ~std::uint64_t{0});
+      order_all_cpus();  // and by then they have been
+      return 0;
+    }
     case kRegisterGlobalExpedited:
     case kRegisterPrivateExpedited:
+    case kRegisterPrivateExpeditedRseq:
       register_for(command);
       return 0;
     case kGetRegistrations: {

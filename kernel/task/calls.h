@@ -39,6 +39,7 @@ namespace quire::kernel {
   /* deliver.cc */ X(restart_syscall)                                                              \
   /* futex_calls.cc */ X(futex)                                                                    \
   /* robust.cc */ X(set_robust_list) X(get_robust_list) X(set_tid_address)                         \
+  /* rseq.cc */ X(rseq)                                                                            \
   /* clock_calls.cc */ X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday)           \
    X(settimeofday) X(time) X(nanosleep) X(clock_nanosleep)                                         \
   /* itimer.cc */ X(getitimer) X(setitimer) X(alarm)                                               \

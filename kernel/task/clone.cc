@@ -103,6 +103,7 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   if (request.has(CLONE_CHILD_CLEARTID)) child.clear_child_tid = request.child_tid;
   child.fs_base = request.has(CLONE_SETTLS) ? request.tls : parent.fs_base;
   child.gs_base = parent.gs_base;
+  if (!request.has(CLONE_VM)) inherit_sequences(parent, child);
   child.starting = true;
   TrapFrame frame = parent.trap_frame();
   frame.rax = 0;

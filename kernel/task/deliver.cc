@@ -104,24 +104,13 @@ bool next_handled_signal(SignalInfo& info, SignalAction& action) {
   return false;
 }
 
-/// Starts the handler. A frame that does not fit ends in SIGSEGV, and in death if that is the
-/// signal at hand (Linux v6.12 kernel/signal.c:signal_setup_done()).
+/// Starts the handler. A frame that does not fit ends in SIGSEGV (Linux v6.12 kernel/signal.c:signal_setup_done()).
 void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction& action) {
   Task& task = current();
   const SignalSet return_mask = task.restore_blocked ? task.saved_blocked : task.blocked;
   settle_before_handler(frame, action);
-  if (!push_signal_frame(frame, info, action, return_mask)) {
-    const TaskGuard guard(task_lock);
-    SignalAction& segv = task.process->actions->action[SIGSEGV - 1];
-    if (info.signal == SIGSEGV) segv.handler = kDefaultHandler;
-    std::unique_ptr<QueuedSignal> none;
-    if ((task.blocked & signal_bit(SIGSEGV)) != 0) {
-      task.blocked &= ~signal_bit(SIGSEGV);
-      segv.handler = kDefaultHandler;
-    }
-    send_locked(*task.process, &task, SignalInfo::from_kernel(SIGSEGV), none);
-    return;
-  }
+  const bool settled = task.sequence == Sequence::kNone || settle_sequence(frame).has_value();
+  if (!settled || !push_signal_frame(frame, info, action, return_mask)) return force_segv(info.signal);
   task.restore_blocked = false;
   SignalSet blocked = task.blocked | action.mask;
   if ((action.flags & SA_NODEFER) == 0) blocked |= signal_bit(info.signal);

@@ -102,6 +102,7 @@ void start_program(Program& program, TrapFrame& frame) {
   leave_space(space);
   task.alternate_stack = {};
   task.robust_list = 0;
+  forget_sequences(task);
   task.set_child_tid = task.clear_child_tid = 0;
   task.restart = {};
   task.shares_space = false;

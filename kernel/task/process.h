@@ -137,6 +137,8 @@ class Task final : public Thread {
 
   UserAddr set_child_tid = 0, clear_child_tid = 0;  ///< [own]
   UserAddr robust_list = 0;                         ///< [own/T]
+  UserAddr sequence_area = 0;                       ///< [own] what rseq(2) was given; 0: nothing
+  std::uint32_t sequence_size = 0, sequence_signature = 0;  ///< [own]
   int parent_death_signal = 0;                      ///< [own/T]
   std::int32_t nice = 0;                            ///< [T]
   int policy = 0;                                   ///< [T] SCHED_NORMAL, BATCH or IDLE; kept, not heeded

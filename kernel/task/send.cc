@@ -173,6 +173,19 @@ void force_signal(const SignalInfo& info) {
   send_locked(process, &task, info, none);
 }
 
+void force_segv(int signal) {
+  Task& task = current();
+  std::unique_ptr<QueuedSignal> none;
+  const TaskGuard guard(task_lock);
+  SignalAction& action = task.process->actions->action[SIGSEGV - 1];
+  if (signal == SIGSEGV) action.handler = kDefaultHandler;
+  if ((task.blocked & signal_bit(SIGSEGV)) != 0) {
+    task.blocked &= ~signal_bit(SIGSEGV);
+    action.handler = kDefaultHandler;
+  }
+  send_locked(*task.process, &task, SignalInfo::from_kernel(SIGSEGV), none);
+}
+
 bool notify_parent_locked(Process& child, int code, int status) {
   Process* const parent = child.parent;
   if (parent == nullptr) return true;

@@ -70,6 +70,16 @@ bool take_signal_locked(Task& task, SignalSet wanted, SignalInfo& info,
 /// action is restored first (Linux v6.12 kernel/signal.c:force_sig_info_to_task()).
 void force_signal(const SignalInfo& info);
 
+/// SIGSEGV, because the frame of `signal` cannot be made: it ends the process if that is the signal at hand, or is blocked (Linux v6.12
+/// kernel/signal.c:force_sigsegv()).
+void force_segv(int signal);
+
+/// Ends a restartable sequence that the current task is in and tells it its CPU. Errors: EINVAL, EFAULT: the program has broken the rules.
+Result<void> settle_sequence(TrapFrame& frame);
+/// Undoes a registration, for exec; hands it on, for fork.
+void forget_sequences(Task& task);
+void inherit_sequences(const Task& parent, Task& child);
+
 /// Tells the parent of a child's stop, continuation or end: SIGCHLD with `code` (CLD_*), and a
 /// wake-up of its waits. Returns whether a dead child need not wait to be reaped, because the
 /// parent ignores it. Locks: task_lock held.

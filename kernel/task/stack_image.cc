@@ -20,6 +20,8 @@ constexpr std::uint64_t kRandomBytes = 16;
 /// start.
 constexpr std::uint64_t kInitialStack = 128 * 1024;
 constexpr std::uint64_t kClockTicks = 100;
+/// Linux v6.3 include/uapi/linux/auxvec.h: AT_RSEQ_*. Of struct rseq all is kept up to node_id, and mm_cid is not.
+constexpr std::uint64_t kRseqFeatureSize = 27, kRseqAlign = 28, kRseqFeatures = 24, kRseqAlignment = 32;
 
 /// Writes upward through a small buffer.
 class SpaceWriter {
@@ -119,6 +121,8 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
       {AT_HWCAP2, 0},
       {AT_EXECFN, plan.file_name},
       {AT_PLATFORM, plan.platform},
+      {kRseqFeatureSize, kRseqFeatures},
+      {kRseqAlign, kRseqAlignment},
       {AT_NULL, 0},
   };
   const std::uint64_t words = 1 + strings.arguments.count() + 1 + strings.environment.count() + 1 +
