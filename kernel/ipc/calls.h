@@ -30,5 +30,13 @@ SyscallResult sys_shmget(const SyscallArgs& args);
 SyscallResult sys_shmat(const SyscallArgs& args);
 SyscallResult sys_shmdt(const SyscallArgs& args);
 SyscallResult sys_shmctl(const SyscallArgs& args);
+SyscallResult sys_semget(const SyscallArgs& args);
+SyscallResult sys_semop(const SyscallArgs& args);
+SyscallResult sys_semtimedop(const SyscallArgs& args);
+SyscallResult sys_semctl(const SyscallArgs& args);
+SyscallResult sys_msgget(const SyscallArgs& args);
+SyscallResult sys_msgsnd(const SyscallArgs& args);
+SyscallResult sys_msgrcv(const SyscallArgs& args);
+SyscallResult sys_msgctl(const SyscallArgs& args);
 
 }  // namespace quire::kernel

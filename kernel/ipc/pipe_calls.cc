@@ -53,6 +53,10 @@ constexpr SyscallEntry kCalls[] = {
     {__NR_timerfd_gettime, "timerfd_gettime", sys_timerfd_gettime},
     {__NR_shmget, "shmget", sys_shmget},    {__NR_shmat, "shmat", sys_shmat},
     {__NR_shmdt, "shmdt", sys_shmdt},       {__NR_shmctl, "shmctl", sys_shmctl},
+    {__NR_semget, "semget", sys_semget},    {__NR_semop, "semop", sys_semop},
+    {__NR_semtimedop, "semtimedop", sys_semtimedop}, {__NR_semctl, "semctl", sys_semctl},
+    {__NR_msgget, "msgget", sys_msgget},    {__NR_msgsnd, "msgsnd", sys_msgsnd},
+    {__NR_msgrcv, "msgrcv", sys_msgrcv},    {__NR_msgctl, "msgctl", sys_msgctl},
 };
 
 }  // namespace

@@ -6,9 +6,8 @@
 // Locks: the table's mutex guards all of it; an attachment ends under none (drop_released_files()).
 #pragma once
 
-#include <vector>
-
 #include "fs/vfs.h"
+#include "ipc/system_v.h"
 #include "quire/object/file_object.h"
 #include "task/task.h"
 
@@ -17,24 +16,21 @@ namespace quire::kernel {
 // Linux v6.12 include/linux/shm.h, include/uapi/linux/shm.h (which cannot be included beside sys/stat.h).
 inline constexpr std::uint32_t kSegmentRemoved = 01000, kSegmentLocked = 02000;
 inline constexpr std::uint64_t kMostSegments = 4096;
+/// Of one segment, and pages of all: no limit (Linux v6.12: SHMMAX, SHMALL).
+inline constexpr std::uint64_t kMostSegmentBytes = ~std::uint64_t{0} - (std::uint64_t{1} << 24);
 
-class SharedSegment final : public RefCounted {
+class SharedSegment final : public IpcObject {
  public:
-  SharedSegment(FileObject& pages, std::int32_t key, std::uint64_t size, std::uint32_t mode, const Credentials& creator);
+  SharedSegment(FileObject& pages, std::int32_t wanted_key, std::uint64_t bytes, std::uint32_t permissions)
+      : IpcObject(wanted_key, permissions), size(bytes), creator(current_pid()), object_(pages) {}
 
   [[nodiscard]] FileObject& object() const { return object_; }
-  /// As ipcperms of Linux v6.12 ipc/util.c. `wanted`: bits as in a mode, of any class. Errors: EACCES.
-  [[nodiscard]] Result<void> check(std::uint32_t wanted) const;
-  [[nodiscard]] bool is_owned_by_caller() const;
   [[nodiscard]] bool is_removed() const { return (mode & kSegmentRemoved) != 0; }
 
-  // Guarded by the table's mutex.
-  std::int32_t id = -1, key;
   const std::uint64_t size;
-  std::uint32_t mode, uid, gid;
-  const std::uint32_t creator_uid, creator_gid;
-  Pid creator, last;
-  std::int64_t attached = 0, detached = 0, changed;  ///< seconds since the epoch
+  const Pid creator;
+  Pid last = 0;
+  std::int64_t attached = 0, detached = 0;  ///< seconds since the epoch
   std::uint64_t attachments = 0;
 
  private:
@@ -61,35 +57,21 @@ class Attachment final : public File {
   const RefPtr<SharedSegment> segment_;
 };
 
-class SegmentTable {
+class SegmentTable final : public IpcTableOf<SharedSegment> {
  public:
-  Mutex mutex;
+  SegmentTable() : IpcTableOf(kMostSegments) {}
 
   // Pre of all: the mutex is held.
-  [[nodiscard]] SharedSegment* find_key(std::int32_t key) const;
-  [[nodiscard]] SharedSegment* find_id(std::int32_t id) const;
   [[nodiscard]] bool has_object(const MemoryObject& object) const;
-  [[nodiscard]] SharedSegment* at(std::size_t index) const { return index < slots_.size() ? slots_[index].get() : nullptr; }
-  /// Errors: ENOSPC.
-  Result<std::int32_t> add(RefPtr<SharedSegment> segment);
   /// IPC_RMID: its key and, unless it is attached, itself.
   void remove(SharedSegment& segment);
-  /// Takes it out; the caller holds it.
-  void drop(SharedSegment& segment);
-  [[nodiscard]] std::uint64_t count() const { return count_; }
-  [[nodiscard]] std::uint64_t pages() const { return pages_; }
+  [[nodiscard]] std::uint64_t pages() const;
   [[nodiscard]] std::uint64_t resident() const;
-  /// The highest index in use, or 0.
-  [[nodiscard]] std::int64_t last_index() const;
-
- private:
-  std::vector<RefPtr<SharedSegment>> slots_;
-  std::size_t last_used_ = ~std::size_t{0};
-  std::int32_t sequence_ = 0;
-  std::uint64_t count_ = 0, pages_ = 0;
 };
 
 SegmentTable& segment_table();
+/// Mappings of a segment in all address spaces: shm_nattch. Takes a while; the mutex is not held.
+std::uint64_t count_mappings(const SharedSegment& segment);
 /// Drops the segments that nobody removed, at the end of the machine.
 void drop_shared_segments();
 

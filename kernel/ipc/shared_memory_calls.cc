@@ -4,31 +4,26 @@
 #include <linux/mman.h>
 #include <linux/shm.h>
 
-#include <algorithm>
-
 #include "fs/memory/machine_memory.h"
 #include "ipc/calls.h"
 #include "ipc/shared_memory.h"
 #include "mm/memory.h"
 #include "mm/uaccess.h"
 #include "sched/thread.h"
-#include "time/clock.h"
 
 namespace quire::kernel {
 namespace {
 
-constexpr std::uint64_t kMostBytes = ~std::uint64_t{0} - (std::uint64_t{1} << 24), kMostPages = kMostBytes;
-
 AddressSpace& space() { return *current_thread().space; }
 
 Result<std::int32_t> new_segment(std::int32_t key, std::uint64_t size, std::uint32_t flags) {
-  if (size < SHMMIN || size > kMostBytes) return fail(Errno::kInval);
+  if (size < SHMMIN || size > kMostSegmentBytes) return fail(Errno::kInval);
   const std::uint64_t pages = (size + kPageSize - 1) / kPageSize;
-  if (pages > kMostPages - segment_table().pages()) return fail(Errno::kNoSpc);
+  if (pages > kMostSegmentBytes - segment_table().pages()) return fail(Errno::kNoSpc);
   // Huge pages: a pool of none. Others: more than the machine has is refused at once, as overcommit does.
   if ((flags & SHM_HUGETLB) != 0 || pages > memory_pages()) return fail(Errno::kNoMem);
   QUIRE_TRY(FileObject* const object, FileObject::create(memory(), {.size = ByteCount(size)}));
-  return segment_table().add(make_ref<SharedSegment>(*object, key, size, flags, current_credentials()));
+  return segment_table().add(make_ref<SharedSegment>(*object, key, size, flags));
 }
 
 /// Whether `mapped`, which has a mapping, is a segment's: the mapping's label is an Attachment then.
@@ -37,26 +32,12 @@ bool is_segment(const MemoryObject& mapped) {
   return segment_table().has_object(mapped);
 }
 
-/// Mappings of a segment in all address spaces: shm_nattch.
-std::uint64_t count_mappings(const SharedSegment& segment) {
-  std::vector<AddressSpace*> seen;
-  std::uint64_t count = 0;
-  for (const Pid pid : all_pids()) {
-    const auto process = snapshot_process(pid);
-    if (!process || (*process)->space == nullptr || std::find(seen.begin(), seen.end(), (*process)->space) != seen.end()) continue;
-    seen.push_back((*process)->space);
-    const VmaMap map = (*process)->space->map();
-    map.for_each([&](const Vma& vma) { count += vma.object == &segment.object() ? 1 : 0; });
-  }
-  return count;
-}
-
 SyscallResult tell_limits(UserAddr to) {
   shminfo64 limits{};
-  limits.shmmax = kMostBytes;
+  limits.shmmax = kMostSegmentBytes;
   limits.shmmin = SHMMIN;
   limits.shmmni = limits.shmseg = kMostSegments;
-  limits.shmall = kMostPages;
+  limits.shmall = kMostSegmentBytes;
   Guard guard(segment_table().mutex);
   QUIRE_CHECK(put_user(to, limits));
   return segment_table().last_index();
@@ -83,17 +64,7 @@ SyscallResult tell_segment(std::int32_t id, std::uint32_t command, UserAddr to) 
     segment = RefPtr<SharedSegment>(command == IPC_STAT ? table.find_id(id) : table.at(static_cast<std::size_t>(id)));
     if (!segment) return fail(Errno::kInval);
     if (command != SHM_STAT_ANY) QUIRE_CHECK(segment->check(0444));
-    told.shm_perm = {.key = segment->key,
-                     .uid = segment->uid,
-                     .gid = segment->gid,
-                     .cuid = segment->creator_uid,
-                     .cgid = segment->creator_gid,
-                     .mode = segment->mode,
-                     .__pad1 = {},
-                     .seq = static_cast<unsigned short>(segment->id >> 15),
-                     .__pad2 = 0,
-                     .__unused1 = 0,
-                     .__unused2 = 0};
+    segment->tell_permissions(told.shm_perm);
     told.shm_segsz = segment->size;
     told.shm_atime = segment->attached;
     told.shm_dtime = segment->detached;
@@ -121,13 +92,7 @@ SyscallResult change_segment(std::int32_t id, std::uint32_t command, UserAddr fr
       segment_table().remove(*segment);
       return 0;
     case IPC_SET:
-      if (static_cast<std::int32_t>(wanted.shm_perm.uid) == -1 || static_cast<std::int32_t>(wanted.shm_perm.gid) == -1) {
-        return fail(Errno::kInval);
-      }
-      segment->uid = wanted.shm_perm.uid;
-      segment->gid = wanted.shm_perm.gid;
-      segment->mode = (segment->mode & ~0777U) | (wanted.shm_perm.mode & 0777U);
-      segment->changed = static_cast<std::int64_t>(realtime_ns() / 1'000'000'000);
+      QUIRE_CHECK(segment->set_owner(wanted.shm_perm.uid, wanted.shm_perm.gid, wanted.shm_perm.mode));
       return 0;
     case SHM_LOCK:
       if (!current_credentials().can(CAP_IPC_LOCK) && current_rlimit(RLIMIT_MEMLOCK) == 0) return fail(Errno::kPerm);
@@ -144,18 +109,14 @@ SyscallResult change_segment(std::int32_t id, std::uint32_t command, UserAddr fr
 SyscallResult sys_shmget(const SyscallArgs& args) {
   const auto key = static_cast<std::int32_t>(args.a[0]);
   const auto flags = static_cast<std::uint32_t>(args.a[2]);
-  SegmentTable& table = segment_table();
-  Guard guard(table.mutex);
-  SharedSegment* const found = key == IPC_PRIVATE ? nullptr : table.find_key(key);
-  if (found == nullptr) {
-    if (key != IPC_PRIVATE && (flags & IPC_CREAT) == 0) return fail(Errno::kNoEnt);
-    QUIRE_TRY(const std::int32_t made, new_segment(key, args.a[1], flags));
-    return made;
-  }
-  if ((flags & IPC_CREAT) != 0 && (flags & IPC_EXCL) != 0) return fail(Errno::kExist);
-  if (found->size < args.a[1]) return fail(Errno::kInval);
-  QUIRE_CHECK(found->check(flags));
-  return found->id;
+  const std::uint64_t size = args.a[1];
+  Guard guard(segment_table().mutex);
+  return get_ipc(
+      segment_table(), key, flags, [&] { return new_segment(key, size, flags); },
+      [&](const SharedSegment& found) -> Result<void> {
+        if (found.size < size) return fail(Errno::kInval);
+        return {};
+      });
 }
 
 SyscallResult sys_shmat(const SyscallArgs& args) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "arch/trap_frame.h"
+#include "ipc/semaphores.h"
 #include "sched/wait.h"
 #include "task/calls.h"
 #include "task/process_file.h"
@@ -95,6 +96,7 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   child.nice = parent.resets_policy_on_fork ? std::max(parent.nice, 0) : parent.nice;
   child.credentials = parent.credentials;
   child.files = request.has(CLONE_FILES) ? parent.files : parent.files->clone();
+  if (request.has(CLONE_SYSVSEM)) child.semaphore_undos = RefPtr<SemaphoreUndos>(&own_semaphore_undos());
   child.fs = request.has(CLONE_FS) ? parent.fs : parent.fs->clone();
   // The stack is the parent's: only a copy of the memory, or a parent that waits, makes it usable.
   if (!request.has(CLONE_VM) || request.has(CLONE_VFORK))

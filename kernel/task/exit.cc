@@ -143,6 +143,7 @@ RefPtr<Process> reap_locked(Process& zombie) {
 
 void exit_task(int status) {
   if (current().space != nullptr) leave_space(nullptr);
+  current().semaphore_undos = nullptr;
   drop_files();
   leave_process(status);
   exit_thread();

@@ -148,6 +148,7 @@ class Task final : public Thread {
   RefPtr<FsContext> fs;                   ///< [own/T]; null once exiting
   RefPtr<SharedCredentials> credentials;  ///< [own/T]
   RefPtr<VforkEvent> vfork_event;         ///< [own] parent to tell
+  RefPtr<RefCounted> semaphore_undos;     ///< [own] ipc/semaphores.h; null: nothing to undo yet
 };
 
 using TaskList = bi::list<Task, bi::member_hook<Task, ListHook, &Task::process_hook>,

@@ -1,5 +1,7 @@
 """Debian's own programs, as a user runs them: each does its everyday work in a guest."""
 
+import re
+
 # What talks over sockets: a server and its clients, by address and by name, and a listener that takes one connection.
 NETWORK = """
 mkdir /tmp/www; echo a page > /tmp/www/index.html
@@ -62,6 +64,18 @@ def test_python_talks_waits_and_starts_others(kernel):
     assert result.stdout.decode().splitlines() == [
         "b'cba'", "through a descriptor", "1", "b'a child\\n'", "3", "b'/dev/pts/0\\r\\n'"]
     assert result.returncode == 0
+
+
+def test_the_commands_of_util_linux_make_show_and_remove_what_processes_share(kernel):
+    script = ("ipcmk -S 3 -p 0600; ipcmk -Q; ipcmk -M 5000; ipcs -s; ipcs -q; ipcs -m; ipcs -l; ipcrm --all; ipcs | grep -c '^0x'; "
+              "cat /proc/sys/kernel/sem /proc/sys/kernel/msgmax")
+    out = kernel("run", "--", "/bin/bash", "-c", script).stdout.decode()
+    assert re.search(r"^Semaphore id: 0\nMessage queue id: 0\nShared memory id: 0\n", out)
+    assert re.search(r"^0x\w+ +0 +\w+ +600 +3 *$", out, re.M), "the semaphores"
+    assert re.search(r"^0x\w+ +0 +\w+ +644 +0 +0 *$", out, re.M), "the messages"
+    assert re.search(r"^0x\w+ +0 +\w+ +644 +5000 +0 *$", out, re.M), "the memory"
+    assert "max number of arrays = 32000" in out and "max queues system wide = 32000" in out
+    assert out.endswith("\n0\n32000\t1024000000\t500\t32000\n8192\n")
 
 
 def test_bash_reads_what_two_commands_write(kernel):

@@ -11,6 +11,9 @@
 #include "fs/procfs/system_format.h"
 #include "fs/procfs/table_trace.h"
 #include "fs/procfs/text.h"
+#include "ipc/message_queues.h"
+#include "ipc/semaphores.h"
+#include "ipc/shared_memory.h"
 #include "lib/version.h"
 #include "quire/space/address_space.h"
 #include "task/random_layout.h"
@@ -51,8 +54,26 @@ std::string mounts_target() { return "self/mounts"; }
 
 void write_host_name(std::string& out) { TextBuilder(out).text(launch().hostname).text("\n"); }
 
+template <std::uint64_t kNumber>
+void write_number(std::string& out) {
+  TextBuilder(out).number(kNumber).text("\n");
+}
+
+void write_semaphore_limits(std::string& out) {
+  TextBuilder(out).number(SEMMSL).text("\t").number(SEMMNS).text("\t").number(SEMOPM).text("\t").number(SEMMNI).text("\n");
+}
+
+constexpr std::array kSysvIpc = {
+    SystemEntry{"msg", write_message_queues},
+    SystemEntry{"sem", write_semaphores},
+    SystemEntry{"shm", write_shared_memory},
+};
+
 constexpr std::array kSysKernel = {
     SystemEntry{"hostname", write_host_name},
+    SystemEntry{"msgmax", write_number<MSGMAX>},
+    SystemEntry{"msgmnb", write_number<MSGMNB>},
+    SystemEntry{"msgmni", write_number<MSGMNI>},
     SystemEntry{"osrelease",
                 [](std::string& out) { TextBuilder(out).text(kKernelRelease).text("\n"); }},
     SystemEntry{"ostype", [](std::string& out) { out += "Linux\n"; }},
@@ -60,6 +81,10 @@ constexpr std::array kSysKernel = {
     SystemEntry{.name = "randomize_va_space",
                 .write = [](std::string& out) { out += std::to_string(randomize_va_space.load()) + "\n"; },
                 .set = [](int value) { randomize_va_space = value; }},
+    SystemEntry{"sem", write_semaphore_limits},
+    SystemEntry{"shmall", write_number<kMostSegmentBytes>},
+    SystemEntry{"shmmax", write_number<kMostSegmentBytes>},
+    SystemEntry{"shmmni", write_number<kMostSegments>},
 };
 constexpr std::array kSysVm = {
     SystemEntry{
@@ -91,6 +116,7 @@ constexpr std::array kSystem = {
     SystemEntry{"self", nullptr, self_target},
     SystemEntry{"stat", write_stat},
     SystemEntry{"sys", nullptr, nullptr, kSys},
+    SystemEntry{"sysvipc", nullptr, nullptr, kSysvIpc},
     SystemEntry{"thread-self", nullptr, thread_self_target},
     SystemEntry{"uptime", write_uptime},
     SystemEntry{"version",
