@@ -37,7 +37,7 @@ namespace quire::kernel {
   /* barrier.cc */ X(membarrier)                                                                   \
   /* kill.cc */ X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo)                 \
   /* deliver.cc */ X(restart_syscall)                                                              \
-  /* futex_calls.cc */ X(futex)                                                                    \
+  /* futex_calls.cc */ X(futex) X(futex_waitv)                                                                    \
   /* robust.cc */ X(set_robust_list) X(get_robust_list) X(set_tid_address)                         \
   /* rseq.cc */ X(rseq)                                                                            \
   /* clock_calls.cc */ X(clock_gettime) X(clock_getres) X(clock_settime) X(gettimeofday)           \

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <boost/intrusive/list.hpp>
+#include <memory>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "quire/space/address_space.h"
 #include "sched/thread.h"
@@ -19,11 +22,13 @@ struct Bucket;
 /// One sleeping thread; lives on its stack. Its fields change under the lock of the bucket it is
 /// in, or was in last.
 struct FutexWaiter {
-  FutexWaiter(const FutexKey& where, std::uint32_t bits_wanted, Pid its_owner)
-      : key(where), bits(bits_wanted), owner(its_owner) {}
+  FutexWaiter(const FutexKey& where, std::uint32_t bits_wanted, Pid its_owner, const FutexKey& wanted_lock)
+      : key(where), bits(bits_wanted), owner(its_owner), lock(wanted_lock) {}
   FutexKey key;
   const std::uint32_t bits;
-  const Pid owner;  ///< who has the lock that it waits for; 0: the word is no such lock's
+  const Pid owner;      ///< who has the lock that it waits for; 0: the word is no such lock's
+  const FutexKey lock;  ///< where only futex_requeue_owned() sends it; none: it is woken as any
+  [[nodiscard]] bool is_for_lock() const { return lock.object != nullptr; }
   std::atomic<Bucket*> bucket{nullptr};
   std::atomic<bool> is_waiting{false};
   WaitQueue queue;
@@ -90,9 +95,9 @@ bool is_there(Pid task) {
 }
 
 Result<void> wait_at(UserAddr address, FutexScope scope, std::uint32_t expected, Deadline deadline,
-                     std::uint32_t bits, Pid owner) {
+                     std::uint32_t bits, Pid owner, const FutexKey& lock = {}) {
   QUIRE_TRY(const FutexKey key, futex_key(address, scope));
-  FutexWaiter waiter(key, bits, owner);
+  FutexWaiter waiter(key, bits, owner, lock);
   Sleeper sleeper;
   sleeper.add(waiter.queue);
   enter(waiter);
@@ -143,11 +148,83 @@ Result<void> futex_wait_for_owner(UserAddr address, FutexScope scope, std::uint3
   return waited;
 }
 
-bool futex_has_waiters(const FutexKey& key) {
+Result<std::size_t> futex_wait_any(std::span<const FutexWord> words, Deadline deadline) {
+  std::vector<std::unique_ptr<FutexWaiter>> waiters;
+  for (const FutexWord& word : words) {
+    QUIRE_TRY(const FutexKey key, futex_key(word.address, word.scope));
+    waiters.push_back(std::make_unique<FutexWaiter>(key, kAnyBits, 0, FutexKey{}));
+  }
+  Sleeper sleeper;
+  for (const auto& waiter : waiters) {
+    sleeper.add(waiter->queue);
+    enter(*waiter);
+  }
+  const auto leave_all = [&] {
+    std::optional<std::size_t> woken;
+    for (std::size_t i = 0; i < waiters.size(); ++i) {
+      if (leave(*waiters[i])) woken = i;
+    }
+    return woken;
+  };
+  for (const FutexWord& word : words) {
+    const Result<std::uint32_t> value = user_load32(word.address);
+    if (value && *value == word.expected) continue;
+    if (const auto woken = leave_all()) return *woken;
+    return fail(value ? Errno::kAgain : value.error());
+  }
+  WaitResult ended = WaitResult::kDone;
+  const auto all_wait = [&] {
+    return std::ranges::all_of(waiters, [](const auto& waiter) { return waiter->is_waiting.load(std::memory_order_acquire); });
+  };
+  while (ended == WaitResult::kDone && all_wait()) ended = sleeper.sleep(Interruptible::kYes, deadline);
+  if (const auto woken = leave_all()) return *woken;
+  return fail(ended == WaitResult::kTimedOut ? Errno::kTimedOut : kRestartSys);
+}
+
+namespace {
+
+template <typename Matches>
+bool has_waiter(const FutexKey& key, Matches matches) {
   Bucket& bucket = bucket_of(key);
   const Guard guard(bucket.lock);
-  return std::any_of(bucket.waiters.begin(), bucket.waiters.end(),
-                     [&](const FutexWaiter& waiter) { return waiter.key == key; });
+  return std::ranges::any_of(bucket.waiters, [&](const FutexWaiter& waiter) { return waiter.key == key && matches(waiter); });
+}
+
+}  // namespace
+
+bool futex_has_waiters(const FutexKey& key) {
+  return has_waiter(key, [](const FutexWaiter&) { return true; });
+}
+
+bool futex_has_lock_waiters(const FutexKey& key) {
+  return has_waiter(key, [](const FutexWaiter& waiter) { return waiter.is_for_lock(); });
+}
+
+Result<void> futex_wait_to_lock(UserAddr address, UserAddr lock, FutexScope scope, std::uint32_t expected, Deadline deadline) {
+  QUIRE_TRY(const FutexKey from, futex_key(address, scope));
+  QUIRE_TRY(const FutexKey to, futex_key(lock, scope));
+  if (from == to) return fail(Errno::kInval);
+  const Result<void> waited = wait_at(address, scope, expected, deadline, kAnyBits, 0, to);
+  if (!waited) return fail(waited.error() == kRestartSys ? kRestartNoInterrupt : waited.error());
+  const Result<void> locked = futex_lock_owned(lock, scope, deadline);
+  // It cannot begin anew: the word has changed (Linux v6.12 kernel/futex/requeue.c:futex_wait_requeue_pi()).
+  if (!locked && locked.error() == kRestartNoInterrupt) return fail(Errno::kAgain);
+  return locked;
+}
+
+// Who is sent on is woken and takes the lock as anybody does: there is no priority that could be lent to the lock's owner meanwhile.
+Result<std::uint32_t> futex_requeue_owned(const FutexKey& from, const FutexKey& to, std::uint32_t count) {
+  Bucket& bucket = bucket_of(from);
+  std::uint32_t sent = 0;
+  const Guard guard(bucket.lock);
+  for (auto i = bucket.waiters.begin(); i != bucket.waiters.end() && sent < count;) {
+    FutexWaiter& waiter = *i++;
+    if (waiter.key != from) continue;
+    if (waiter.lock != to) return fail(Errno::kInval);
+    wake_locked(bucket, waiter);
+    ++sent;
+  }
+  return sent;
 }
 
 void futex_owner_ended(Pid owner) {
@@ -167,7 +244,7 @@ std::uint32_t futex_wake(const FutexKey& key, std::uint32_t count, std::uint32_t
   const Guard guard(bucket.lock);
   for (auto i = bucket.waiters.begin(); i != bucket.waiters.end() && woken < count;) {
     FutexWaiter& waiter = *i++;
-    if (waiter.key != key || (waiter.bits & bits) == 0) continue;
+    if (waiter.key != key || (waiter.bits & bits) == 0 || waiter.is_for_lock()) continue;
     wake_locked(bucket, waiter);
     ++woken;
   }
@@ -186,7 +263,7 @@ Requeued futex_requeue(const FutexKey& from, const FutexKey& to, std::uint32_t w
   WaiterList moved;
   for (auto i = source.waiters.begin(); i != source.waiters.end();) {
     FutexWaiter& waiter = *i++;
-    if (waiter.key != from) continue;
+    if (waiter.key != from || waiter.is_for_lock()) continue;
     if (done.woken < wake) {
       wake_locked(source, waiter);
       ++done.woken;

@@ -9,10 +9,11 @@
 // enters its bucket first and looks at the word afterwards: a waker that changes the word later
 // finds it there. FUTEX_CMP_REQUEUE and FUTEX_WAKE_OP are atomic on the word, but not with the
 // queues. Locks whose words name their owners (FUTEX_LOCK_PI) are in futex_owned.cc. Does not do:
-// FUTEX_WAIT_REQUEUE_PI, FUTEX_FD, futex_waitv.
+// FUTEX_FD.
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "mm/uaccess.h"
 #include "sched/wait.h"
@@ -39,6 +40,14 @@ inline constexpr std::uint32_t kAnyBits = ~std::uint32_t{0};
 /// kRestartSys, EFAULT.
 Result<void> futex_wait(UserAddr address, FutexScope scope, std::uint32_t expected,
                         Deadline deadline, std::uint32_t bits);
+/// One of the words that futex_wait_any() waits for.
+struct FutexWord {
+  UserAddr address;
+  FutexScope scope;
+  std::uint32_t expected;
+};
+/// Sleeps while all words are as expected. Returns which was woken. Errors: as above.
+Result<std::size_t> futex_wait_any(std::span<const FutexWord> words, Deadline deadline);
 /// Wakes up to `count` waiters whose bits meet `bits`; returns how many.
 std::uint32_t futex_wake(const FutexKey& key, std::uint32_t count, std::uint32_t bits);
 /// Wakes up to `wake` waiters of `from` and lets up to `move` others wait at `to`. Returns how many
@@ -64,6 +73,16 @@ Result<void> futex_lock_owned(UserAddr address, FutexScope scope, Deadline deadl
 Result<void> futex_try_lock_owned(UserAddr address, FutexScope scope);
 /// FUTEX_UNLOCK_PI. Errors: EPERM (it is not the caller's), EFAULT, EINVAL.
 Result<void> futex_unlock_owned(UserAddr address, FutexScope scope);
+
+/// FUTEX_WAIT_REQUEUE_PI: sleeps while the word is `expected` until futex_requeue_owned() sends it on to take the lock at `lock`, which it
+/// has when this succeeds. Errors: EAGAIN (it is not; or a signal came while it waited for the lock), EINVAL (the same word),
+/// kRestartNoInterrupt, and those of futex_lock_owned().
+Result<void> futex_wait_to_lock(UserAddr address, UserAddr lock, FutexScope scope, std::uint32_t expected, Deadline deadline);
+/// FUTEX_CMP_REQUEUE_PI: sends up to `count` of those that wait so at `from` to the lock at `to`, and returns how many. Errors: EINVAL
+/// (others wait there, too, or for another lock).
+Result<std::uint32_t> futex_requeue_owned(const FutexKey& from, const FutexKey& to, std::uint32_t count);
+/// Whether anybody waits there to be sent to a lock, whom no other call may wake.
+bool futex_has_lock_waiters(const FutexKey& key);
 
 /// Wakes one waiter at a word that the kernel itself has changed (thread exit).
 void futex_wake_word(UserAddr address);

@@ -65,6 +65,7 @@ SyscallResult wait_bits(const FutexCall& call) {
 SyscallResult wake(const FutexCall& call, std::uint32_t bits) {
   if (bits == 0) return fail(Errno::kInval);
   QUIRE_TRY(const FutexKey key, futex_key(call.address, call.scope()));
+  if (futex_has_lock_waiters(key)) return fail(Errno::kInval);
   return futex_wake(key, std::max(call.value, 1U), bits);
 }
 
@@ -79,6 +80,7 @@ SyscallResult requeue(const FutexCall& call, Compare compare) {
     QUIRE_TRY(const std::uint32_t now, user_load32(call.address));
     if (now != call.third_value) return fail(Errno::kAgain);
   }
+  if (futex_has_lock_waiters(from)) return fail(Errno::kInval);
   const Requeued done = futex_requeue(from, to, call.value, static_cast<std::uint32_t>(move));
   return done.woken + (compare == Compare::kYes ? done.moved : 0);
 }
@@ -156,12 +158,65 @@ SyscallResult lock_owned(const FutexCall& call, bool is_wall_clock) {
   return 0;
 }
 
+/// The timeout is absolute.
+SyscallResult wait_to_lock(const FutexCall& call, bool is_wall_clock) {
+  Deadline deadline = kForever;
+  if (call.fourth != 0) {
+    QUIRE_TRY(deadline, get_duration(call.fourth));
+    if (is_wall_clock) deadline = monotonic_deadline(deadline);
+  }
+  QUIRE_CHECK(futex_wait_to_lock(call.address, call.second_address, call.scope(), call.value, deadline));
+  return 0;
+}
+
+SyscallResult requeue_owned(const FutexCall& call) {
+  const auto move = static_cast<std::int32_t>(call.fourth);
+  if (call.value != 1 || move < 0) return fail(Errno::kInval);
+  QUIRE_TRY(const FutexKey from, futex_key(call.address, call.scope()));
+  QUIRE_TRY(const FutexKey to, futex_key(call.second_address, call.scope()));
+  if (from == to) return fail(Errno::kInval);
+  QUIRE_TRY(const std::uint32_t now, user_load32(call.address));
+  if (now != call.third_value) return fail(Errno::kAgain);
+  return futex_requeue_owned(from, to, 1 + static_cast<std::uint32_t>(move));
+}
+
 SyscallResult change_owned(const FutexCall& call, Result<void> (*change)(UserAddr, FutexScope)) {
   QUIRE_CHECK(change(call.address, call.scope()));
   return 0;
 }
 
+/// Errors: EINVAL.
+Result<FutexWord> to_word(const uapi::futex_waitv& from) {
+  constexpr std::uint32_t kKnownFlags = FUTEX_32 | FUTEX_PRIVATE_FLAG;
+  const bool is_valid = (from.flags & ~kKnownFlags) == 0 && (from.flags & FUTEX_32) != 0 && from.__reserved == 0 && from.val <= kAnyBits;
+  if (!is_valid) return fail(Errno::kInval);
+  const FutexScope scope = (from.flags & FUTEX_PRIVATE_FLAG) != 0 ? FutexScope::kPrivate : FutexScope::kAny;
+  return FutexWord{from.uaddr, scope, static_cast<std::uint32_t>(from.val)};
+}
+
 }  // namespace
+
+// Linux v6.12 kernel/futex/syscalls.c
+SyscallResult sys_futex_waitv(const SyscallArgs& args) {
+  const std::uint32_t count = uint_argument(args, 1);
+  const UserAddr timeout_at = address_argument(args, 3);
+  if (uint_argument(args, 2) != 0 || count == 0 || count > FUTEX_WAITV_MAX || args.a[0] == 0) return fail(Errno::kInval);
+  Deadline deadline = kForever;
+  if (timeout_at != 0) {
+    const int clock = int_argument(args, 4);
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC) return fail(Errno::kInval);
+    QUIRE_TRY(deadline, get_duration(timeout_at));
+    if (clock == CLOCK_REALTIME) deadline = monotonic_deadline(deadline);
+  }
+  std::vector<FutexWord> words;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    QUIRE_TRY(const auto from, get_user<uapi::futex_waitv>(address_argument(args, 0) + i * sizeof(uapi::futex_waitv)));
+    QUIRE_TRY(const FutexWord word, to_word(from));
+    words.push_back(word);
+  }
+  QUIRE_TRY(const std::size_t woken, futex_wait_any(words, deadline));
+  return static_cast<std::int64_t>(woken);
+}
 
 SyscallResult sys_futex(const SyscallArgs& args) {
   const FutexCall call{.address = address_argument(args, 0),
@@ -172,8 +227,8 @@ SyscallResult sys_futex(const SyscallArgs& args) {
                        .third_value = uint_argument(args, 5)};
   const int command = call.operation & FUTEX_CMD_MASK;
   const bool is_wall_clock = (call.operation & FUTEX_CLOCK_REALTIME) != 0;
-  if (is_wall_clock && command != FUTEX_WAIT_BITSET && command != FUTEX_LOCK_PI2)
-    return fail(Errno::kNoSys);
+  const bool has_clock = command == FUTEX_WAIT_BITSET || command == FUTEX_LOCK_PI2 || command == FUTEX_WAIT_REQUEUE_PI;
+  if (is_wall_clock && !has_clock) return fail(Errno::kNoSys);
   switch (command) {
     case FUTEX_WAIT:
       return wait(call);
@@ -193,6 +248,10 @@ SyscallResult sys_futex(const SyscallArgs& args) {
       return lock_owned(call, true);
     case FUTEX_LOCK_PI2:
       return lock_owned(call, is_wall_clock);
+    case FUTEX_WAIT_REQUEUE_PI:
+      return wait_to_lock(call, is_wall_clock);
+    case FUTEX_CMP_REQUEUE_PI:
+      return requeue_owned(call);
     case FUTEX_TRYLOCK_PI:
       return change_owned(call, futex_try_lock_owned);
     case FUTEX_UNLOCK_PI:
