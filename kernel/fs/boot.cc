@@ -34,6 +34,9 @@ RefPtr<OverlayFs>& root_overlay() {
   return overlay;
 }
 
+/// Files of the overlay that no program wrote.
+constinit unsigned files_written_at_boot = 0;
+
 /// Says on the log what could not be mounted, and why.
 Result<void> noted(std::string_view what, Result<void> result) {
   if (!result) log(LogLevel::kInfo, "mount {}: error {}", what, static_cast<int>(result.error()));
@@ -175,6 +178,38 @@ Result<void> mount_share(const Launch::RwMount& share) {
   return mount_at(share.path, std::move(fs), share.tag, std::move(root));
 }
 
+bool names_host(std::string_view table, std::string_view host) {
+  constexpr std::string_view kBetweenWords = " \t\n";
+  for (std::size_t at = table.find(host); at != std::string_view::npos; at = table.find(host, at + 1)) {
+    const std::size_t end = at + host.size();
+    const bool begins = at != 0 && kBetweenWords.find(table[at - 1]) != std::string_view::npos;
+    if (begins && (end == table.size() || kBetweenWords.find(table[end]) != std::string_view::npos)) return true;
+  }
+  return false;
+}
+
+/// Programs ask for the address of the machine they run on, but the /etc/hosts that they see is of another one: where changes stay in
+/// memory, this machine's name is added, as installers do.
+Result<void> name_this_machine() {
+  constexpr std::uint64_t kLongestTable = 65536;
+  if (!root_overlay()) return {};
+  Walker walker;
+  QUIRE_CHECK(walker.begin(mount_table().root(), mount_table().root(), "etc/hosts"));
+  QUIRE_TRY(const RefPtr<Dentry> found, walker.resolve(FinalLink::kFollow));
+  if (found->is_negative()) return {};
+  QUIRE_TRY(const RefPtr<File> file, found->inode()->open(O_RDWR));
+  QUIRE_TRY(const Attributes attributes, found->inode()->attributes());
+  std::string table(std::min(attributes.size, kLongestTable), '\0');
+  QUIRE_TRY(const std::size_t size, read_file(*file, table.data(), table.size(), 0));
+  if (size != attributes.size || names_host(table, launch().hostname)) return {};
+  std::string line = table.ends_with('\n') || table.empty() ? "" : "\n";
+  line.append("127.0.1.1\t").append(launch().hostname).append("\n");
+  IoBuffer from = IoBuffer::kernel(line.data(), line.size());
+  QUIRE_CHECK(file->write(from, size));
+  files_written_at_boot = root_overlay()->files_written.load();
+  return {};
+}
+
 }  // namespace
 
 Result<void> mount_everything() {
@@ -189,6 +224,7 @@ Result<void> mount_everything() {
   QUIRE_CHECK(noted("/sys", mount_system()));
   for (const Launch::RwMount& share : launch().rw)
     QUIRE_CHECK(noted(share.path, mount_share(share)));
+  static_cast<void>(noted("/etc/hosts", name_this_machine()));
   leave_boot_identity();
   return {};
 }
@@ -218,7 +254,8 @@ Result<void> open_standard_files(FdTable& table) {
 }
 
 unsigned overlay_files_written() {
-  return root_overlay() ? root_overlay()->files_written.load() : 0;
+  const unsigned all = root_overlay() ? root_overlay()->files_written.load() : 0;
+  return all - std::min(all, files_written_at_boot);
 }
 
 void drop_file_systems() {

@@ -78,6 +78,14 @@ def test_the_commands_of_util_linux_make_show_and_remove_what_processes_share(ke
     assert out.endswith("\n0\n32000\t1024000000\t500\t32000\n8192\n")
 
 
+def test_the_machine_knows_its_own_name(kernel):
+    script = "hostname; hostname -f; getent hosts $(hostname) | tr -s ' '; grep -c localhost /etc/hosts"
+    result = kernel("run", "--", "/bin/sh", "-c", script)
+    assert result.stdout.startswith(b"quire\nquire\n127.0.1.1 quire\n")
+    assert int(result.stdout.splitlines()[3]) > 0, "the rest of the file is there"
+    assert result.stderr == b"", "nothing that a program wrote is lost"
+
+
 def test_bash_reads_what_two_commands_write(kernel):
     result = kernel("run", "-m", "1G", "--", "/bin/bash", "-c", "diff <(echo a) <(echo b)", timeout=120)
     assert result.stdout.decode().splitlines() == ["1c1", "< a", "---", "> b"]
