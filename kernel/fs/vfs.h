@@ -32,6 +32,7 @@ struct ProcessBirth {
 class Inode;
 class File;
 class Dentry;
+class ExtendedAttributes;
 struct Credentials;
 struct FifoState;
 struct EpollItem;
@@ -220,6 +221,8 @@ class Inode : public RefCounted {
   virtual RefPtr<File> already_open();
   /// The process that a directory of /proc is about, for calls that take such a directory for it; none for everything else.
   [[nodiscard]] virtual std::optional<ProcessBirth> process() const { return {}; }
+  /// The extended attributes (fs/extended_attributes.h); null: there cannot be any. Pre: the mutex is held, which guards them.
+  virtual ExtendedAttributes* extended_attributes() { return nullptr; }
   /// What open_fifo() keeps for a named pipe; null for everything else.
   virtual FifoState* fifo() { return nullptr; }
 

@@ -27,6 +27,7 @@ class MemoryFs : public FileSystem {
   Result<void> charge_inode();
   void uncharge_inode() { inodes_.uncharge(1); }
   [[nodiscard]] std::uint64_t next_inode_number() { return ++last_inode_; }
+  [[nodiscard]] virtual bool has_extended_attributes() const { return true; }
 
   /// Guards the name tables of all its directories, inside their mutexes. Nothing is dropped or
   /// asked under it.

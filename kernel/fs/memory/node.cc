@@ -45,6 +45,12 @@ Result<void> MemoryNode::ensure_loaded() {
   return {};
 }
 
+ExtendedAttributes* MemoryNode::extended_attributes() {
+  if (!fs_->has_extended_attributes()) return nullptr;
+  if (extended_ == nullptr) extended_ = std::make_unique<ExtendedAttributes>();
+  return extended_.get();
+}
+
 Result<Attributes> MemoryNode::attributes() {
   QUIRE_CHECK(ensure_loaded());
   Guard guard(attributes_lock_);

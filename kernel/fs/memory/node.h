@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
+#include "fs/extended_attributes.h"
 #include "fs/memory/memory_fs.h"
 #include "fs/vfs.h"
 
@@ -17,6 +19,7 @@ class MemoryNode : public Inode {
   Result<Attributes> attributes() override;
   Result<void> set_attributes(const AttributeChange& change) override;
   Result<std::uint32_t> type() override { return type_; }
+  ExtendedAttributes* extended_attributes() override;
 
   /// One name more or less. Pre: the directory's mutex is held.
   void add_link();
@@ -67,6 +70,7 @@ class MemoryNode : public Inode {
   std::atomic<bool> is_loaded_;
   SpinLock attributes_lock_;
   Attributes attributes_;
+  std::unique_ptr<ExtendedAttributes> extended_;  ///< guarded by the mutex; null: none yet
 };
 
 }  // namespace quire::kernel

@@ -28,6 +28,8 @@ class OverlayFs final : public MemoryFs {
       : MemoryFs("overlay", OVERLAYFS_SUPER_MAGIC, max_pages, max_inodes) {
     start_inode_numbers_at(kFirstInode);
   }
+  /// Those of files below cannot be seen, so there are none.
+  [[nodiscard]] bool has_extended_attributes() const override { return false; }
   /// Regular files made or written that still have a name.
   std::atomic<unsigned> files_written{0};
 
