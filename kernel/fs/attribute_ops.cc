@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/permission.h"
 #include "task/task.h"
 #include "time/clock.h"
@@ -24,6 +25,18 @@ std::uint32_t mode_after_chown(std::uint32_t mode, const Identity& who, std::uin
   return keeps_group_bit ? mode : mode & ~static_cast<std::uint32_t>(S_ISGID);
 }
 
+Result<void> apply(Dentry& dentry, const AttributeChange& change, std::uint32_t event) {
+  QUIRE_CHECK(dentry.inode()->set_attributes(change));
+  notify(dentry, event);
+  return {};
+}
+
+/// What a change of times is to who watches (Linux v6.12 include/linux/fsnotify.h:fsnotify_change()).
+std::uint32_t event_of(const AttributeChange& change) {
+  if (change.access_ns && change.modify_ns) return IN_ATTRIB;
+  return change.access_ns ? IN_ACCESS : IN_MODIFY;
+}
+
 }  // namespace
 
 Result<void> change_mode(Dentry& dentry, std::uint32_t mode) {
@@ -35,7 +48,7 @@ Result<void> change_mode(Dentry& dentry, std::uint32_t mode) {
   if (!who.can(CAP_FSETID) && !who.in_group(now.gid)) mode &= ~static_cast<std::uint32_t>(S_ISGID);
   AttributeChange change;
   change.mode = mode;
-  return dentry.inode()->set_attributes(change);
+  return apply(dentry, change, IN_ATTRIB);
 }
 
 Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid,
@@ -57,7 +70,7 @@ Result<void> change_owner(Dentry& dentry, std::optional<std::uint32_t> uid,
     if (!acts_as_owner(now, who)) return fail(Errno::kPerm);
     change.mode = mode;
   }
-  return dentry.inode()->set_attributes(change);
+  return apply(dentry, change, IN_ATTRIB);
 }
 
 Result<void> change_times(Dentry& dentry, TimeChange access, TimeChange modify) {
@@ -74,7 +87,7 @@ Result<void> change_times(Dentry& dentry, TimeChange access, TimeChange modify) 
   AttributeChange change;
   if (access.kind != Kind::kOmit) change.access_ns = access.kind == Kind::kNow ? time : access.ns;
   if (modify.kind != Kind::kOmit) change.modify_ns = modify.kind == Kind::kNow ? time : modify.ns;
-  return dentry.inode()->set_attributes(change);
+  return apply(dentry, change, event_of(change));
 }
 
 Result<void> check_file_size_limit(std::uint64_t end) {
@@ -91,7 +104,7 @@ Result<void> truncate_path(Dentry& dentry, std::uint64_t size) {
   QUIRE_CHECK(check_file_size_limit(size));
   AttributeChange change;
   change.size = size;
-  return dentry.inode()->set_attributes(change);
+  return apply(dentry, change, IN_MODIFY);
 }
 
 Result<void> truncate_file(File& file, std::uint64_t size) {
@@ -99,7 +112,9 @@ Result<void> truncate_file(File& file, std::uint64_t size) {
   QUIRE_TRY(const Attributes now, file.attributes());
   if ((now.mode & S_IFMT) != S_IFREG) return fail(Errno::kInval);
   QUIRE_CHECK(check_file_size_limit(size));
-  return file.truncate(size);
+  QUIRE_CHECK(file.truncate(size));
+  notify(file, IN_MODIFY);
+  return {};
 }
 
 }  // namespace quire::kernel

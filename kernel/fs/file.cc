@@ -7,6 +7,7 @@
 
 #include "fs/dentry.h"
 #include "fs/file_locks.h"
+#include "fs/notify.h"
 #include "fs/vfs.h"
 #include "ipc/epoll.h"
 
@@ -121,6 +122,7 @@ void hold_open(File& file) { file.descriptors.fetch_add(1); }
 
 void let_go_open(RefPtr<File> file) {
   if (file->descriptors.fetch_sub(1) != 1) return;
+  if ((file->flags.load() & O_PATH) == 0) notify(*file, file->writable() ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
   if (file->epoll_items.load() != nullptr) leave_epolls(*file);
   file->on_close();
 }

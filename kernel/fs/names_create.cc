@@ -4,6 +4,7 @@
 #include "fs/lookup.h"
 #include "fs/mount.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/permission.h"
 #include "fs/walk.h"
 
@@ -32,7 +33,8 @@ Result<void> create_name(PathAt at, TrailingSlash slash, Make make, Check check)
   QUIRE_CHECK(check(parent));
   QUIRE_CHECK(check_access(directory, parent.type(), kMayWrite | kMayExecute, walker.who()));
   QUIRE_TRY(RefPtr<Inode> made, make(parent, walker.last()));
-  QUIRE_CHECK(publish_new(parent, walker.last(), std::move(made)));
+  QUIRE_TRY(const RefPtr<Dentry> dentry, publish_new(parent, walker.last(), std::move(made)));
+  notify_name(directory, IN_CREATE, walker.last(), dentry->type());
   return {};
 }
 
@@ -89,6 +91,7 @@ Result<void> make_link(PathAt from, PathAt to, std::uint32_t at_flags) {
   const auto make = [&target](Dentry& parent, std::string_view name) -> Result<RefPtr<Inode>> {
     if (target->is_directory()) return fail(Errno::kPerm);
     QUIRE_CHECK(parent.inode()->link(name, *target->inode()));
+    if (anybody_watches()) notify_watchers_of_inode(*target, IN_ATTRIB);
     return target->inode();
   };
   return create_name(to, TrailingSlash::kRefused, make, check);

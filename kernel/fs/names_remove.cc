@@ -6,6 +6,7 @@
 #include "fs/lookup.h"
 #include "fs/mount.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/permission.h"
 #include "fs/walk.h"
 
@@ -127,6 +128,33 @@ Result<void> check_permissions(const Rename& r) {
   return r.exchanges() ? check_reparenting(*r.target, who) : Result<void>();
 }
 
+/// `victim` was `name` in `directory`.
+void notify_of_removal(Inode& directory, std::string_view name, Dentry& victim) {
+  if (!anybody_watches()) return;
+  notify_watchers_of_unlink(victim);
+  notify_watchers_of_name(directory, IN_DELETE, name, victim.type(), 0);
+}
+
+/// `moved` has gone from one place to the other.
+void notify_of_move(Place& from, Place& to, Dentry& moved) {
+  const std::uint32_t cookie = next_move_cookie();
+  notify_watchers_of_name(from.directory(), IN_MOVED_FROM, from.walker.last(), moved.type(), cookie);
+  notify_watchers_of_name(to.directory(), IN_MOVED_TO, to.walker.last(), moved.type(), cookie);
+}
+
+void notify_of_rename(const Rename& r) {
+  if (!anybody_watches()) return;
+  notify_of_move(r.from, r.to, *r.source);
+  if (r.exchanges()) {
+    notify_watchers_of_inode(*r.source, IN_MOVE_SELF);
+    notify_of_move(r.to, r.from, *r.target);
+    notify_watchers_of_inode(*r.target, IN_MOVE_SELF);
+    return;
+  }
+  if (!r.target->is_negative()) notify_watchers_of_unlink(*r.target);
+  notify_watchers_of_inode(*r.source, IN_MOVE_SELF);
+}
+
 Result<void> do_rename(const Rename& r) {
   QUIRE_CHECK(r.source->inode()->before_rename());
   const bool replaces = !r.target->is_negative();
@@ -142,6 +170,7 @@ Result<void> do_rename(const Rename& r) {
   } else {
     dentry_cache().move(*r.source, r.to.parent(), r.to.walker.last());
   }
+  notify_of_rename(r);
   return {};
 }
 
@@ -161,6 +190,7 @@ Result<void> unlink_name(PathAt at) {
   QUIRE_CHECK(victim->inode()->before_rename());
   QUIRE_CHECK(place.directory().unlink(place.walker.last()));
   dentry_cache().remove(*victim, DentryCache::Why::kUnlinked);
+  notify_of_removal(place.directory(), place.walker.last(), *victim);
   return {};
 }
 
@@ -186,6 +216,7 @@ Result<void> remove_directory(PathAt at) {
   Guard victim_guard(victim->inode()->mutex);
   QUIRE_CHECK(place.directory().rmdir(place.walker.last()));
   dentry_cache().remove(*victim, DentryCache::Why::kUnlinked);
+  notify_of_removal(place.directory(), place.walker.last(), *victim);
   return {};
 }
 

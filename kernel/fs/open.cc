@@ -6,6 +6,7 @@
 #include "fs/devices.h"
 #include "fs/lookup.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/path_file.h"
 #include "fs/walk.h"
 #include "ipc/pipe.h"
@@ -92,7 +93,9 @@ Result<RefPtr<Dentry>> create_regular(Walker& walker, const OpenHow& how, bool& 
   const std::uint32_t mode = S_IFREG | (how.mode & 07777U & ~current_umask());
   QUIRE_TRY(RefPtr<Inode> inode, parent.inode()->create(walker.last(), mode, 0));
   created = true;
-  return publish_new(parent, walker.last(), std::move(inode));
+  QUIRE_TRY(dentry, publish_new(parent, walker.last(), std::move(inode)));
+  notify_name(*parent.inode(), IN_CREATE, walker.last(), S_IFREG);
+  return dentry;
 }
 
 /// Walks to what is to be opened; makes it if asked to.
@@ -134,7 +137,9 @@ Result<void> truncate_opened(Dentry& dentry) {
   if (dentry.type() != S_IFREG) return {};
   AttributeChange change;
   change.size = 0;
-  return dentry.inode()->set_attributes(change);
+  QUIRE_CHECK(dentry.inode()->set_attributes(change));
+  notify(dentry, IN_MODIFY);
+  return {};
 }
 
 }  // namespace
@@ -154,6 +159,7 @@ Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t 
   if (dentry->mount() != nullptr) {
     file->inode = dentry->inode();
     file->dentry = dentry;
+    notify(*dentry, IN_OPEN);
   } else if (!file->inode) {
     file->inode = dentry->inode();
   }

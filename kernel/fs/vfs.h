@@ -105,7 +105,7 @@ class IoBuffer {
 using PollMask = std::uint32_t;
 
 /// Classes of files that some system calls are for alone; such a call casts what says so.
-enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kProcess, kSocket };
+enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kProcess, kSocket, kInotify };
 
 /// What a mapping may do to its file.
 enum class MapAccess : std::uint8_t { kReads, kWrites };

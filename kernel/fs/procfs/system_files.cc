@@ -11,6 +11,7 @@
 #include "fs/procfs/system_format.h"
 #include "fs/procfs/table_trace.h"
 #include "fs/procfs/text.h"
+#include "ipc/inotify.h"
 #include "ipc/message_queues.h"
 #include "ipc/semaphores.h"
 #include "ipc/shared_memory.h"
@@ -98,7 +99,14 @@ constexpr std::array kSysVm = {
                 [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
     SystemEntry{"unprivileged_userfaultfd", [](std::string& out) { out += "0\n"; }},
 };
+constexpr std::array kInotify = {
+    SystemEntry{"max_queued_events", write_number<kMostQueuedEvents>},
+    SystemEntry{"max_user_instances", write_number<kMostInotifies>},
+    SystemEntry{"max_user_watches", write_number<kMostWatches>},
+};
+constexpr std::array kSysFs = {SystemEntry{"inotify", nullptr, nullptr, kInotify}};
 constexpr std::array kSys = {
+    SystemEntry{"fs", nullptr, nullptr, kSysFs},
     SystemEntry{"kernel", nullptr, nullptr, kSysKernel},
     SystemEntry{"vm", nullptr, nullptr, kSysVm},
 };

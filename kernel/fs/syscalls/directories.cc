@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "fs/notify.h"
 #include "fs/permission.h"
 #include "fs/syscalls/common.h"
 #include "fs/walk.h"
@@ -119,6 +120,7 @@ SyscallResult get_entries(const SyscallArgs& args) {
   std::uint64_t offset = file->position - kDots;
   const Result<void> read = file->read_directory(offset, Filler<Record>::sink, &filler);
   file->position = offset + kDots;
+  if (read) notify(*file, IN_ACCESS);
   return filler.result(read);
 }
 

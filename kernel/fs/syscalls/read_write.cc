@@ -8,14 +8,17 @@
 #include <algorithm>
 
 #include "fs/attribute_ops.h"
+#include "fs/notify.h"
 #include "fs/syscalls/common.h"
 #include "task/task.h"
 
 namespace quire::kernel {
 namespace {
 
-SyscallResult to_syscall(const Result<std::size_t>& moved) {
+/// What a transfer answers; who watches the file hears of `event` if anything moved.
+SyscallResult to_syscall(const File& file, std::uint32_t event, const Result<std::size_t>& moved) {
   if (!moved) return fail(moved.error());
+  if (*moved != 0) notify(file, event);
   return static_cast<std::int64_t>(*moved);
 }
 
@@ -139,24 +142,24 @@ SyscallResult read_from(File& file, IoBuffer buffer) {
   if (!file.readable()) return fail(Errno::kBadF);
   if (static_cast<std::int64_t>(buffer.size()) < 0) return fail(Errno::kInval);
   bound(buffer);
-  if (!file.has_position()) return to_syscall(file.read(buffer, 0));
+  if (!file.has_position()) return to_syscall(file, IN_ACCESS, file.read(buffer, 0));
   Guard guard(file.position_lock);
   const Result<std::size_t> done = file.read(buffer, file.position);
   if (done) file.position += *done;
-  return to_syscall(done);
+  return to_syscall(file, IN_ACCESS, done);
 }
 
 SyscallResult write_to(File& file, IoBuffer buffer) {
   if (!file.writable()) return fail(Errno::kBadF);
   if (static_cast<std::int64_t>(buffer.size()) < 0) return fail(Errno::kInval);
   bound(buffer);
-  if (!file.has_position()) return to_syscall(file.write(buffer, 0));
+  if (!file.has_position()) return to_syscall(file, IN_MODIFY, file.write(buffer, 0));
   Guard guard(file.position_lock);
   const Result<std::size_t> done = write_limited(file, buffer, file.position);
   if (done) {
     QUIRE_TRY(file.position, position_after_write(file, file.position, *done));
   }
-  return to_syscall(done);
+  return to_syscall(file, IN_MODIFY, done);
 }
 
 SyscallResult read_from(File& file, IoBuffer buffer, std::int64_t offset) {
@@ -164,7 +167,7 @@ SyscallResult read_from(File& file, IoBuffer buffer, std::int64_t offset) {
   if (!file.readable()) return fail(Errno::kBadF);
   if (static_cast<std::int64_t>(buffer.size()) < 0) return fail(Errno::kInval);
   bound(buffer);
-  return to_syscall(file.read(buffer, static_cast<std::uint64_t>(offset)));
+  return to_syscall(file, IN_ACCESS, file.read(buffer, static_cast<std::uint64_t>(offset)));
 }
 
 SyscallResult write_to(File& file, IoBuffer buffer, std::int64_t offset) {
@@ -172,7 +175,7 @@ SyscallResult write_to(File& file, IoBuffer buffer, std::int64_t offset) {
   if (!file.writable()) return fail(Errno::kBadF);
   if (static_cast<std::int64_t>(buffer.size()) < 0) return fail(Errno::kInval);
   bound(buffer);
-  return to_syscall(write_limited(file, buffer, static_cast<std::uint64_t>(offset)));
+  return to_syscall(file, IN_MODIFY, write_limited(file, buffer, static_cast<std::uint64_t>(offset)));
 }
 
 std::span<const SyscallEntry> read_write_syscalls() { return kEntries; }

@@ -7,6 +7,7 @@
 
 #include "fs/extended_attributes.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/syscalls/common.h"
 
 namespace quire::kernel {
@@ -48,6 +49,13 @@ Result<ExtendedAttributes*> attributes_for(Inode& inode, std::string_view name, 
   return all;
 }
 
+/// The time of the change, and who watches hears of it.
+SyscallResult changed(Dentry& dentry) {
+  QUIRE_CHECK(dentry.inode()->set_attributes({}));
+  notify(dentry, IN_ATTRIB);
+  return 0;
+}
+
 SyscallResult set(const Found& found, const SyscallArgs& args) {
   if (!found) return fail(found.error());
   const std::uint64_t size = args.a[3];
@@ -66,7 +74,7 @@ SyscallResult set(const Found& found, const SyscallArgs& args) {
     QUIRE_TRY(ExtendedAttributes* const all, attributes_for(inode, name, AttributeAccess::kChange));
     QUIRE_CHECK(all->set(name, value, how));
   }
-  return zero_or(inode.set_attributes({}));  // the time of the change
+  return changed(**found);
 }
 
 SyscallResult get(const Found& found, const SyscallArgs& args) {
@@ -94,7 +102,7 @@ SyscallResult remove(const Found& found, const SyscallArgs& args) {
     QUIRE_TRY(ExtendedAttributes* const all, attributes_for(inode, name, AttributeAccess::kChange));
     QUIRE_CHECK(all->remove(name));
   }
-  return zero_or(inode.set_attributes({}));
+  return changed(**found);
 }
 
 SyscallResult list(const Found& found, const SyscallArgs& args) {
