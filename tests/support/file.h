@@ -1,10 +1,13 @@
-// A file for tests: a source whose page n begins with the word `value_of(n)`, and objects over it.
+// A file for tests: a source whose page n begins with the word `value_of(n)` until another is stored, and objects over it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "quire/memory_manager.h"
 #include "quire/object/file_object.h"
@@ -29,8 +32,23 @@ class TestSource final : public FileSource, public PageAccount {
     for (std::size_t n = 0; n < pages.size(); ++n) {
       std::byte* const bytes = memory_.contents(*pages[n]);
       __builtin_memset(bytes, 0, kPageSize);
-      const std::uint64_t value = value_of(first.raw() + n);
+      const auto known = stored.find(first.raw() + n);
+      const std::uint64_t value = known == stored.end() ? value_of(first.raw() + n) : known->second;
       __builtin_memcpy(bytes, &value, sizeof value);
+    }
+    return {};
+  }
+  Result<void> write(PageIndex first, std::span<Frame* const> pages) override {
+    ++writes;
+    pages_written += pages.size();
+    if (during_write) std::exchange(during_write, nullptr)();
+    if (fails_to_store) return fail(Errno::kNoSpc);
+    for (std::size_t n = 0; n < pages.size(); ++n) {
+      std::uint64_t value = 0;
+      std::byte* const bytes = memory_.contents(*pages[n]);
+      hooks::yield_point("load_frame", bytes);
+      __builtin_memcpy(&value, bytes, sizeof value);
+      stored[first.raw() + n] = value;
     }
     return {};
   }
@@ -43,9 +61,11 @@ class TestSource final : public FileSource, public PageAccount {
   void note_mapped_write() override { ++mapped_writes; }
 
   std::uint64_t around = 1;  ///< pages read at once
-  bool fails = false;
+  bool fails = false, fails_to_store = false;
+  std::map<std::uint64_t, std::uint64_t> stored;  ///< the first words of the pages that were
+  std::function<void()> during_write;  ///< once
   std::uint64_t budget = ~std::uint64_t{0} >> 1;
-  std::atomic<std::uint64_t> reads{0}, pages_read{0}, charged{0}, mapped_writes{0};
+  std::atomic<std::uint64_t> reads{0}, pages_read{0}, writes{0}, pages_written{0}, charged{0}, mapped_writes{0};
 
  private:
   MemoryManager& memory_;
@@ -60,8 +80,15 @@ class TestLabel final : public VmaLabel {
     punched = {first.raw(), count.raw()};
     return {};
   }
+  Result<void> store(PageIndex first, PageCount count) override {
+    stored.emplace_back(first.raw(), count.raw());
+    if (store_error != Errno{0}) return fail(store_error);
+    return {};
+  }
   int holders = 0;
   std::pair<std::uint64_t, std::uint64_t> punched{};
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> stored;
+  Errno store_error{0};
 };
 
 /// An object with one user, who is this.

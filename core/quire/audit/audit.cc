@@ -216,6 +216,9 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   if (!anon && frame.has_flag(Frame::kRemoved)) {
     find("I8", "a leaf of a page that has left its object; address", address.raw(), frame.page.index, 0);
   }
+  if (!anon && entry.writable() && !frame.has_flag(Frame::kOwned) && frame.page.object->gives_notice()) {
+    find("I14", "a leaf may be written that nobody will store; address", address.raw(), frame.page.index, 0);
+  }
   if (anon && frame.page.source != nullptr &&
       (vma->object != frame.page.source || vma->index_of(address).raw() != frame.page.source_index)) {
     find("I8", "private leaf is no copy of the object's page; address", address.raw(), frame.page.source_index,

@@ -314,7 +314,7 @@ PageCount FileObject::drop_clean() {
         Frame* const page = tree_.next(at);
         more = page != nullptr;
         if (!more) break;
-        if (page->has_flag(Frame::kOwned) || page->has_flag(Frame::kFilling)) continue;
+        if (must_stay(*page) || page->has_flag(Frame::kFilling)) continue;
         // Nobody but us: whoever wants it comes through the tree, and so has to wait for the lock.
         std::uint64_t ours = Frame::kOneReference;
         if (!page->counts.compare_exchange(ours, 0)) continue;
@@ -425,7 +425,7 @@ class FileObject::Removal {
   MmuNotifiers::Open open_ = 0;
 };
 
-void FileObject::remove(PageIndex first, PageIndex last, Copies copies) {
+void FileObject::remove(PageIndex first, PageIndex last, Which which, Copies copies) {
   PageIndex at = first;
   for (bool more = true; more;) {
     std::array<Frame*, kBatch> batch;
@@ -433,16 +433,17 @@ void FileObject::remove(PageIndex first, PageIndex last, Copies copies) {
     const PageIndex from = at;
     {
       SpinGuard guard(lock_, LockRank::kObject, lock_key());
-      for (; count < kBatch; at = at + PageCount(1)) {
+      for (unsigned looked = 0; looked < kBatch; ++looked, at = at + PageCount(1)) {
         Frame* const page = tree_.next(at);
         more = page != nullptr && at <= last;
         if (!more) break;
+        if (which == Which::kCopies && (must_stay(*page) || page->pins() != 0)) continue;  // a pinned one may be being written
         if (page->has_flag(Frame::kOwned)) ++charges;
         take_out_locked(at, *page);
         batch[count++] = page;
       }
     }
-    if (count == 0) break;
+    if (count == 0) continue;
     if (config_.account != nullptr && charges != 0) config_.account->uncharge(PageCount(charges));
     Removal(*this, Copies::kStay).run(from, PageIndex(batch[count - 1]->page.index));
     for (unsigned n = 0; n < count; ++n) put_page(*batch[n]);
@@ -464,10 +465,11 @@ void FileObject::resize(ByteCount size) {
       put_page(*page);
     }
   }
-  remove(PageIndex((size.raw() + kPageSize - 1) >> kPageShift), PageIndex(~std::uint64_t{0} >> kPageShift), Copies::kGoToo);
+  remove(PageIndex((size.raw() + kPageSize - 1) >> kPageShift), PageIndex(~std::uint64_t{0} >> kPageShift), Which::kAll,
+         Copies::kGoToo);
 }
 
-void FileObject::punch(PageIndex first, PageIndex last) { remove(first, last, Copies::kStay); }
+void FileObject::punch(PageIndex first, PageIndex last) { remove(first, last, Which::kAll, Copies::kStay); }
 
 // No mapping, no attachment, no walk: nobody comes any more, so nothing is locked (the last to go may hold a table's lock).
 FileObject::~FileObject() {

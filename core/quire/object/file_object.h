@@ -37,6 +37,9 @@ class FileSource {
   /// Sets the contents of pages `first` … first + pages.size() − 1; what lies beyond the end of the file becomes zeros. Errors: EIO and its
   /// like: nothing is kept.
   virtual Result<void> read(PageIndex first, std::span<Frame* const> pages) = 0;
+  /// Stores the contents of pages `first` …, but for what lies beyond the end of the file. They may be written to meanwhile; then they come
+  /// once more. Errors: ENOSPC, EIO and their like: all of them stay owned.
+  virtual Result<void> write(PageIndex /*first*/, std::span<Frame* const> /*pages*/) { return fail(Errno::kRoFs); }
   /// A page is about to be written through a mapping.
   virtual void note_mapped_write() = 0;
 
@@ -91,6 +94,12 @@ class FileObject final : public MemoryObject {
   void retire() { punch(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift)); }
   /// Gives back pages that can be read again and that nobody uses. Returns how many.
   PageCount drop_clean();
+  /// Stores what was written to pages `first` … `last` in the source, whose copies they are again until the next write, of which the object
+  /// hears. What is not owned when this is called need not be stored. All are tried. Errors: the first of the source's; what failed stays
+  /// owned.
+  Result<void> write_back(PageIndex first, PageIndex last);
+  /// The source's contents have changed behind our back: copies of it go, from cache and mappings, but for owned and for pinned pages.
+  void drop_copies() { remove(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift), Which::kCopies, Copies::kStay); }
 
   /// Pages in memory; those of them that are owned.
   [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
@@ -102,7 +111,9 @@ class FileObject final : public MemoryObject {
  private:
   enum class Limit : std::uint8_t { kEnd, kNone };
   enum class Copies : std::uint8_t { kStay, kGoToo };
+  enum class Which : std::uint8_t { kAll, kCopies };
   class Removal;
+  class WriteBack;
 
   void destroy() override;
   Result<Frame*> page_for(PageIndex index, Access access, Limit limit);
@@ -112,7 +123,9 @@ class FileObject final : public MemoryObject {
   void keep_locked(Frame*& place, PageIndex index, Frame& page) TA_REQ(lock_);
   void settle(PageIndex first, std::span<Frame* const> pages, bool filled);
   void wait_for_fills(std::uint32_t seen) const { platform::wait(fills_, seen); }
-  void remove(PageIndex first, PageIndex last, Copies copies);
+  void remove(PageIndex first, PageIndex last, Which which, Copies copies);
+  /// Whether the page holds what is nowhere else: it is owned, or was written by somebody who held it.
+  [[nodiscard]] static bool must_stay(const Frame& page) { return page.has_flag(Frame::kOwned) || page.has_flag(Frame::kDirty); }
   void take_out_locked(PageIndex index, Frame& page) TA_REQ(lock_);
   [[nodiscard]] bool is_beyond_end(PageIndex index) const { return index.raw() >= (size_.load() + kPageSize - 1) >> kPageShift; }
   [[nodiscard]] std::uint64_t lock_key() const { return reinterpret_cast<std::uint64_t>(this); }

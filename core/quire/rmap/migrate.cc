@@ -69,7 +69,10 @@ class Migration {
       } else {
         to.add_leaf();
       }
-      const bool done = exchange_in_place(table, slot, entry, entry.migrated_to(pfn));
+      // A page that was stored while no entry named it has lost the right to be written, which its migration entries kept (I14).
+      const bool keeps_write = !object_.gives_notice() || to.has_flag(Frame::kOwned);
+      const Entry restored = entry.migrated_to(pfn);
+      const bool done = exchange_in_place(table, slot, entry, keeps_write ? restored : restored.without_write());
       QUIRE_ASSERT(done, "S1.6: a migration entry changed under its table's lock");
       if (&to != &from_) static_cast<void>(from_.drop_moving());
     });

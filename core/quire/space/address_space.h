@@ -176,8 +176,8 @@ class AddressSpace {
   /// Linux mincore(2) of `resident.size()` pages: a byte 1 for each that is resident. Returns of how many pages, up to the first hole.
   /// Errors: EINVAL, ENOMEM (not user space).
   Result<PageCount> mincore(VirtAddr address, std::span<std::uint8_t> resident);
-  /// Linux msync(2), `flags` raw, of memory that nothing need be written back of. Errors: EINVAL, ENOMEM (a hole), EBUSY (locked memory is
-  /// to be invalidated).
+  /// Linux msync(2), `flags` raw: asks the labels of shared mappings to store what was written. Errors: EINVAL, ENOMEM (a hole), EBUSY
+  /// (locked memory is to be invalidated), and what a label says. Locks: none held while a label stores.
   Result<void> msync(VirtAddr address, ByteCount length, std::uint32_t flags);
   /// Linux madvise(2). Errors: EINVAL, ENOMEM (hole: the mapped parts are done, as on Linux), EAGAIN.
   Result<void> madvise(VirtAddr address, ByteCount length, int advice);

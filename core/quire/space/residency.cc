@@ -65,6 +65,7 @@ Result<PageCount> AddressSpace::mincore(VirtAddr address, std::span<std::uint8_t
   return pages_of(done - address);
 }
 
+// As Linux, up to the first error. What is mapped is what was when the call began; storing may take long.
 Result<void> AddressSpace::msync(VirtAddr address, ByteCount length, std::uint32_t flags) {
   if ((flags & ~(uapi::kMsAsync | uapi::kMsInvalidate | uapi::kMsSync)) != 0) return fail(Errno::kInval);
   if (!address.is_page_aligned()) return fail(Errno::kInval);
@@ -72,12 +73,18 @@ Result<void> AddressSpace::msync(VirtAddr address, ByteCount length, std::uint32
   const ByteCount rounded((length.raw() + kPageSize - 1) & ~(kPageSize - 1));  // as Linux's, which wraps
   const auto end = checked_add(address, rounded);
   if (!end) return fail(Errno::kNoMem);
+  const VirtRange range(address, *end);
   const VmaMap now = map();
   VirtAddr done = address;
   bool hole = false;
-  for (const Vma& vma : now.overlapping(VirtRange(address, *end))) {
+  for (const Vma& vma : now.overlapping(range)) {
     if (done < vma.range.begin()) hole = true;
+    if (hole && flags == uapi::kMsAsync) break;
     if ((flags & uapi::kMsInvalidate) != 0 && vma.flags.has(VmaFlag::kLocked)) return fail(Errno::kBusy);
+    if ((flags & uapi::kMsSync) != 0 && vma.is_shared() && vma.label != nullptr) {
+      const VirtRange part = vma.range.intersection(range);
+      QUIRE_CHECK(vma.label->store(vma.index_of(part.begin()), part.pages()));
+    }
     done = vma.range.end();
   }
   if (hole || done < *end) return fail(Errno::kNoMem);

@@ -106,6 +106,8 @@ class VmaLabel {
   [[nodiscard]] virtual std::optional<std::string_view> name() const { return std::nullopt; }
   /// Makes pages `first` … first + count − 1 of the file a hole, for madvise(MADV_REMOVE). Called without locks of core.
   virtual Result<void> punch(PageIndex /*first*/, PageCount /*count*/) { return fail(Errno::kOpNotSupp); }
+  /// Stores what was written to these pages of the file, for msync(MS_SYNC). Called without locks of core.
+  virtual Result<void> store(PageIndex /*first*/, PageCount /*count*/) { return {}; }
   /// Whether mappings with these labels, null for none, do not differ by them: names are the same if they read the same.
   [[nodiscard]] static bool same(const VmaLabel* a, const VmaLabel* b) {
     return a == b || (a != nullptr && b != nullptr && a->name() && a->name() == b->name());
