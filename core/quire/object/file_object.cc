@@ -410,6 +410,7 @@ class FileObject::Removal {
     open_ = 0;
     count_ = 0;
     memory_.note_edit();
+    memory_.end_move();  // for those who want to write what was there
   }
 
   struct Cleared {
@@ -424,6 +425,8 @@ class FileObject::Removal {
   unsigned count_ = 0;
   MmuNotifiers::Open open_ = 0;
 };
+
+void FileObject::unmap_removed(PageIndex first, PageIndex last) { Removal(*this, Copies::kStay).run(first, last); }
 
 void FileObject::remove(PageIndex first, PageIndex last, Which which, Copies copies) {
   PageIndex at = first;
@@ -445,7 +448,7 @@ void FileObject::remove(PageIndex first, PageIndex last, Which which, Copies cop
     }
     if (count == 0) continue;
     if (config_.account != nullptr && charges != 0) config_.account->uncharge(PageCount(charges));
-    Removal(*this, Copies::kStay).run(from, PageIndex(batch[count - 1]->page.index));
+    unmap_removed(from, PageIndex(batch[count - 1]->page.index));
     for (unsigned n = 0; n < count; ++n) put_page(*batch[n]);
   }
   if (copies == Copies::kGoToo && attachment_count() != 0) Removal(*this, copies).run(first, last);

@@ -94,6 +94,11 @@ class FileObject final : public MemoryObject {
   void retire() { punch(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift)); }
   /// Gives back pages that can be read again and that nobody uses. Returns how many.
   PageCount drop_clean();
+  /// Gives back some `wanted` pages that can be read again, also such as are mapped: they are taken from all who map them. A page that was
+  /// used since this was last here is passed by once. Not of an object that was told to keep_mapped(). Returns how many.
+  PageCount reclaim(PageCount wanted);
+  void keep_mapped() override;
+
   /// Stores what was written to pages `first` … `last` in the source, whose copies they are again until the next write, of which the object
   /// hears. What is not owned when this is called need not be stored. All are tried. Errors: the first of the source's; what failed stays
   /// owned.
@@ -114,6 +119,7 @@ class FileObject final : public MemoryObject {
   enum class Which : std::uint8_t { kAll, kCopies };
   class Removal;
   class WriteBack;
+  class Reclaim;
 
   void destroy() override;
   Result<Frame*> page_for(PageIndex index, Access access, Limit limit);
@@ -124,6 +130,8 @@ class FileObject final : public MemoryObject {
   void settle(PageIndex first, std::span<Frame* const> pages, bool filled);
   void wait_for_fills(std::uint32_t seen) const { platform::wait(fills_, seen); }
   void remove(PageIndex first, PageIndex last, Which which, Copies copies);
+  /// Takes the entries of pages in this range that have left the object out of all tables.
+  void unmap_removed(PageIndex first, PageIndex last);
   /// Whether the page holds what is nowhere else: it is owned, or was written by somebody who held it.
   [[nodiscard]] static bool must_stay(const Frame& page) { return page.has_flag(Frame::kOwned) || page.has_flag(Frame::kDirty); }
   void take_out_locked(PageIndex index, Frame& page) TA_REQ(lock_);
@@ -136,6 +144,9 @@ class FileObject final : public MemoryObject {
   PageTree tree_ TA_GUARDED(lock_);
   Atomic<std::uint64_t> resident_{0}, owned_{0};
   std::atomic<std::uint32_t> fills_{0};  ///< raised whenever pages have been read
+  Atomic<std::uint64_t> hand_{0};        ///< index at which reclaim() goes on
+  Atomic<std::uint32_t> keeps_mapped_{0};
+  std::atomic<std::uint32_t> reclaiming_{0};  ///< calls of reclaim() that may not have seen keeps_mapped_
 };
 
 }  // namespace quire

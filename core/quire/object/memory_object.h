@@ -137,6 +137,8 @@ class MemoryObject {
   [[nodiscard]] virtual bool has_page(PageIndex index) = 0;
   /// Takes pages `first` … `last` out of memory and out of the mappings: they are a hole again. Private copies stay.
   virtual void punch(PageIndex /*first*/, PageIndex /*last*/) {}
+  /// Pages that somebody maps stay in memory from now on, as one who has locked them there may expect (S2.40).
+  virtual void keep_mapped() {}
   /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its
   /// address.
   [[nodiscard]] virtual bool owns(const Frame& page) = 0;

@@ -204,10 +204,7 @@ FaultResolver::Attempt FaultResolver::fill_lent_leaf(const TableView& table) {
       if (access_ != Access::kWrite || entry.writable()) return spurious();
       // The object hears of the first write, and may refuse it.
       if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
-      if (!may_write(memory_.frame(entry.pfn()))) {
-        supplies_->drop_object_page();
-        return Attempt::kRetry;
-      }
+      if (const Frame& page = memory_.frame(entry.pfn()); !may_write(page)) return refused(page);
       return exchange_in_place(table, slot, entry, entry.with_prot(table.frame().lent_rights(), Writable::kYes)) ? done() : Attempt::kRetry;
     case EntryKind::kMigration: return Attempt::kMoving;
     case EntryKind::kZeroFrame:

@@ -459,6 +459,13 @@ class FaultResolver {
     return vma_.is_shared() && (!vma_.object->gives_notice() || page.has_flag(Frame::kOwned));
   }
 
+  // An entry's page may not be written although the object let us: it has been stored since, or has left the object, and the entry is about
+  // to go, which is waited for as the end of a move is.
+  Attempt refused(const Frame& page) {
+    supplies_->drop_object_page();
+    return (page.flags & Frame::kRemoved) != 0 ? Attempt::kMoving : Attempt::kRetry;
+  }
+
   // Tables that the object lends (fault_object.cc). No page of a space's own is in them.
   [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy() && vma_.handler == nullptr; }
   [[nodiscard]] bool wants_copy() const { return access_ == Access::kWrite && !vma_.is_shared(); }
@@ -480,14 +487,12 @@ class FaultResolver {
     const bool gives_notice = is_object_page && access_ == Access::kWrite && vma_.object->gives_notice();
     if (gives_notice && supplies_ == nullptr) return Attempt::kNeedsSupplies;
     if (gives_notice && supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
+    if (gives_notice) supplies_->seen_moves = memory_.moves_of_pages();
     SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     if (table.entry(slot) != seen) return Attempt::kRetry;
     const bool keeps_write =
         seen.writable() || (is_object_page && may_write(memory_.frame(seen.pfn()))) || (kind == EntryKind::kRaw && vma_.is_shared());
-    if (gives_notice && !keeps_write) {
-      supplies_->drop_object_page();
-      return Attempt::kRetry;
-    }
+    if (gives_notice && !keeps_write) return refused(memory_.frame(seen.pfn()));
     const bool zero = kind == EntryKind::kZeroFrame;
     const Entry fresh = seen.with_prot(vma_.prot, keeps_write && !zero ? Writable::kYes : Writable::kNo);
     return table.change_rights(slot, seen, fresh) ? done() : Attempt::kRetry;

@@ -1,5 +1,6 @@
-// mlock and its relatives (Linux v6.12 mm/mlock.c, man7 mlock(2), mlockall(2)). Nothing is ever paged out yet, so what a lock promises is
-// that its pages are there: faulted in when the call returns, or kept once touched. Figures and limits are Linux's.
+// mlock and its relatives (Linux v6.12 mm/mlock.c, man7 mlock(2), mlockall(2)). What a lock promises is that its pages are there: faulted
+// in when the call returns, or kept once touched. Private memory is never paged out yet; an object of which anybody has locked pages keeps
+// all that are mapped. Figures and limits are Linux's.
 
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
@@ -78,6 +79,7 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes
 Result<void> AddressSpace::populate(VirtRange range) {
   const VmaMap now = map();
   for (const Vma& vma : now.overlapping(range)) {
+    if (vma.object != nullptr && vma.flags.has(VmaFlag::kLocked)) vma.object->keep_mapped();
     if (vma.flags.has_any(VmaFlag::kLockOnFault | VmaFlag::kDevice)) continue;
     const Access access = vma.prot.write() && !vma.is_shared() ? Access::kWrite : Access::kRead;
     const VirtRange part = vma.range.intersection(range);

@@ -1,4 +1,4 @@
-// Pages of a file that are stored while processes write them through their mappings.
+// Pages of a file that are stored or given back while processes use them through their mappings.
 #include "explore/scenario.h"
 #include "quire/rmap/migrate.h"
 #include "support/file.h"
@@ -46,6 +46,14 @@ struct Setting {
   void store_pages() {
     w.actor("W", [&world = w, &object = file] {
       world.act("write back", [&object] { return object.write_back(PageIndex(0), PageIndex(1)) ? "done" : "failed"; });
+    });
+  }
+  void reclaim_pages() {
+    w.actor("R", [&world = w, &object = file] {
+      world.act("reclaim", [&object] {
+        static_cast<void>(object.reclaim(PageCount(2)));
+        return "done";
+      });
     });
   }
   World& w;
@@ -126,6 +134,41 @@ void write_back_and_migrate(World& w) {
   });
 }
 
+void reclaim_and_store(World& w) {
+  Setting s(w);
+  w.touch(s.a, 0, 0, 2);
+  s.reclaim_pages();
+  w.actor("A1", [&w, &a = s.a] { w.store(a, 0, 0, 71); });
+}
+
+void reclaim_and_second_fault(World& w) {
+  Setting s(w);
+  w.touch(s.a, 0, 0, 1);
+  Process& b = w.create("B");
+  s.map(b);
+  s.reclaim_pages();
+  w.actor("B1", [&w, &b] { w.load(b, 0, 0); });
+}
+
+void reclaim_and_lock(World& w) {
+  Setting s(w);
+  w.touch(s.a, 0, 0, 1);
+  s.reclaim_pages();
+  w.actor("A1", [&w, &a = s.a] {
+    w.act("mlock", [&a] { return a.space->mlock(World::at(0), World::bytes(1), LockWhen::kNow) ? "done" : "refused"; });
+  });
+  w.finally([&w, &a = s.a] {
+    w.expect(test::path_to(*a.space, World::at(0)).leaf_present, "S2.40: a page that is locked was given back");
+  });
+}
+
+void reclaim_and_write_back(World& w) {
+  Setting s(w);
+  w.fill(s.a, 0, 2);
+  s.store_pages();
+  s.reclaim_pages();
+}
+
 constexpr Scenario kScenarios[] = {
     {"write_back_and_store", "S0.21 I14", "a page is stored while its writer writes it again", write_back_and_store},
     {"write_back_and_first_store", "S0.21 I14", "a page is stored while another process maps and writes it", write_back_and_first_store},
@@ -136,6 +179,10 @@ constexpr Scenario kScenarios[] = {
     {"write_back_and_mremap", "R15 I14", "a page is stored while its mapping moves and is written", write_back_and_mremap},
     {"write_back_and_fork", "S0.21 I14", "a page is stored while its process forks and the child writes it", write_back_and_fork},
     {"write_back_and_migrate", "R13 I14", "a page is stored while it is moved and written", write_back_and_migrate},
+    {"reclaim_and_store", "R12 I14", "a page is given back while its process writes it", reclaim_and_store},
+    {"reclaim_and_second_fault", "R12 S2.46", "a page is given back while another process maps it", reclaim_and_second_fault},
+    {"reclaim_and_lock", "S2.40", "a page is given back while a process locks it in memory", reclaim_and_lock},
+    {"reclaim_and_write_back", "I14", "a page is given back while it is stored", reclaim_and_write_back},
 };
 
 }  // namespace
