@@ -98,8 +98,9 @@ Result<void> FdTable::close(int fd) {
     if (slot == nullptr || !slot->file) return fail(Errno::kBadF);
     file = take(*slot);
   }
+  const Result<void> flushed = file->flush();
   drop(std::move(file));
-  return {};
+  return flushed;
 }
 
 Result<int> FdTable::dup_to(int from, int to, bool close_on_exec) {

@@ -69,9 +69,17 @@ class PageCache {
   boost::intrusive::list<CachedFile> files_;
 };
 
-CachedFile::~CachedFile() { PageCache::the().forget(*this); }
+CachedFile::~CachedFile() { leave_cache(); }
+
+void CachedFile::leave_cache() { PageCache::the().forget(*this); }
 
 void CachedFile::note_read(std::uint64_t pages) { PageCache::the().note_read(*this, pages); }
+
+Result<Frame*> page_to_read(FileObject& object, std::uint64_t index) {
+  Result<Frame*> page = object.page_for_read(PageIndex(index));
+  if (!page && page.error() == Errno::kNoMem && drop_file_caches()) page = object.page_for_read(PageIndex(index));
+  return page;
+}
 
 bool drop_file_caches() { return PageCache::the().drop_all() != 0; }
 

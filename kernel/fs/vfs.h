@@ -79,6 +79,7 @@ class IoBuffer {
   /// As user(pieces), in kernel memory.
   static IoBuffer kernel(std::span<const IoPiece> pieces);
   [[nodiscard]] std::size_t size() const { return size_; }  ///< bytes left
+  [[nodiscard]] bool is_user() const { return is_user_; }
   /// Only the next `n` bytes count. Pre: there are as many; whoever narrowed a buffer may widen it again.
   void limit(std::size_t n) { size_ = n; }
   /// Moves bytes and advances. Errors: EFAULT.
@@ -133,6 +134,9 @@ class File : public RefCounted, public VmaLabel {
   /// fallocate(2) with its FALLOC_FL_* mode.
   virtual Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length);  // EOPNOTSUPP
   virtual Result<void> sync();                                                // ok
+  /// A descriptor of it is closed: what this says is what close(2) says. The file may go on being open.
+  virtual Result<void> flush() { return {}; }
+  Result<void> store(PageIndex /*first*/, PageCount /*count*/) override { return sync(); }
   /// What mmap(2) maps: the file's object, which the file keeps alive.
   /// Null: anonymous memory (/dev/zero).
   virtual Result<MemoryObject*> object_to_map(MapAccess access);              // ENODEV
@@ -299,6 +303,13 @@ std::string path_of(Dentry& dentry);
 RefPtr<Dentry> dentry_of(File& file, std::string_view name);
 /// Regular files written in the overlay of the root that are still there: what ends with the machine.
 unsigned overlay_files_written();
+/// Written bytes that no file system took, and why.
+struct LostWrites {
+  std::uint64_t bytes = 0;
+  Errno error{0};
+};
+/// Stores what was written and is not stored, for the last time. What cannot be is given up.
+LostWrites store_for_the_last_time();
 /// Drops every mount and cached name at the end; open files keep what they hold.
 void drop_file_systems();
 

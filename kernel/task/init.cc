@@ -113,6 +113,12 @@ void report_failure(StartFailure failure) {
   }
 }
 
+void report_lost_writes(const LostWrites& lost) {
+  const char* const why = lost.error == Errno::kNoSpc ? "no space is left there" : "it was refused";
+  send_control_line("note {} bytes written to mapped files could not be stored on the host: {} (error {})", lost.bytes, why,
+                    static_cast<int>(lost.error));
+}
+
 /// Lets go of all that stays for the machine's life, so that the audit can tell what is left over.
 void take_down() {
   Task& task = current();
@@ -122,6 +128,7 @@ void take_down() {
   fs = nullptr;
   drop_shared_segments();
   drop_vdso();
+  if (const LostWrites lost = store_for_the_last_time(); lost.bytes != 0) report_lost_writes(lost);
   drop_file_systems();
 }
 

@@ -1,5 +1,5 @@
 // What a program tells the kernel about a file's future, and when its bytes are to be written back: sync_file_range(2), readahead(2),
-// posix_fadvise(2), fsync(2).
+// posix_fadvise(2), fsync(2). In the directory that is named, or /tmp.
 #include "facts.h"
 
 #include <fcntl.h>
@@ -41,8 +41,9 @@ static void ranges(void) {
   tell("the last byte that can be", sync_file_range(file, INT64_MAX, 0, all));
 }
 
-int main(void) {
-  char name[] = "/tmp/file_advice.XXXXXX";
+int main(int count, char** words) {
+  char name[200];
+  snprintf(name, sizeof name, "%s/file_advice.XXXXXX", count > 1 ? words[1] : "/tmp");
   file = mkstemp(name);
   read_only = open(name, O_RDONLY);
   write_only = open(name, O_WRONLY);

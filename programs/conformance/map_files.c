@@ -1,15 +1,18 @@
-// Mapping files: whose pages they are, who sees what is written, what lies behind the end.
+// Mapping files: whose pages they are, who sees what is written, what lies behind the end. In the directory that is named, or /tmp.
 #include "memory.h"
 
 #include <sys/stat.h>
 
 static int file;
+static const char* folder = "/tmp";
+static char name[200];
 
+/// Keeps its name until the next one is made.
 static void new_file(size_t pages) {
-  char name[] = "/tmp/mapXXXXXX";
   if (file > 0) close(file);
+  if (name[0] != 0) unlink(name);
+  snprintf(name, sizeof name, "%s/mapXXXXXX", folder);
   file = mkstemp(name);
-  unlink(name);
   for (size_t n = 0; n < pages; ++n) {
     char block[kPage];
     memset(block, (int)('a' + n), sizeof block);
@@ -34,10 +37,10 @@ static int cached(long at, size_t pages) {
 
 static void errors(void) {
   new_file(1);
-  char name[64];
-  snprintf(name, sizeof name, "/proc/self/fd/%d", file);
-  const int reader = open(name, O_RDONLY), writer = open(name, O_WRONLY);
-  const int directory = open("/tmp", O_RDONLY | O_DIRECTORY);
+  char again[64];
+  snprintf(again, sizeof again, "/proc/self/fd/%d", file);
+  const int reader = open(again, O_RDONLY), writer = open(again, O_WRONLY);
+  const int directory = open(folder, O_RDONLY | O_DIRECTORY);
   int ends[2];
   if (pipe(ends) != 0) _exit(96);
 #define TRY(what, length, prot, flags, fd, offset) \
@@ -127,6 +130,8 @@ static void ends(void) {
 static void residence(void) {
   new_file(8);
   map(0, 8, kRead, MAP_SHARED, 0);
+  // What calls have written need not be in memory.
+  for (size_t n = 0; n < 8; ++n) touch('r', page((long)n));
   fact("in the cache: %d of 8", cached(0, 8));
   map(8, 8, kWrite, MAP_PRIVATE, 0);
   page(8)[0] = 1;
@@ -179,7 +184,8 @@ static void zeros(void) {
   close(zero);
 }
 
-int main(void) {
+int main(int count, char** words) {
+  if (count > 1) folder = words[1];
   make_arena(32);
   catch_faults();
   errors();
@@ -188,5 +194,6 @@ int main(void) {
   residence();
   shapes();
   zeros();
+  unlink(name);
   return 0;
 }

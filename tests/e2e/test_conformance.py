@@ -30,6 +30,15 @@ def test_the_guest_answers_as_the_host_does(kernel, name):
     assert result.returncode == 0
 
 
+@pytest.mark.parametrize("name", ["file_advice", "map_files"])
+def test_the_guest_answers_as_the_host_does_on_a_writable_mount(kernel, shared_path, name):
+    path = program(name)
+    expected = subprocess.run([path, shared_path], stdout=subprocess.PIPE, timeout=120, check=True).stdout.decode().splitlines()
+    result = kernel("run", "--rwdir", shared_path, "--", path, shared_path, timeout=240)
+    assert result.stdout.decode().splitlines() == expected
+    assert result.returncode == 0
+
+
 def converse(terminal):
     """Types what the program asks for, and returns all it showed."""
     keys = {"^C": "\x03", "^D": "\x04", "^C^D^Z": "\x03\x04\x1a", "line": "line\r", "hello": "hello\r"}

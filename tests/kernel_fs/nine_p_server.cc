@@ -170,6 +170,8 @@ int NinePServer::serve(int type, Reader& in, Writer& out) {
       const NodeRef node = fids_[in.u32()].node;
       const std::uint64_t offset = in.u64();
       const std::string data = in.bytes(in.u32());
+      if (write_error != 0) return write_error;
+      ++node->changes;
       if (node->data.size() < offset + data.size()) node->data.resize(offset + data.size());
       node->data.replace(offset, data.size(), data);
       put(out, static_cast<std::uint32_t>(data.size()));
@@ -231,7 +233,7 @@ int NinePServer::getattr(Reader& in, Writer& out) {
   put(out, std::uint64_t{node->data.size()});
   put(out, std::uint64_t{4096});
   put(out, std::uint64_t{(node->data.size() + 511) / 512});
-  for (int i = 0; i < 8; ++i) put(out, std::uint64_t{i % 2 == 0 ? 1000U : 5U});
+  for (int i = 0; i < 8; ++i) put(out, std::uint64_t{i % 2 == 0 ? 1000U : 5U + (i == 3 ? node->changes : 0)});
   put(out, std::uint64_t{0});
   put(out, std::uint64_t{0});
   return 0;
@@ -244,7 +246,10 @@ int NinePServer::setattr(Reader& in) {
   if ((valid & nine_p::kSetMode) != 0) node->mode = (node->mode & S_IFMT) | mode;
   if ((valid & nine_p::kSetUid) != 0) node->uid = uid;
   if ((valid & nine_p::kSetGid) != 0) node->gid = gid;
-  if ((valid & nine_p::kSetSize) != 0) node->data.resize(size);
+  if ((valid & nine_p::kSetSize) != 0) {
+    node->data.resize(size);
+    ++node->changes;
+  }
   return 0;
 }
 

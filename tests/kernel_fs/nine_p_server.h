@@ -22,6 +22,7 @@ class NinePServer final : public NinePTransport {
     std::uint32_t mode = 0, uid = 0, gid = 0;
     std::uint64_t number = 0, rdev = 0;
     std::string data;  ///< contents, or a link's target
+    std::uint64_t changes = 0;  ///< part of its time of change; tests that change contents raise it
     std::map<std::string, std::shared_ptr<Node>> children;
     [[nodiscard]] bool is_directory() const;
   };
@@ -47,6 +48,7 @@ class NinePServer final : public NinePTransport {
   /// If set, may change a reply before it is delivered: (request type, reply). The returned size is
   /// what exchange() says; by default the reply's own.
   std::function<void(int type, std::string& reply)> mangle;
+  int write_error = 0;  ///< what writes fail with
 
  private:
   class Reader;

@@ -111,14 +111,6 @@ std::uint64_t MemoryFile::blocks() const {
   return object == nullptr ? 0 : object->owned().raw() * (kPageSize / 512);
 }
 
-/// The page, held; null: it is absent and zeros. Errors: EFAULT beyond the end.
-Result<Frame*> MemoryFile::page_to_read(FileObject& object, std::uint64_t index) {
-  if (index * kPageSize >= end_of_lower_data()) return object.page_or_null(PageIndex(index));
-  Result<Frame*> page = object.page_for_read(PageIndex(index));
-  if (!page && page.error() == Errno::kNoMem && drop_file_caches()) page = object.page_for_read(PageIndex(index));
-  return page;
-}
-
 Result<Frame*> MemoryFile::page_to_write(FileObject& object, std::uint64_t index) {
   Result<Frame*> page = object.page_for_write(PageIndex(index));
   if (!page && page.error() == Errno::kNoMem && drop_file_caches()) page = object.page_for_write(PageIndex(index));
@@ -130,30 +122,11 @@ Result<Frame*> MemoryFile::page_to_write(FileObject& object, std::uint64_t index
 Result<std::size_t> MemoryFile::read_at(IoBuffer& buffer, std::uint64_t offset) {
   QUIRE_CHECK(ensure_loaded());
   QUIRE_TRY(FileObject* const from, object());
-  std::size_t done = 0;
-  for (;;) {
-    const std::uint64_t end = size();
-    if (buffer.size() == 0 || offset >= end) break;
-    const std::size_t in_page = offset % kPageSize;
-    const std::size_t n = std::min<std::uint64_t>({buffer.size(), kPageSize - in_page, end - offset});
-    const Result<Frame*> page = page_to_read(*from, offset / kPageSize);
-    if (!page && page.error() == Errno::kFault) break;  // cut short meanwhile
-    Result<void> copied;
-    if (!page) {
-      copied = fail(page.error());
-    } else if (*page == nullptr) {
-      copied = buffer.zero_out(n);
-    } else {
-      copied = buffer.copy_out(memory().contents(**page) + in_page, n);
-      from->put_page(**page);
-    }
-    if (!copied) {
-      if (done == 0) return fail(copied.error());
-      break;
-    }
-    offset += n;
-    done += n;
-  }
+  const auto page_at = [this, from](std::uint64_t index) -> Result<Frame*> {
+    if (index * kPageSize >= end_of_lower_data()) return from->page_or_null(PageIndex(index));
+    return page_to_read(*from, index);
+  };
+  QUIRE_TRY(const std::size_t done, read_pages(*from, buffer, offset, page_at));
   touch(Touch::kAccess);
   return done;
 }

@@ -70,7 +70,6 @@ class MemoryFile : public MemoryNode, private PageAccount {
   Result<void> charge() override;
   void uncharge(PageCount pages) override { fs().budget().uncharge(pages.raw()); }
   Result<FileObject*> object();
-  Result<Frame*> page_to_read(FileObject& object, std::uint64_t index);
   Result<Frame*> page_to_write(FileObject& object, std::uint64_t index);
   Result<void> write_page(FileObject& object, IoBuffer& buffer, std::uint64_t offset, std::size_t n);
   Result<void> zero_range(FileObject& object, std::uint64_t begin, std::uint64_t end);

@@ -1,12 +1,14 @@
 #include "fs/nine_p/file_system.h"
 
-#include "fs/nine_p/inode.h"
+#include "fs/nine_p/shared_contents.h"
 
 namespace quire::kernel {
 namespace nine_p {
 
 FileSystem9p::FileSystem9p(RefPtr<Client> client, Sharing sharing)
-    : FileSystem("9p"), client_(std::move(client)), sharing_(sharing) {}
+    : FileSystem("9p"), client_(std::move(client)), sharing_(sharing) {
+  SharedContents::prepare();
+}
 
 Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Sharing sharing,
                                                  RefPtr<Inode>& root) {
@@ -19,6 +21,8 @@ Result<RefPtr<FileSystem9p>> FileSystem9p::mount(NinePTransport& transport, Shar
 }
 
 Result<FileSystemFigures> FileSystem9p::figures() { return client_->statfs(root_.get()); }
+
+Result<void> FileSystem9p::sync() { return SharedContents::store_every(this); }
 
 RefPtr<Inode9p> Listings::take_first_locked() {
   auto& first = static_cast<Inode9p&>(listed_.front());

@@ -53,6 +53,7 @@ class FileSystem9p final : public FileSystem {
   FileSystem9p(RefPtr<Client> client, Sharing sharing);
 
   Result<FileSystemFigures> figures() override;
+  Result<void> sync() override;
   [[nodiscard]] Client& client() const { return *client_; }
   [[nodiscard]] bool is_stable() const { return sharing_ == Sharing::kStable; }
   [[nodiscard]] Listings& listings() { return listings_; }

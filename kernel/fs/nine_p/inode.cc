@@ -3,6 +3,8 @@
 #include <linux/fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "fs/nine_p/open_file.h"
 #include "fs/release_chain.h"
 
@@ -82,6 +84,11 @@ Result<void> Inode9p::accept_attributes(const Attributes& fresh) {
 Result<Attributes> Inode9p::attributes() {
   Guard guard(state_lock_);
   return attributes_locked();
+}
+
+void Inode9p::note_end(std::uint64_t end) {
+  Guard guard(state_lock_);
+  if (attributes_) attributes_->size = std::max(attributes_->size, end);
 }
 
 Result<std::uint32_t> Inode9p::type() {

@@ -49,11 +49,15 @@ class Inode9p final : public Inode, public ListedInode {
   FifoState* fifo() override;
 
   [[nodiscard]] FileSystem9p& fs() const { return *fs_; }
+  /// What the file is known by on the server, whatever its name.
+  [[nodiscard]] std::uint64_t number() const { return qid_.path; }
   [[nodiscard]] Client& client() const { return fs_->client(); }
   /// The fid, which a call may get only now.
   Result<Fid> fid();
   /// A fid of its own for an open file.
   Result<FidHandle> open_fid(std::uint32_t flags);
+  /// The file has been written up to there. For when it has no name left to ask the server by.
+  void note_end(std::uint64_t end);
   /// All names in this directory. Kept for a while in a stable tree.
   Result<RefPtr<DirectoryListing>> listing();
 

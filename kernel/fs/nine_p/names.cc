@@ -69,7 +69,10 @@ Result<void> Inode9p::rename(std::string_view name, Inode& new_parent, std::stri
 Result<void> Inode9p::set_attributes(const AttributeChange& change) {
   QUIRE_CHECK(check_writable());
   QUIRE_TRY(const Fid file, fid());
-  return client().setattr(file, change);
+  const auto call = [this, file, &change] { return client().setattr(file, change); };
+  if (!change.size) return call();
+  const RefPtr<SharedContents> contents = SharedContents::find(*this);
+  return contents ? contents->resize(*this, *change.size, call) : call();
 }
 
 Result<RefPtr<File>> Inode9p::open(std::uint32_t flags) {
@@ -80,7 +83,7 @@ Result<RefPtr<File>> Inode9p::open(std::uint32_t flags) {
   }
   if (!fs_->is_stable()) {
     QUIRE_TRY(FidHandle opened, open_fid(flags & O_ACCMODE));
-    return make_ref<OpenFile>(RefPtr<Inode9p>(this), std::move(opened));
+    return make_ref<OpenFile>(make_ref<OpenFid>(RefPtr<Inode9p>(this), std::move(opened)));
   }
   if ((flags & O_ACCMODE) != O_RDONLY) return fail(Errno::kRoFs);
   Guard guard(state_lock_);

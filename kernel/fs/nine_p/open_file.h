@@ -3,7 +3,7 @@
 
 #include "fs/directory_file.h"
 #include "fs/directory_listing.h"
-#include "fs/nine_p/inode.h"
+#include "fs/nine_p/shared_contents.h"
 
 namespace quire::kernel::nine_p {
 
@@ -18,21 +18,38 @@ class StableFile final : public File {
   RefPtr<Inode9p> file_;
 };
 
-/// A file of a shared tree: every read and write is one or more calls to the server, on a fid of
-/// its own.
+/// A file of a shared tree, on a fid of its own. Every read and write is one or more calls to the
+/// server; once somebody maps the file, it goes through the pages that all its open files share.
 class OpenFile final : public File {
  public:
-  OpenFile(RefPtr<Inode9p> opened, FidHandle fid)
-      : file_(std::move(opened)), fid_(std::move(fid)) {}
+  explicit OpenFile(RefPtr<OpenFid> fid);
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override;
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t offset) override;
   Result<void> truncate(std::uint64_t size) override;
-  Result<void> sync() override { return file_->client().fsync(fid_.get()); }
+  /// Holes can be punched, as zeros.
+  Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length) override;
+  Result<void> sync() override;
+  Result<void> store(PageIndex first, PageCount count) override;
+  Result<void> flush() override;
+  Result<MemoryObject*> object_to_map(MapAccess access) override;
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:
-  RefPtr<Inode9p> file_;
-  FidHandle fid_;
+  ~OpenFile() override;
+  /// The file's pages in memory, if anybody has mapped it.
+  RefPtr<SharedContents> contents();
+  void meet(const RefPtr<SharedContents>& contents);
+  Result<std::size_t> read_directly(IoBuffer& buffer, std::uint64_t offset);
+  Result<std::size_t> write_directly(IoBuffer& buffer, std::uint64_t offset);
+  Result<std::size_t> write_at(IoBuffer& buffer, std::uint64_t offset);
+  /// What was stored by now has been stored, and what failed since this was asked last is told.
+  Result<void> told_of_errors(const Result<void>& otherwise);
+  [[nodiscard]] Inode9p& file() const { return fid_->file(); }
+
+  const RefPtr<OpenFid> fid_;
+  SpinLock lock_;
+  RefPtr<SharedContents> contents_;  ///< guarded by lock_; once it is there it stays
+  std::uint32_t errors_seen_ = 0;    ///< guarded by the file's mutex
 };
 
 /// An open directory: listed whole when it is read from the start, so that positions are small and

@@ -4,11 +4,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "fs/overlay/overlay_directory.h"
-#include "mm/memory.h"
 
 namespace quire::kernel {
 
@@ -54,40 +51,20 @@ void OverlayFile::note_mapped_write() {
   on_written();
 }
 
-// A first read gets a little more than it wants; who reads on gets much.
 FileSource::Cluster OverlayFile::cluster(PageIndex index) {
-  constexpr std::uint64_t kAround = 16, kAhead = 64;
-  const std::uint64_t end = (lower_end_ + kPageSize - 1) / kPageSize;
-  if (index.raw() >= end) return {index, PageCount(1)};
-  const bool reads_on = index.raw() != 0 && index.raw() == next_read_;
-  const std::uint64_t first = reads_on ? index.raw() : index.raw() / kAround * kAround;
-  const std::uint64_t count = std::min(reads_on ? kAhead : kAround, end - first);
-  next_read_ = first + count;
-  return {PageIndex(first), PageCount(count)};
+  return ahead_.cluster(index, lower_end_);
 }
 
 Result<void> OverlayFile::read(PageIndex first, std::span<Frame* const> pages) {
-  constexpr std::size_t kMostPieces = 64;
-  const std::uint64_t begin = first.raw() * kPageSize, end = lower_end_;
-  std::array<IoPiece, kMostPieces> pieces;
-  std::size_t below = 0;
-  for (std::size_t n = 0; n < pages.size(); ++n) {
-    const std::uint64_t at = begin + n * kPageSize;
-    std::byte* const page = memory().contents(*pages[n]);
-    const std::uint64_t size = at < end ? std::min(kPageSize, end - at) : 0;
-    std::memset(page + size, 0, kPageSize - size);
-    if (size != 0) pieces.at(below++) = {.address = reinterpret_cast<std::uint64_t>(page), .size = size};
+  RefPtr<File> file;
+  if (first.raw() * kPageSize < lower_end_) {
+    note_read(pages.size());
+    QUIRE_TRY(file, lower_file());
   }
-  if (below == 0) return {};
-  note_read(below);
-  QUIRE_TRY(const RefPtr<File> file, lower_file());
-  IoBuffer buffer = IoBuffer::kernel(std::span<const IoPiece>(pieces).first(below));
-  for (std::uint64_t at = begin; buffer.size() > 0;) {
-    QUIRE_TRY(const std::size_t n, file->read(buffer, at));
-    if (n == 0) return buffer.zero_out(buffer.size());  // it became shorter behind our back
-    at += n;
-  }
-  return {};
+  // It may become shorter behind our back.
+  return fill_pages(first, pages, lower_end_, [&file](IoBuffer& buffer, std::uint64_t at) {
+    return file->read(buffer, at);
+  });
 }
 
 void OverlayFile::on_cut(std::uint64_t size) {

@@ -16,6 +16,8 @@ class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile, pr
   OverlayFile(RefPtr<OverlayDirectory> directory, std::string_view name, RefPtr<Inode> lower,
               RefPtr<OverlayFs> fs);
 
+  ~OverlayFile() override { leave_cache(); }
+
   /// Errors: also those of opening the file below.
   Result<RefPtr<File>> open(std::uint32_t flags) override;
 
@@ -40,7 +42,7 @@ class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile, pr
   RefPtr<File> lower_file_;
   std::atomic<std::uint64_t> lower_end_{0};  ///< changed with the mutex held
   std::uint64_t lower_blocks_ = 0;
-  std::atomic<std::uint64_t> next_read_{0};  ///< index at which somebody who reads on will miss next
+  ReadAhead ahead_;
   std::atomic<bool> is_counted_{false};
   std::atomic<bool> is_unlinked_{false};
 };

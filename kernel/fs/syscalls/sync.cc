@@ -24,8 +24,7 @@ SyscallResult sys_fsync(const SyscallArgs& args) {
   return zero_or(file->sync());
 }
 
-/// Writes go straight to the server or stay in memory: there is nothing of ours to write back, only
-/// what file systems keep.
+/// Calls write straight to the server or stay in memory; what mappings have written is stored now.
 SyscallResult sys_sync(const SyscallArgs&) {
   for (const auto& mount : mount_table().mounts()) static_cast<void>(mount->file_system().sync());
   return 0;
