@@ -36,26 +36,6 @@ IoBuffer IoBuffer::kernel(void* address, std::size_t size) {
   return buffer;
 }
 
-template <typename Move>
-Result<void> IoBuffer::advance(std::size_t n, Move move) {
-  while (n > 0) {
-    if (piece_ == 0) {
-      if (rest_.empty()) return fail(Errno::kFault);
-      address_ = rest_.front().address;
-      piece_ = rest_.front().size;
-      rest_ = rest_.subspan(1);
-      continue;
-    }
-    const std::size_t part = std::min(n, piece_);
-    QUIRE_CHECK(move(address_, part));
-    address_ += part;
-    piece_ -= part;
-    size_ -= std::min(part, size_);
-    n -= part;
-  }
-  return {};
-}
-
 Result<void> IoBuffer::copy_in(void* to, std::size_t n) {
   auto* next = static_cast<std::byte*>(to);
   return advance(n, [this, &next](std::uint64_t from, std::size_t part) -> Result<void> {
@@ -69,17 +49,18 @@ Result<void> IoBuffer::copy_in(void* to, std::size_t n) {
   });
 }
 
+IoPiece IoBuffer::front() const {
+  IoPiece piece{.address = address_, .size = piece_};
+  for (std::span<const IoPiece> rest = rest_; piece.size == 0 && !rest.empty(); rest = rest.subspan(1)) piece = rest.front();
+  return {.address = piece.address, .size = std::min(piece.size, size_)};
+}
+
 Result<void> IoBuffer::check_next() const {
   if (!is_user_ || size_ == 0) return {};
+  const IoPiece next = front();
+  if (next.size == 0) return fail(Errno::kFault);
   std::byte byte;
-  std::span<const IoPiece> rest = rest_;
-  std::uint64_t address = address_;
-  for (std::size_t piece = piece_; piece == 0; rest = rest.subspan(1)) {
-    if (rest.empty()) return fail(Errno::kFault);
-    address = rest.front().address;
-    piece = rest.front().size;
-  }
-  return copy_from_user(&byte, address, sizeof byte);
+  return copy_from_user(&byte, next.address, sizeof byte);
 }
 
 Result<void> IoBuffer::copy_out(const void* from, std::size_t n) {

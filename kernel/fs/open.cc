@@ -153,6 +153,7 @@ std::uint32_t current_umask() {
 Result<RefPtr<File>> open_unchecked(const RefPtr<Dentry>& dentry, std::uint32_t flags) {
   if (RefPtr<File> file = dentry->inode()->already_open()) return file;
   QUIRE_TRY(RefPtr<File> file, open_inode(*dentry, flags));
+  if (has(flags, O_DIRECT) && file->direct_alignment() == 0) return fail(Errno::kInval);
   file->flags = flags & ~kOpenOnlyFlags;
   // What was opened by a name is that file, also where a pipe or a device does the work. Without a
   // name it stays without.

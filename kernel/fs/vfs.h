@@ -80,6 +80,10 @@ class IoBuffer {
   static IoBuffer kernel(std::span<const IoPiece> pieces);
   [[nodiscard]] std::size_t size() const { return size_; }  ///< bytes left
   [[nodiscard]] bool is_user() const { return is_user_; }
+  /// The next bytes that lie together. Pre: there are some.
+  [[nodiscard]] IoPiece front() const;
+  /// Passes over the next `n` bytes. Pre: there are as many.
+  void skip(std::size_t n) { static_cast<void>(advance(n, [](std::uint64_t, std::size_t) { return Result<void>(); })); }
   /// Only the next `n` bytes count. Pre: there are as many; whoever narrowed a buffer may widen it again.
   void limit(std::size_t n) { size_ = n; }
   /// Moves bytes and advances. Errors: EFAULT.
@@ -93,7 +97,24 @@ class IoBuffer {
   static IoBuffer of(std::span<const IoPiece> pieces);
   /// Calls move(address, bytes) for each contiguous part of the next `n` bytes, and advances past it.
   template <typename Move>
-  Result<void> advance(std::size_t n, Move move);
+  Result<void> advance(std::size_t n, Move move) {
+    while (n > 0) {
+      if (piece_ == 0) {
+        if (rest_.empty()) return fail(Errno::kFault);
+        address_ = rest_.front().address;
+        piece_ = rest_.front().size;
+        rest_ = rest_.subspan(1);
+        continue;
+      }
+      const std::size_t part = n < piece_ ? n : piece_;
+      QUIRE_CHECK(move(address_, part));
+      address_ += part;
+      piece_ -= part;
+      size_ -= part < size_ ? part : size_;
+      n -= part;
+    }
+    return {};
+  }
 
   std::uint64_t address_ = 0;
   std::size_t piece_ = 0;  ///< bytes left at address_
@@ -104,6 +125,9 @@ class IoBuffer {
 
 /// What poll reports: POLLIN, POLLOUT, POLLHUP, POLLERR …
 using PollMask = std::uint32_t;
+
+/// The same for nearly all devices that file systems are on.
+inline constexpr std::uint32_t kSectorSize = 512;
 
 /// Classes of files that some system calls are for alone; such a call casts what says so.
 enum class FileKind : std::uint8_t { kOther, kPipe, kEpoll, kSignals, kTimer, kProcess, kSocket, kInotify };
@@ -130,6 +154,8 @@ class File : public RefCounted, public VmaLabel {
   /// Whether an epoll may watch it: whether poll() can say anything but the default.
   [[nodiscard]] virtual bool can_poll() const { return false; }
   [[nodiscard]] virtual FileKind kind() const { return FileKind::kOther; }
+  /// What O_DIRECT wants offsets and sizes to be multiples of; 0: it cannot be opened so.
+  [[nodiscard]] virtual std::uint32_t direct_alignment() const { return 0; }
   virtual Result<void> truncate(std::uint64_t size);                          // EINVAL
   /// fallocate(2) with its FALLOC_FL_* mode.
   virtual Result<void> allocate(std::uint32_t mode, std::uint64_t offset, std::uint64_t length);  // EOPNOTSUPP

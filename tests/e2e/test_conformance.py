@@ -30,7 +30,7 @@ def test_the_guest_answers_as_the_host_does(kernel, name):
     assert result.returncode == 0
 
 
-@pytest.mark.parametrize("name", ["file_advice", "map_files"])
+@pytest.mark.parametrize("name", ["direct_io", "file_advice", "map_files"])
 def test_the_guest_answers_as_the_host_does_on_a_writable_mount(kernel, shared_path, name):
     path = program(name)
     expected = subprocess.run([path, shared_path], stdout=subprocess.PIPE, timeout=120, check=True).stdout.decode().splitlines()

@@ -13,6 +13,7 @@
 #include "arch/trap_frame.h"
 #include "fs/memory/machine_memory.h"
 #include "mm/memory.h"
+#include "mm/pinned_memory.h"
 #include "quire/quire.h"
 #include "fs/mount.h"
 #include "mm/frames.h"
@@ -90,6 +91,17 @@ Result<std::string> copy_string_from_user(UserAddr from, std::size_t limit) {
   if (length == limit) return fail(Errno::kNameTooLong);
   return std::string(text, length);
 }
+Result<void> PinnedMemory::pin(IoBuffer buffer, Access) {
+  while (count_ < kMostPages && buffer.size() > 0) {
+    const IoPiece next = buffer.front();
+    if (is_bad(next.address, next.size)) return fail(Errno::kFault);
+    pieces_[count_++] = next;
+    size_ += next.size;
+    buffer.skip(next.size);
+  }
+  return {};
+}
+void PinnedMemory::mark_dirty() {}
 std::byte* allocate_spare_frame() {
   if (pages.load() >= test::machine().page_limit) return nullptr;
   ++pages;

@@ -51,6 +51,7 @@ class OpenMemoryFile final : public File {
     if (command != F_ADD_SEALS && command != F_GET_SEALS) return File::fcntl(command, argument);
     return file_->seal_call(*this, command, static_cast<std::uint32_t>(argument));
   }
+  [[nodiscard]] std::uint32_t direct_alignment() const override { return file_->direct_alignment(); }
   [[nodiscard]] std::string anonymous_name() const override { return file_->unnamed(); }
   [[nodiscard]] bool has_position() const override { return true; }
 

@@ -33,6 +33,8 @@ class MemoryFile : public MemoryNode, private PageAccount {
   /// The object to map.
   Result<MemoryObject*> object_to_map(MapAccess access);
 
+  /// As File::direct_alignment(): memory can be read and written at any place.
+  [[nodiscard]] virtual std::uint32_t direct_alignment() const { return 1; }
   /// What open files without a name are called.
   [[nodiscard]] virtual std::string unnamed() const { return "anon_inode:[file]"; }
   /// F_ADD_SEALS and F_GET_SEALS: only files of memfd_create(2) can be sealed (fs/memory/memfd.h).

@@ -32,6 +32,7 @@ class OpenFile final : public File {
   Result<void> store(PageIndex first, PageCount count) override;
   Result<void> flush() override;
   Result<MemoryObject*> object_to_map(MapAccess access) override;
+  [[nodiscard]] std::uint32_t direct_alignment() const override { return kSectorSize; }
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:

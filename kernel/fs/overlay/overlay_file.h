@@ -20,6 +20,8 @@ class OverlayFile final : public OverlayNode<MemoryFile>, private CachedFile, pr
 
   /// Errors: also those of opening the file below.
   Result<RefPtr<File>> open(std::uint32_t flags) override;
+  /// As of the disk that the file below is on.
+  [[nodiscard]] std::uint32_t direct_alignment() const override { return kSectorSize; }
 
  protected:
   void on_loaded(const Attributes& attributes) override;

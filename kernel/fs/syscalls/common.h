@@ -64,6 +64,10 @@ SyscallResult write_to(File& file, IoBuffer buffer);
 SyscallResult read_from(File& file, IoBuffer buffer, std::int64_t offset);
 SyscallResult write_to(File& file, IoBuffer buffer, std::int64_t offset);
 
+// The same for files opened with O_DIRECT (direct.cc). Errors: EINVAL (not aligned), and as read() and write().
+Result<std::size_t> read_direct(File& file, IoBuffer& buffer, std::uint64_t offset);
+Result<std::size_t> write_direct(File& file, IoBuffer& buffer, std::uint64_t offset);
+
 // One array per file of this folder; file_syscalls() is all of them (table.cc).
 std::span<const SyscallEntry> attribute_syscalls();
 std::span<const SyscallEntry> copy_syscalls();

@@ -69,13 +69,17 @@ SyscallResult sys_dup3(const SyscallArgs& args) {
 
 /// Linux v6.12 fs/fcntl.c:setfl().
 SyscallResult set_status_flags(File& file, std::uint32_t wanted) {
-  constexpr std::uint32_t kSettable = O_APPEND | O_NONBLOCK | O_NOATIME;
+  std::uint32_t settable = O_APPEND | O_NONBLOCK | O_NOATIME;
   const std::uint32_t now = file.flags.load();
+  if (file.kind() != FileKind::kPipe) {  // of which it would say something else
+    if ((wanted & O_DIRECT) != 0 && file.direct_alignment() == 0) return fail(Errno::kInval);
+    settable |= O_DIRECT;
+  }
   if ((wanted & O_NOATIME) != 0 && (now & O_NOATIME) == 0) {
     QUIRE_TRY(const Attributes attributes, file.attributes());
     if (!acts_as_owner(attributes, filesystem_identity())) return fail(Errno::kPerm);
   }
-  file.flags = (now & ~kSettable) | (wanted & kSettable);
+  file.flags = (now & ~settable) | (wanted & settable);
   return 0;
 }
 

@@ -36,9 +36,15 @@ Result<void> apply_size_limit(File& file, IoBuffer& buffer, std::uint64_t offset
   return {};
 }
 
+bool is_direct(const File& file) { return (file.flags.load() & O_DIRECT) != 0; }
+
+Result<std::size_t> read_some(File& file, IoBuffer& buffer, std::uint64_t offset) {
+  return is_direct(file) ? read_direct(file, buffer, offset) : file.read(buffer, offset);
+}
+
 Result<std::size_t> write_limited(File& file, IoBuffer& buffer, std::uint64_t offset) {
   QUIRE_CHECK(apply_size_limit(file, buffer, offset));
-  return file.write(buffer, offset);
+  return is_direct(file) ? write_direct(file, buffer, offset) : file.write(buffer, offset);
 }
 
 /// Where the position is after appending: the file alone knew where its end was.
@@ -144,7 +150,7 @@ SyscallResult read_from(File& file, IoBuffer buffer) {
   bound(buffer);
   if (!file.has_position()) return to_syscall(file, IN_ACCESS, file.read(buffer, 0));
   Guard guard(file.position_lock);
-  const Result<std::size_t> done = file.read(buffer, file.position);
+  const Result<std::size_t> done = read_some(file, buffer, file.position);
   if (done) file.position += *done;
   return to_syscall(file, IN_ACCESS, done);
 }
@@ -167,7 +173,7 @@ SyscallResult read_from(File& file, IoBuffer buffer, std::int64_t offset) {
   if (!file.readable()) return fail(Errno::kBadF);
   if (static_cast<std::int64_t>(buffer.size()) < 0) return fail(Errno::kInval);
   bound(buffer);
-  return to_syscall(file, IN_ACCESS, file.read(buffer, static_cast<std::uint64_t>(offset)));
+  return to_syscall(file, IN_ACCESS, read_some(file, buffer, static_cast<std::uint64_t>(offset)));
 }
 
 SyscallResult write_to(File& file, IoBuffer buffer, std::int64_t offset) {
