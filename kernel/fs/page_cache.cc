@@ -32,6 +32,24 @@ class PageCache {
     return dropped;
   }
 
+  /// Mapped pages, too: those that are not used much, of the files that were not read for longest first.
+  std::uint64_t reclaim() {
+    const std::uint64_t wanted = memory_pages() / kReclaimShare;
+    std::uint64_t freed = 0;
+    std::size_t files = 0;
+    {
+      Guard guard(lock_);
+      files = files_.size();
+    }
+    for (; files > 0 && freed < wanted; --files) {
+      FileObject* const object = take_turn();
+      if (object == nullptr) continue;
+      freed += object->reclaim(PageCount(wanted - freed)).raw();
+      object->drop_user();
+    }
+    return freed;
+  }
+
   void forget(CachedFile& file) {
     Guard guard(lock_);
     if (file.is_listed_) files_.erase(files_.iterator_to(file));
@@ -39,7 +57,7 @@ class PageCache {
   }
 
  private:
-  static constexpr std::uint64_t kMemoryShare = 4, kTrimShare = 8;
+  static constexpr std::uint64_t kMemoryShare = 4, kTrimShare = 8, kReclaimShare = 64;
 
   PageCache() : limit_(memory_pages() / kMemoryShare) {}
 
@@ -52,6 +70,15 @@ class PageCache {
   static std::uint64_t drop(CachedFile& file) {
     FileObject* const object = file.cached_pages();
     return object == nullptr ? 0 : object->drop_clean().raw();
+  }
+  /// The object of the first file, which becomes the last, with one user more; it may outlive the file. Null: there is none.
+  FileObject* take_turn() {
+    Guard guard(lock_);
+    if (files_.empty()) return nullptr;
+    files_.splice(files_.end(), files_, files_.begin());
+    FileObject* const object = files_.back().cached_pages();
+    if (object != nullptr) object->add_user();
+    return object;
   }
   // Mapped pages stay; so may more than the limit.
   void trim_locked(const CachedFile& current) {
@@ -81,6 +108,6 @@ Result<Frame*> page_to_read(FileObject& object, std::uint64_t index) {
   return page;
 }
 
-bool drop_file_caches() { return PageCache::the().drop_all() != 0; }
+bool drop_file_caches() { return PageCache::the().drop_all() != 0 || PageCache::the().reclaim() != 0; }
 
 }  // namespace quire::kernel

@@ -2,7 +2,8 @@
 //
 // The pages are those of the files' objects (core, quire/object/file_object.h); here is only the
 // order in which files were used. Pages that nobody uses go, of the files that were not read for
-// longest first, when there are too many of them or memory runs short.
+// longest first, when there are too many of them or memory runs short; then also pages that are
+// mapped.
 #pragma once
 
 #include <algorithm>
@@ -36,9 +37,9 @@ class CachedFile : public boost::intrusive::list_base_hook<> {
   bool is_listed_ = false;
 };
 
-/// Gives back memory that only holds what can be read again. Returns whether there was any. Takes
-/// no lock that it would have to wait for: may be called wherever memory runs out, but not under
-/// spin locks.
+/// Gives back memory that only holds what can be read again: pages that nobody uses, else some that
+/// are mapped and used little. Returns whether there was any. Takes no lock that it would have to
+/// wait for: may be called wherever memory runs out, but not under spin locks.
 bool drop_file_caches();
 
 /// How much of a file to read at once: a first read gets a little more than it wants; who reads on gets much.

@@ -106,3 +106,18 @@ def test_more_is_written_than_memory_holds(kernel, shared_path):
         for page in range(0, size // PAGE, 97):
             file.seek(page * PAGE)
             assert file.read(8) == page.to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("mount", ["root", "rwdir"])
+def test_a_file_larger_than_memory_is_read_through_a_mapping(kernel, shared_path, mount):
+    path = shared_path / "file"
+    size = 192 << 20
+    with path.open("wb") as file:
+        file.truncate(size)
+        for page in range(0, size // PAGE, 64):
+            file.seek(page * PAGE)
+            file.write(b"\1")
+    options = ["--rwdir", shared_path] if mount == "rwdir" else []
+    result = kernel("run", "-m", "96M", *options, "--", program("mapped_file"), "sum", path, timeout=300)
+    assert result.stdout.decode().split() == [str(size // PAGE // 64)] * 2
+    assert result.returncode == 0
