@@ -1,4 +1,4 @@
-// Storing what was written: owned pages become copies of their source again (docs/decisions/0014-writable-mounts.md).
+// Storing what was written: owned pages become copies of their source again (docs/decisions/0015-writable-mounts.md).
 //
 //   the pages' mark goes → every entry loses W → flush all → store → on failure the mark comes back
 //

@@ -1,4 +1,4 @@
-// The pages of a file of a shared tree that is mapped (docs/decisions/0014-writable-mounts.md).
+// The pages of a file of a shared tree that is mapped (docs/decisions/0015-writable-mounts.md).
 //
 // Life cycle: made when the file is first mapped, found by its identity on the server under whatever name; lives as long as an open file
 // that has met it, since mappings keep theirs, and longer only while it has pages that could not be stored.
