@@ -194,6 +194,23 @@ TEST_P(Userfault, GuardsForOneSpaceAlone) {
   EXPECT_EQ(handler_.holders > 0, true);
 }
 
+// Rows: S0.23
+TEST_P(Userfault, IsForkedWholeOrNotAtAll) {
+  map_pages(space(), 0, kSpan);
+  fill(space(), 0, 8);
+  watch(space(), 0, kSpan, kGuarded);
+  EXPECT_EQ(guard(space(), 0, 8), Errno{0});
+  bool forked = false;
+  for (std::uint64_t nth = 1; !forked; ++nth) {
+    memory().pool().fail_after(nth);
+    forked = space().fork().has_value();
+    memory().pool().fail_after(0);
+    expect_clean_audit();
+  }
+  EXPECT_TRUE(asks(space(), 2, Access::kWrite));
+  EXPECT_EQ(peek(space(), 3), 4U);
+}
+
 // Rows: S0.61 S0.62
 TEST_P(Userfault, LeavesBehindWhatIsMoved) {
   map_pages(space(), 0, kSpan);

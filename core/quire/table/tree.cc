@@ -319,7 +319,7 @@ void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& coun
   const TableView view(memory, table);
   const unsigned slots = memory.geometry().slots();
   unsigned left = table.table.live;
-  for (unsigned n = 0; left != 0 && (n = view.next_used(n, slots)) < slots; ++n) {
+  for (unsigned n = view.next_used(0, slots); n < slots && left != 0; n = view.next_used(n + 1, slots)) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     --left;
     if (memory.kind_of(entry, table.level) == EntryKind::kTable) count_subtree(memory, memory.frame(entry.pfn()), count);
