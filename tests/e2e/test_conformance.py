@@ -34,7 +34,7 @@ def test_the_guest_answers_as_the_host_does(kernel, name):
 def test_the_guest_answers_as_the_host_does_on_a_writable_mount(kernel, shared_path, name):
     path = program(name)
     expected = subprocess.run([path, shared_path], stdout=subprocess.PIPE, timeout=120, check=True).stdout.decode().splitlines()
-    result = kernel("run", "--rwdir", shared_path, "--", path, shared_path, timeout=240)
+    result = kernel("run", "--rwdir", shared_path, "--rwdir", PROGRAMS, "--", path, shared_path, timeout=240)
     assert result.stdout.decode().splitlines() == expected
     assert result.returncode == 0
 

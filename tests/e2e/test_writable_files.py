@@ -18,7 +18,7 @@ def program(name):
 
 
 def run(kernel, shared_path, *words, options=(), **more):
-    return kernel("run", *options, "--rwdir", shared_path, "--", program("mapped_file"), *map(str, words), **more)
+    return kernel("run", *options, "--rwdir", shared_path, "--rwdir", PROGRAMS, "--", program("mapped_file"), *map(str, words), **more)
 
 
 @pytest.mark.parametrize("end", ["msync", "fsync", "sync", "close", "exit", "kill", "sync_file_range", "syncfs"])
@@ -36,7 +36,7 @@ def test_what_a_mapping_writes_is_the_hosts(kernel, shared_path, end):
 def test_the_host_sees_it_before_the_guest_ends(kernel, shared_path):
     path = shared_path / "file"
     path.write_bytes(b"0" * 3 * PAGE)
-    guest = kernel.start("run", "--rwdir", shared_path, "--", program("mapped_file"), "talk", path,
+    guest = kernel.start("run", "--rwdir", shared_path, "--rwdir", PROGRAMS, "--", program("mapped_file"), "talk", path,
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/")
 
     def ask(word):
@@ -118,6 +118,6 @@ def test_a_file_larger_than_memory_is_read_through_a_mapping(kernel, shared_path
             file.seek(page * PAGE)
             file.write(b"\1")
     options = ["--rwdir", shared_path] if mount == "rwdir" else []
-    result = kernel("run", "-m", "96M", *options, "--", program("mapped_file"), "sum", path, timeout=300)
+    result = kernel("run", "-m", "96M", *options, "--rwdir", PROGRAMS, "--", program("mapped_file"), "sum", path, timeout=300)
     assert result.stdout.decode().split() == [str(size // PAGE // 64)] * 2
     assert result.returncode == 0
