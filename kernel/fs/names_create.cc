@@ -92,6 +92,8 @@ Result<void> make_link(PathAt from, PathAt to, std::uint32_t at_flags) {
     if (target->is_directory()) return fail(Errno::kPerm);
     QUIRE_CHECK(parent.inode()->link(name, *target->inode()));
     if (anybody_watches()) notify_watchers_of_inode(*target, IN_ATTRIB);
+    // A server that others change, too, knows files by their names: by the old one, which may go, this one would go with it.
+    if (!target->inode()->caches_absence()) return parent.inode()->lookup(name);
     return target->inode();
   };
   return create_name(to, TrailingSlash::kRefused, make, check);

@@ -121,3 +121,11 @@ def test_a_file_larger_than_memory_is_read_through_a_mapping(kernel, shared_path
     result = kernel("run", "-m", "96M", *options, "--rwdir", PROGRAMS, "--", program("mapped_file"), "sum", path, timeout=300)
     assert result.stdout.decode().split() == [str(size // PAGE // 64)] * 2
     assert result.returncode == 0
+
+
+def test_a_file_lives_on_under_its_second_name(kernel, shared_path):
+    # As git makes its objects: written under one name, linked to another, the first removed, then mapped.
+    (shared_path / "first").write_bytes(b"\1" * PAGE)
+    words = f"cd {shared_path} && ln first second && rm first && stat -c '%h %s' second && {program('mapped_file')} sum second"
+    result = kernel("run", "--rwdir", shared_path, "--rwdir", PROGRAMS, "--", "sh", "-c", words)
+    assert result.stdout.decode().split() == ["1", "4096", "1", "1"]
