@@ -76,8 +76,6 @@ Result<void> await_message(std::int32_t id, MessageWait& call, Sleeper& sleeper)
 }
 
 SyscallResult tell_limits(std::uint32_t command, UserAddr to) {
-  MessageTable& table = message_table();
-  Guard guard(table.mutex);
   msginfo limits{};
   limits.msgmni = MSGMNI;
   limits.msgmax = MSGMAX;
@@ -87,16 +85,18 @@ SyscallResult tell_limits(std::uint32_t command, UserAddr to) {
   limits.msgmap = MSGMAP;
   limits.msgpool = MSGPOOL;
   limits.msgtql = MSGTQL;
-  if (command == MSG_INFO) {
-    limits.msgpool = static_cast<int>(table.count());
-    limits.msgmap = limits.msgtql = 0;
-    table.for_each([&](const MessageQueue& queue) {
-      limits.msgmap += static_cast<int>(queue.messages());
-      limits.msgtql += static_cast<int>(queue.bytes());
-    });
-  }
-  QUIRE_CHECK(put_user(to, limits));
-  return table.last_index();
+  MessageTable& table = message_table();
+  return tell_of_table(table, to, [&] {
+    if (command == MSG_INFO) {
+      limits.msgpool = static_cast<int>(table.count());
+      limits.msgmap = limits.msgtql = 0;
+      table.for_each([&](const MessageQueue& queue) {
+        limits.msgmap += static_cast<int>(queue.messages());
+        limits.msgtql += static_cast<int>(queue.bytes());
+      });
+    }
+    return limits;
+  });
 }
 
 /// IPC_STAT, MSG_STAT, MSG_STAT_ANY.
@@ -105,9 +105,7 @@ SyscallResult tell_queue(std::int32_t id, std::uint32_t command, UserAddr to) {
   {
     MessageTable& table = message_table();
     Guard guard(table.mutex);
-    MessageQueue* const queue = command == IPC_STAT ? table.find_id(id) : table.at(static_cast<std::size_t>(id));
-    if (queue == nullptr) return fail(Errno::kInval);
-    if (command != MSG_STAT_ANY) QUIRE_CHECK(queue->check(0444));
+    QUIRE_TRY(const MessageQueue* const queue, table.find_to_tell(id, command == IPC_STAT, command == MSG_STAT_ANY));
     queue->tell_permissions(told.msg_perm);
     told.msg_stime = queue->sent;
     told.msg_rtime = queue->received;

@@ -78,8 +78,6 @@ SyscallResult operate(std::int32_t id, UserAddr from, std::uint64_t count, Deadl
 }
 
 SyscallResult tell_limits(std::uint32_t command, UserAddr to) {
-  SemaphoreTable& table = semaphore_table();
-  Guard guard(table.mutex);
   seminfo limits{};
   limits.semmni = SEMMNI;
   limits.semmns = SEMMNS;
@@ -89,10 +87,16 @@ SyscallResult tell_limits(std::uint32_t command, UserAddr to) {
   limits.semmnu = SEMMNU;
   limits.semmap = SEMMAP;
   limits.semume = SEMUME;
-  limits.semusz = command == SEM_INFO ? static_cast<int>(table.count()) : SEMUSZ;
-  limits.semaem = command == SEM_INFO ? static_cast<int>(table.semaphores) : SEMAEM;
-  QUIRE_CHECK(put_user(to, limits));
-  return table.last_index();
+  limits.semusz = SEMUSZ;
+  limits.semaem = SEMAEM;
+  SemaphoreTable& table = semaphore_table();
+  return tell_of_table(table, to, [&] {
+    if (command == SEM_INFO) {
+      limits.semusz = static_cast<int>(table.count());
+      limits.semaem = static_cast<int>(table.semaphores);
+    }
+    return limits;
+  });
 }
 
 /// IPC_STAT, SEM_STAT, SEM_STAT_ANY.
@@ -101,9 +105,7 @@ SyscallResult tell_set(std::int32_t id, std::uint32_t command, UserAddr to) {
   {
     SemaphoreTable& table = semaphore_table();
     Guard guard(table.mutex);
-    SemaphoreSet* const set = command == IPC_STAT ? table.find_id(id) : table.at(static_cast<std::size_t>(id));
-    if (set == nullptr) return fail(Errno::kInval);
-    if (command != SEM_STAT_ANY) QUIRE_CHECK(set->check(0444));
+    QUIRE_TRY(const SemaphoreSet* const set, table.find_to_tell(id, command == IPC_STAT, command == SEM_STAT_ANY));
     set->tell_permissions(told.sem_perm);
     told.sem_otime = set->operated;
     told.sem_ctime = set->changed;

@@ -38,20 +38,18 @@ SyscallResult tell_limits(UserAddr to) {
   limits.shmmin = SHMMIN;
   limits.shmmni = limits.shmseg = kMostSegments;
   limits.shmall = kMostSegmentBytes;
-  Guard guard(segment_table().mutex);
-  QUIRE_CHECK(put_user(to, limits));
-  return segment_table().last_index();
+  return tell_of_table(segment_table(), to, [&] { return limits; });
 }
 
 SyscallResult tell_use(UserAddr to) {
   SegmentTable& table = segment_table();
-  Guard guard(table.mutex);
-  shm_info use{};
-  use.used_ids = static_cast<int>(table.count());
-  use.shm_tot = table.pages();
-  use.shm_rss = table.resident();
-  QUIRE_CHECK(put_user(to, use));
-  return table.last_index();
+  return tell_of_table(table, to, [&] {
+    shm_info use{};
+    use.used_ids = static_cast<int>(table.count());
+    use.shm_tot = table.pages();
+    use.shm_rss = table.resident();
+    return use;
+  });
 }
 
 /// IPC_STAT, SHM_STAT, SHM_STAT_ANY.
@@ -61,9 +59,8 @@ SyscallResult tell_segment(std::int32_t id, std::uint32_t command, UserAddr to) 
   {
     SegmentTable& table = segment_table();
     Guard guard(table.mutex);
-    segment = RefPtr<SharedSegment>(command == IPC_STAT ? table.find_id(id) : table.at(static_cast<std::size_t>(id)));
-    if (!segment) return fail(Errno::kInval);
-    if (command != SHM_STAT_ANY) QUIRE_CHECK(segment->check(0444));
+    QUIRE_TRY(SharedSegment* const found, table.find_to_tell(id, command == IPC_STAT, command == SHM_STAT_ANY));
+    segment = RefPtr<SharedSegment>(found);
     segment->tell_permissions(told.shm_perm);
     told.shm_segsz = segment->size;
     told.shm_atime = segment->attached;

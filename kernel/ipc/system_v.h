@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lib/ref_ptr.h"
+#include "mm/uaccess.h"
 #include "quire/base/errno.h"
 #include "sync/lock.h"
 #include "task/task.h"
@@ -93,6 +94,14 @@ class IpcTableOf : public IpcTable {
   [[nodiscard]] Object* find_key(std::int32_t key) const { return static_cast<Object*>(object_with_key(key)); }
   [[nodiscard]] Object* find_id(std::int32_t id) const { return static_cast<Object*>(object_with_id(id)); }
   [[nodiscard]] Object* at(std::size_t index) const { return static_cast<Object*>(object_at(index)); }
+  /// What IPC_STAT asks about by its id and ..._STAT by its index, as one may who can read it, ..._STAT_ANY as anybody. Errors: EINVAL,
+  /// EACCES.
+  [[nodiscard]] Result<Object*> find_to_tell(std::int32_t number, bool is_id, bool is_anybodys) const {
+    Object* const found = is_id ? find_id(number) : at(static_cast<std::size_t>(number));
+    if (found == nullptr) return fail(Errno::kInval);
+    if (!is_anybodys) QUIRE_CHECK(found->check(0444));
+    return found;
+  }
   template <typename F>
   void for_each(F function) const {
     for (const RefPtr<IpcObject>& slot : slots()) {
@@ -102,6 +111,20 @@ class IpcTableOf : public IpcTable {
   Result<std::int32_t> add(RefPtr<Object> object) { return add_object(std::move(object)); }
   void drop(const Object& object) { drop_object(object); }
 };
+
+/// Tells what `fill()` says, which has the table to itself; the caller's memory is touched without it, since a program may resolve the
+/// fault (userfaultfd). Returns the highest index in use. Errors: EFAULT.
+template <typename Object, typename Fill>
+Result<std::int64_t> tell_of_table(IpcTableOf<Object>& table, UserAddr to, Fill fill) {
+  std::int64_t last = 0;
+  const auto told = [&] {
+    Guard guard(table.mutex);
+    last = table.last_index();
+    return fill();
+  }();
+  QUIRE_CHECK(put_user(to, told));
+  return last;
+}
 
 /// What `made` points to, made at the first call; it stays.
 template <typename T>
