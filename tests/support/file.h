@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -104,6 +105,35 @@ class ObjectUser {
 
  private:
   FileObject* object_;
+};
+
+/// Tests with a file and an object over it, both made when they are first asked for.
+template <typename Fixture>
+class WithFile : public Fixture {
+ protected:
+  static constexpr std::uint64_t kPages = 8;
+
+  void TearDown() override {
+    object_.reset();
+    Fixture::TearDown();
+  }
+  TestSource& source() {
+    if (!source_) source_.emplace(this->memory());
+    return *source_;
+  }
+  FileObject& object(std::uint64_t pages = kPages) {
+    if (!object_) {
+      object_.emplace(this->memory(), FileObject::Config{.leaf_class = LeafClass::kFile,
+                                                         .size = PageCount(pages).bytes(),
+                                                         .account = &source(),
+                                                         .source = &source()});
+    }
+    return **object_;
+  }
+
+ private:
+  std::optional<TestSource> source_;
+  std::optional<ObjectUser> object_;
 };
 
 }  // namespace quire::test

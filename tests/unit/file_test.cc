@@ -1,7 +1,6 @@
 // Files as memory objects: their pages, mappings of them, private copies, truncation.
 #include "support/file.h"
 
-#include <optional>
 #include <vector>
 
 #include "support/fixture.h"
@@ -11,28 +10,8 @@ namespace {
 
 constexpr std::uint32_t kRead = uapi::kProtRead, kWrite = uapi::kProtWrite;
 
-class File : public EveryMode {
+class File : public WithFile<EveryMode> {
  protected:
-  static constexpr std::uint64_t kPages = 8;
-
-  void TearDown() override {
-    object_.reset();
-    EveryMode::TearDown();
-  }
-
-  TestSource& source() {
-    if (!source_) source_.emplace(memory());
-    return *source_;
-  }
-  FileObject& object() {
-    if (!object_) {
-      object_.emplace(memory(), FileObject::Config{.leaf_class = LeafClass::kFile,
-                                                   .size = PageCount(kPages).bytes(),
-                                                   .account = &source(),
-                                                   .source = &source()});
-    }
-    return **object_;
-  }
   Result<VirtAddr> map_file(const Space& where, std::uint64_t column, std::uint64_t pages,
                             std::uint32_t prot, std::uint32_t flags, std::uint64_t first = 0) {
     MmapRequest request;
@@ -60,10 +39,6 @@ class File : public EveryMode {
   }
   static std::uint64_t original(std::uint64_t index) { return TestSource::value_of(index); }
   Usage usage(const Space& where) { return where->usage(); }
-
- private:
-  std::optional<TestSource> source_;
-  std::optional<ObjectUser> object_;
 };
 QUIRE_IN_EVERY_MODE(File);
 

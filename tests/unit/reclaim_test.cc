@@ -13,27 +13,10 @@ namespace {
 
 constexpr std::uint32_t kRead = uapi::kProtRead, kReadWrite = uapi::kProtRead | uapi::kProtWrite;
 
-class Reclaim : public EveryMode {
+class Reclaim : public WithFile<EveryMode> {
  protected:
-  static constexpr std::uint64_t kPages = 8, kSpan = 512;
+  static constexpr std::uint64_t kSpan = 512;
 
-  void TearDown() override {
-    object_.reset();
-    EveryMode::TearDown();
-  }
-  TestSource& source() {
-    if (!source_) source_.emplace(memory());
-    return *source_;
-  }
-  FileObject& object(std::uint64_t pages = kPages) {
-    if (!object_) {
-      object_.emplace(memory(), FileObject::Config{.leaf_class = LeafClass::kFile,
-                                                   .size = PageCount(pages).bytes(),
-                                                   .account = &source(),
-                                                   .source = &source()});
-    }
-    return **object_;
-  }
   void map_file(const Space& where, std::uint64_t column, std::uint32_t flags, std::uint64_t pages = kPages,
                 std::uint32_t prot = kReadWrite) {
     MmapRequest request;
@@ -48,10 +31,6 @@ class Reclaim : public EveryMode {
     for (std::uint64_t n = 0; n < pages; ++n) EXPECT_EQ(peek(where, column + n), TestSource::value_of(n));
   }
   std::uint64_t reclaim(std::uint64_t wanted = ~std::uint64_t{0}) { return object().reclaim(PageCount(wanted)).raw(); }
-
- private:
-  std::optional<TestSource> source_;
-  std::optional<ObjectUser> object_;
 };
 QUIRE_IN_EVERY_MODE(Reclaim);
 

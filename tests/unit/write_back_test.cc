@@ -1,5 +1,4 @@
 // Storing what was written through mappings: owned pages become copies again, and no store is lost.
-#include <optional>
 #include <random>
 #include <vector>
 
@@ -13,27 +12,10 @@ namespace {
 constexpr std::uint32_t kReadWrite = uapi::kProtRead | uapi::kProtWrite;
 constexpr std::uint64_t kEnd = ~std::uint64_t{0} >> kPageShift;
 
-class WriteBack : public EveryMode {
+class WriteBack : public WithFile<EveryMode> {
  protected:
-  static constexpr std::uint64_t kPages = 8, kSpan = 512;
+  static constexpr std::uint64_t kSpan = 512;
 
-  void TearDown() override {
-    object_.reset();
-    EveryMode::TearDown();
-  }
-  TestSource& source() {
-    if (!source_) source_.emplace(memory());
-    return *source_;
-  }
-  FileObject& object(std::uint64_t pages = kPages) {
-    if (!object_) {
-      object_.emplace(memory(), FileObject::Config{.leaf_class = LeafClass::kFile,
-                                                   .size = PageCount(pages).bytes(),
-                                                   .account = &source(),
-                                                   .source = &source()});
-    }
-    return **object_;
-  }
   void map_file(const Space& where, std::uint64_t column, std::uint64_t pages = kPages, VmaLabel* label = nullptr) {
     MmapRequest request;
     request.address = at(column);
@@ -49,10 +31,6 @@ class WriteBack : public EveryMode {
     const auto found = source().stored.find(index);
     return found == source().stored.end() ? TestSource::value_of(index) : found->second;
   }
-
- private:
-  std::optional<TestSource> source_;
-  std::optional<ObjectUser> object_;
 };
 QUIRE_IN_EVERY_MODE(WriteBack);
 
