@@ -99,6 +99,17 @@ void write_back_and_store_in_a_lent_table(World& w) {
   w.actor("B1", [&w, &b] { w.store(b, 0, 0, 72); });
 }
 
+void write_back_and_new_store_in_a_lent_table(World& w) {
+  Setting s(w, 4);
+  Process& b = w.create("B");
+  s.map(b);
+  w.fill(s.a, 0, 1);
+  w.touch(b, 0, 0, 1);
+  w.expect(s.file.write_back(PageIndex(0), PageIndex(1)).has_value(), "all is stored");
+  s.store_pages();
+  w.actor("B1", [&w, &b] { w.store(b, 0, 0, 72); });
+}
+
 void write_back_and_mremap(World& w) {
   Setting s(w);
   w.fill(s.a, 0, 1);
@@ -176,6 +187,8 @@ constexpr Scenario kScenarios[] = {
      write_back_and_restored_right},
     {"write_back_and_store_in_a_lent_table", "S1.6 X12", "a page is stored while one writes it who is lent its table",
      write_back_and_store_in_a_lent_table},
+    {"write_back_and_new_store_in_a_lent_table", "S1.6 I14", "a page is stored between the leave to write it and its entry in a lent table",
+     write_back_and_new_store_in_a_lent_table},
     {"write_back_and_mremap", "R15 I14", "a page is stored while its mapping moves and is written", write_back_and_mremap},
     {"write_back_and_fork", "S0.21 I14", "a page is stored while its process forks and the child writes it", write_back_and_fork},
     {"write_back_and_migrate", "R13 I14", "a page is stored while it is moved and written", write_back_and_migrate},
