@@ -108,6 +108,8 @@ Result<Frame*> page_to_read(FileObject& object, std::uint64_t index) {
   return page;
 }
 
+void drop_unused_file_caches() { PageCache::the().drop_all(); }
+
 bool drop_file_caches() { return PageCache::the().drop_all() != 0 || PageCache::the().reclaim() != 0; }
 
 }  // namespace quire::kernel

@@ -41,6 +41,8 @@ class CachedFile : public boost::intrusive::list_base_hook<> {
 /// are mapped and used little. Returns whether there was any. Takes no lock that it would have to
 /// wait for: may be called wherever memory runs out, but not under spin locks.
 bool drop_file_caches();
+/// Gives back the clean pages of files that nobody uses, none that is mapped. Locks as above.
+void drop_unused_file_caches();
 
 /// How much of a file to read at once: a first read gets a little more than it wants; who reads on gets much.
 class ReadAhead {

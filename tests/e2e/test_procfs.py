@@ -235,3 +235,48 @@ def test_the_trace_of_tables_says_what_is_asked_for(kernel):
     assert {each[1] for each in words} == {"fork", "exec", "table_share"}
     assert sum(each[1] == "exec" for each in words) == 1
     assert all(int(dict(word.split("=") for word in each[2:])["share"]) >= 2 for each in words if each[1] == "table_share")
+
+
+def test_a_crash_that_was_asked_for_is_reported_with_the_place_and_an_audit(kernel):
+    result = kernel("run", "--user", "root", "--", BUSYBOX, "sh", "-c", "echo c >/proc/sysrq-trigger")
+    assert result.returncode == 125 and result.stdout == b""
+    report = [line.removeprefix(b"quire: kernel: ").strip() for line in result.stderr.splitlines()]
+    begin = report.index(b"panic: sysrq triggered crash")
+    assert report[begin + 1].startswith(b"cpu 0 thread ") and report[begin + 2] == b"backtrace:"
+    assert any(b" syscall_entry+" in line for line in report[begin:])
+    assert report[-2] == b"audit:" and report[-1].endswith(b" 0 findings")
+
+
+# Rows: S0.21
+def test_memory_is_compacted_under_the_programs_that_use_it(kernel):
+    script = """
+import mmap, os
+def filled(size):
+    area = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for at in range(0, size, 4096):
+        area[at:at + 8] = at.to_bytes(8, "little")
+    return area
+def is_whole(area):
+    return all(area[at:at + 8] == at.to_bytes(8, "little") for at in range(0, len(area), 4096))
+low, high = filled(16 << 20), filled(16 << 20)
+low.close()
+go = os.pipe()
+if os.fork() == 0:
+    os.read(go[0], 1)
+    os._exit(0 if is_whole(high) else 1)
+with open("/proc/sys/vm/compact_memory", "w") as trigger:
+    trigger.write("1")
+os.write(go[1], b"!")
+figures = dict(line.split() for line in open("/proc/vmstat"))
+print(is_whole(high), os.wait()[1], int(figures["pgmigrate_success"]) > 2000)
+"""
+    result = kernel("run", "--user", "root", "-m", "256M", "--", "/usr/bin/python3", "-c", script)
+    assert (result.stdout, result.stderr, result.returncode) == (b"True 0 True\n", b"", 0)
+
+
+def test_what_may_only_be_written_is_not_even_read_by_root(kernel):
+    script = ("cd /proc/sys/vm; for f in compact_memory drop_caches; do cat $f 2>/dev/null || echo refused; done; "
+              "echo 2 >compact_memory || echo refused; echo 0 >drop_caches || echo refused; "
+              "cat /bin/busybox >/dev/null; echo 1 >drop_caches && echo 1 >compact_memory && echo done")
+    result = kernel("run", "--user", "root", "--", BUSYBOX, "sh", "-c", script)
+    assert result.stdout.split() == [b"refused"] * 4 + [b"done"]

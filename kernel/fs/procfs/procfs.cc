@@ -21,42 +21,50 @@ constexpr std::uint64_t kFirstProcessPosition = 256;
 std::uint32_t mode_of(const SystemEntry& entry) {
   if (entry.write != nullptr) return S_IFREG | (entry.set != nullptr ? 0644 : 0444);
   if (entry.make != nullptr) return S_IFREG | 0400;
+  if (entry.set != nullptr) return S_IFREG | 0200;
   return entry.target != nullptr ? S_IFLNK | 0777 : S_IFDIR | 0555;
 }
 
-/// An open setting: what is written is an integer, what is read is text as of every file.
+/// An open setting: what is written is an integer, what is read is text as of every file; null: there is none.
 class SettingFile final : public File {
  public:
-  SettingFile(RefPtr<Inode> node, RefPtr<File> text, void (*set)(int), std::uint32_t open_flags)
+  SettingFile(RefPtr<Inode> node, RefPtr<File> text, Result<void> (*set)(int), std::uint32_t open_flags)
       : text_(std::move(text)), set_(set) {
     inode = std::move(node);
     flags = open_flags;
   }
   Result<std::size_t> read(IoBuffer& buffer, std::uint64_t offset) override {
+    if (text_ == nullptr) return fail(Errno::kInval);
     return text_->read(buffer, offset);
   }
   Result<std::size_t> write(IoBuffer& buffer, std::uint64_t) override {
     const std::size_t size = buffer.size();
     const Result<int> value = copy_in_integer(buffer, 24);
     if (!value) return fail(value.error() == Errno::kRange ? Errno::kInval : value.error());  // Linux v6.12 kernel/sysctl.c:proc_dointvec()
-    set_(*value);
+    QUIRE_CHECK(set_(*value));
     return size;
   }
   [[nodiscard]] bool has_position() const override { return true; }
 
  private:
   const RefPtr<File> text_;
-  void (*const set_)(int);
+  Result<void> (*const set_)(int);
 };
 
-/// Text that one function writes.
+/// Text that one function writes, or a setting that nobody may read: not even who may read everything (Linux v6.12
+/// fs/proc/proc_sysctl.c:proc_sys_permission()).
 class SystemText final : public ProcText {
  public:
   SystemText(std::uint64_t number, const SystemEntry& entry)
       : ProcText(number, mode_of(entry) & 0777, {}), entry_(entry) {}
   Result<RefPtr<File>> open(std::uint32_t flags) override {
     if (entry_.set == nullptr) return ProcText::open(flags);
-    QUIRE_TRY(RefPtr<File> text, ProcText::open(O_RDONLY));
+    RefPtr<File> text;
+    if (entry_.write != nullptr) {
+      QUIRE_TRY(text, ProcText::open(O_RDONLY));
+    } else if ((flags & O_ACCMODE) != O_WRONLY) {
+      return fail(Errno::kAcces);
+    }
     return RefPtr<File>(make_ref<SettingFile>(RefPtr<Inode>(this), std::move(text), entry_.set, flags));
   }
 
@@ -94,7 +102,7 @@ class SystemDirectory : public ProcDirectory {
                                     [name](const SystemEntry& e) { return e.name == name; });
     if (entry == entries_.end()) return fail(Errno::kNoEnt);
     const std::uint64_t n = number_of(static_cast<std::size_t>(entry - entries_.begin()));
-    if (entry->write != nullptr) return RefPtr<Inode>(make_ref<SystemText>(n, *entry));
+    if (entry->write != nullptr || entry->set != nullptr) return RefPtr<Inode>(make_ref<SystemText>(n, *entry));
     if (entry->make != nullptr) return entry->make(n);
     if (entry->target != nullptr)
       return RefPtr<Inode>(make_ref<ProcLink>(n, Owner{}, entry->target()));

@@ -4,10 +4,12 @@
 
 #include "boot/launch.h"
 #include "boot/start_info.h"
+#include "fs/page_cache.h"
 #include "fs/procfs/cpu_info.h"
 #include "fs/procfs/memory_statistics.h"
 #include "fs/procfs/memory_words.h"
 #include "fs/procfs/mounts.h"
+#include "fs/procfs/sysrq.h"
 #include "fs/procfs/system_format.h"
 #include "fs/procfs/table_trace.h"
 #include "fs/procfs/text.h"
@@ -16,6 +18,7 @@
 #include "ipc/semaphores.h"
 #include "ipc/shared_memory.h"
 #include "lib/version.h"
+#include "quire/rmap/compact.h"
 #include "quire/space/address_space.h"
 #include "task/random_layout.h"
 #include "task/task.h"
@@ -81,13 +84,33 @@ constexpr std::array kSysKernel = {
     SystemEntry{"pid_max", [](std::string& out) { TextBuilder(out).number(kPidLimit).text("\n"); }},
     SystemEntry{.name = "randomize_va_space",
                 .write = [](std::string& out) { out += std::to_string(randomize_va_space.load()) + "\n"; },
-                .set = [](int value) { randomize_va_space = value; }},
+                .set =
+                    [](int value) {
+                      randomize_va_space = value;
+                      return Result<void>{};
+                    }},
     SystemEntry{"sem", write_semaphore_limits},
     SystemEntry{"shmall", write_number<kMostSegmentBytes>},
     SystemEntry{"shmmax", write_number<kMostSegmentBytes>},
     SystemEntry{"shmmni", write_number<kMostSegments>},
 };
+/// Errors: EINVAL for anything but 1 (Linux v6.12 mm/compaction.c:compaction_proactiveness_sysctl_handler() and its neighbours).
+Result<void> compact_memory(int value) {
+  if (value != 1) return fail(Errno::kInval);
+  compact(memory());
+  return {};
+}
+
+/// Pages of files go with bit 0; names and inodes (bit 1) are not kept for their own sake. Linux v6.12 fs/drop_caches.c.
+Result<void> drop_caches(int value) {
+  if (value < 1 || value > 4) return fail(Errno::kInval);
+  if ((value & 1) != 0) drop_unused_file_caches();
+  return {};
+}
+
 constexpr std::array kSysVm = {
+    SystemEntry{.name = "compact_memory", .set = compact_memory},
+    SystemEntry{.name = "drop_caches", .set = drop_caches},
     SystemEntry{
         "max_map_count",
         [](std::string& out) { TextBuilder(out).number(Limits{}.max_map_count).text("\n"); }},
@@ -124,6 +147,7 @@ constexpr std::array kSystem = {
     SystemEntry{"self", nullptr, self_target},
     SystemEntry{"stat", write_stat},
     SystemEntry{"sys", nullptr, nullptr, kSys},
+    SystemEntry{"sysrq-trigger", nullptr, nullptr, {}, make_sysrq_trigger},
     SystemEntry{"sysvipc", nullptr, nullptr, kSysvIpc},
     SystemEntry{"thread-self", nullptr, thread_self_target},
     SystemEntry{"uptime", write_uptime},

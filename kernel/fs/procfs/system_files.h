@@ -17,7 +17,7 @@ struct SystemEntry {
   std::string (*target)() = nullptr;
   std::span<const SystemEntry> children = {};
   RefPtr<Inode> (*make)(std::uint64_t number) = nullptr;
-  void (*set)(int value) = nullptr;
+  Result<void> (*set)(int value) = nullptr;  ///< without `write`: nobody may read it
 };
 /// What /proc holds besides processes.
 std::span<const SystemEntry> system_entries();
