@@ -36,12 +36,19 @@ void put_ids(Credentials& c, Sort sort, const Ids& ids) {
   }
 }
 
+/// Whether who was `before` may hold what `after` must not show to others of its kind. Linux v6.12 kernel/cred.c:commit_creds().
+bool hides_memory(const Credentials& before, const Credentials& after) {
+  const bool gains = (after.capabilities.permitted & ~before.capabilities.permitted) != 0;
+  return before.euid != after.euid || before.egid != after.egid || before.fsuid != after.fsuid || before.fsgid != after.fsgid || gains;
+}
+
 void replace_credentials(Credentials wanted) {
   RefPtr<SharedCredentials> fresh = make_ref<SharedCredentials>(std::move(wanted));
   RefPtr<SharedLimits> limits;
   {
     const TaskGuard guard(task_lock);
     std::swap(current().credentials, fresh);
+    if (hides_memory(fresh->value, current_credentials())) current_process().dumpable = 0;
     limits = current_process().limits;
   }
   // How much memory may be locked depends on who asks.
