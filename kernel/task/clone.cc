@@ -65,6 +65,7 @@ RefPtr<Process> make_process(const CloneRequest& request) {
   const TaskGuard guard(task_lock);
   process->no_new_privileges = parent.no_new_privileges;
   process->executable = parent.executable;
+  process->auxiliary = parent.auxiliary;
   process->limits = parent.limits;
   return process;
 }

@@ -122,6 +122,7 @@ void start_program(Program& program, TrapFrame& frame) {
     }
     std::swap(task.credentials, program.credentials);
     std::swap(process.executable, program.executable);
+    std::swap(process.auxiliary, program.auxiliary);
     process.personality = program.personality;
     process.has_execed = true;
     process.exit_signal = SIGCHLD;

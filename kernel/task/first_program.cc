@@ -129,6 +129,7 @@ Result<void> start(Task& task, Program& program) {
   program.set_command(task.command);
   task.credentials = std::move(program.credentials);
   task.process->executable = std::move(program.executable);
+  task.process->auxiliary = std::move(program.auxiliary);
   task.process->exit_signal = 0;  // process 1 takes no signals
   task.process->has_execed = true;
   task.files = make_ref<FdTable>();

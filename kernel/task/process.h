@@ -202,6 +202,7 @@ class Process final : public RefCounted {
   AddressSpace* space = nullptr;               ///< [T] the tasks' memory; they hold it
   std::uint32_t tasks_in_space = 0;            ///< [T] tasks that have not left it
   RefPtr<File> executable;                     ///< [T]
+  RefPtr<AuxiliaryVector> auxiliary;           ///< [T]
   RefPtr<SharedCredentials> last_credentials;  ///< [T] of the last task, once it has ended
   char last_command[16] = {};                  ///< [T] likewise
 

@@ -184,6 +184,7 @@ Result<Program> load_program(const ProgramFile& file, const ExecArguments& strin
   QUIRE_TRY(const StackImage stack, build_stack(*space, strings, image, facts, random));
   space->set_layout(layout_of(image, stack, random));
   program.stack_ = stack.pointer;
+  program.auxiliary = stack.auxiliary;
   program.path_ = file.path;
   program.executable = file.file;
   program.credentials = make_ref<SharedCredentials>(std::move(identity));

@@ -42,6 +42,7 @@ class Program {
   void set_command(char (&command)[16]) const;
 
   RefPtr<File> executable;
+  RefPtr<AuxiliaryVector> auxiliary;
   RefPtr<SharedCredentials> credentials;
   std::uint32_t personality = 0;
 

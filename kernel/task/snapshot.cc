@@ -125,6 +125,7 @@ Result<std::unique_ptr<ProcessSnapshot>> snapshot_process(Pid pid) {
     }
     snapshot->command = command;  // 15 bytes: no allocation
     executable = process->executable;
+    snapshot->auxiliary = process->auxiliary;
     limits = process->limits;
     snapshot->space = process->space;
     if (snapshot->space != nullptr) snapshot->space->acquire();

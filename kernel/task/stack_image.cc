@@ -135,6 +135,7 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
   stack.arguments_begin = plan.arguments;
   stack.arguments_end = plan.environment;
   stack.environment_end = plan.file_name;
+  stack.auxiliary = make_ref<AuxiliaryVector>();
   QUIRE_CHECK(map_stack(space, stack.bottom, top, image.executable_stack));
 
   SpaceWriter vectors(space, plan.vectors);
@@ -146,8 +147,10 @@ Result<StackImage> build_stack(AddressSpace& space, const ExecArguments& strings
       [&](std::uint64_t offset) { return vectors.put(plan.environment + offset); }));
   QUIRE_CHECK(vectors.put(std::uint64_t{0}));
   for (const auto& [key, value] : auxiliary) {
-    QUIRE_CHECK(vectors.put(std::uint64_t{key}));
-    QUIRE_CHECK(vectors.put(value));
+    for (const std::uint64_t word : {key, value}) {
+      QUIRE_CHECK(vectors.put(word));
+      stack.auxiliary->words.push_back(word);
+    }
   }
   QUIRE_CHECK(vectors.flush());
 

@@ -16,6 +16,7 @@ struct StackImage {
   std::uint64_t pointer = 0;  ///< where RSP starts: at argc
   std::uint64_t bottom = 0;   ///< lowest address mapped at first
   std::uint64_t arguments_begin = 0, arguments_end = 0, environment_end = 0;
+  RefPtr<AuxiliaryVector> auxiliary;
 };
 
 /// What the auxiliary vector tells beside the image.

@@ -86,6 +86,11 @@ void set_session_terminal(Terminal* terminal);
 /// No session has `terminal` any more (it was hung up).
 void forget_session_terminal(Terminal& terminal);
 
+/// The auxiliary vector as a program was given it: pairs of words, the end's included.
+struct AuxiliaryVector final : RefCounted {
+  std::vector<std::uint64_t> words;
+};
+
 /// For procfs: a snapshot of one process, and the list of all.
 struct ProcessSnapshot {
   Pid pid = 0, parent = 0, group = 0, session = 0, tty_group = -1;
@@ -106,6 +111,7 @@ struct ProcessSnapshot {
   AddressSpace* space = nullptr;  ///< acquired; the snapshot releases it
   RefPtr<FdTable> files;
   RefPtr<FsContext> fs;
+  RefPtr<AuxiliaryVector> auxiliary;  ///< null: none
   std::uint64_t limits[16][2] = {};  ///< RLIMIT_* soft, hard
   ProcessSnapshot() = default;
   ProcessSnapshot(const ProcessSnapshot&) = delete;

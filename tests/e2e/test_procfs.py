@@ -280,3 +280,10 @@ def test_what_may_only_be_written_is_not_even_read_by_root(kernel):
               "cat /bin/busybox >/dev/null; echo 1 >drop_caches && echo 1 >compact_memory && echo done")
     result = kernel("run", "--user", "root", "--", BUSYBOX, "sh", "-c", script)
     assert result.stdout.split() == [b"refused"] * 4 + [b"done"]
+
+
+def test_the_auxiliary_vector_is_as_the_program_was_given_it(kernel):
+    script = "LD_SHOW_AUXV=1 /bin/true | wc -l; LD_SHOW_AUXV=1 /bin/true | grep -c AT_ENTRY; od -An -v -w16 -tu8 /proc/self/auxv"
+    shown, entry, *pairs = kernel("run", "--", "/bin/sh", "-c", script).stdout.decode().splitlines()
+    keys = [int(pair.split()[0]) for pair in pairs]
+    assert (len(keys), keys[-1], int(entry), keys.count(9)) == (int(shown) + 1, 0, 1, 1)

@@ -129,6 +129,7 @@ Result<RefPtr<Inode>> make_task_list(const ProcessEntry&, std::uint64_t number,
 
 using Where = ProcessEntry::Where;
 constexpr std::array kEntries = {
+    ProcessEntry{"auxv", S_IFREG | 0400, Where::kBoth, make_special<make_auxiliary_file>},
     ProcessEntry{"clear_refs", S_IFREG | 0200, Where::kBoth, make_special<make_clear_refs>},
     ProcessEntry{"cmdline", S_IFREG | 0444, Where::kBoth, make_special<make_command_line_text>},
     ProcessEntry{"comm", S_IFREG | 0444, Where::kBoth, make_text<write_comm>},

@@ -47,6 +47,12 @@ class WholeText final : public TextSource {
   ProcessTextFunction format_;
 };
 
+void write_auxiliary(const ProcessView& view, std::string& out) {
+  if (!view.memory.present || !view.process.auxiliary) return;
+  const std::vector<std::uint64_t>& words = view.process.auxiliary->words;
+  out.append(reinterpret_cast<const char*>(words.data()), words.size() * sizeof words.front());
+}
+
 /// A line per mapping. The cursor is the end of the last one shown.
 class MapsText final : public TextSource {
  public:
@@ -142,6 +148,11 @@ RefPtr<Inode> make_environment_text(std::uint64_t number, std::uint32_t permissi
                                     ProcNode::Owner owner, const ProcessIdentity& identity) {
   return make_ref<ProcessTextNode<MemoryText, Readers::kObservers, MemoryText::What>>(
       number, permissions, owner, identity, MemoryText::What::kEnvironment);
+}
+
+RefPtr<Inode> make_auxiliary_file(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner, const ProcessIdentity& identity) {
+  return make_ref<ProcessTextNode<WholeText, Readers::kObservers, ProcessTextFunction>>(number, permissions, owner, identity,
+                                                                                        write_auxiliary);
 }
 
 void write_comm(const ProcessView& view, std::string& out) {

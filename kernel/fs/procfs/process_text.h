@@ -16,6 +16,9 @@ RefPtr<Inode> make_process_text(std::uint64_t number, std::uint32_t permissions,
                                 ProcNode::Owner owner, const ProcessIdentity& identity,
                                 ProcessTextFunction format);
 
+/// The auxiliary vector, for observers.
+RefPtr<Inode> make_auxiliary_file(std::uint64_t number, std::uint32_t permissions, ProcNode::Owner owner, const ProcessIdentity& identity);
+
 void write_comm(const ProcessView& view, std::string& out);
 void write_mounts(const ProcessView& view, std::string& out);
 void write_oom_score_adj(const ProcessView& view, std::string& out);
