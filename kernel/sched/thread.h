@@ -10,6 +10,7 @@
 
 #include "arch/cpu.h"
 #include "quire/space/address_space.h"
+#include "syscall/syscall.h"
 
 namespace quire::kernel {
 
@@ -38,6 +39,9 @@ class Thread {
   /// return_to_user_work() has something to do (a Task: a signal that is not blocked waits, or the process stops or ends). Written under
   /// task/'s lock; here because every trap asks.
   std::atomic<bool> attention{false};
+  /// The system calls below this number are called at once; the rest takes a longer way (a Task: shows itself to its tracer first). Changed
+  /// by the thread itself.
+  std::uint32_t direct_syscalls = kSyscallNumbers;
   /// Set by the thread itself, and by its CPU when it is switched in or interrupted for the sake of it.
   Sequence sequence = Sequence::kNone;
   /// FS base (thread pointer) and GS base of user mode; loaded at switch-in.

@@ -14,6 +14,9 @@ namespace quire::kernel {
 
 struct TrapFrame;
 
+/// How many numbers of system calls are known of.
+inline constexpr std::uint32_t kSyscallNumbers = 512;
+
 /// The six raw arguments.
 struct SyscallArgs {
   std::uint64_t a[6];
@@ -48,6 +51,8 @@ std::span<const SyscallEntry> net_syscalls();      ///< net/: sockets
 
 /// Called by the entry code with interrupts on; stores the result in frame.rax. Afterwards the entry code calls return_to_user_work().
 void dispatch_syscall(TrapFrame& frame);
+/// Before a call that is not called at once (Thread::direct_syscalls), whose number may change. Returns whether to call at all.
+bool begin_watched_call(TrapFrame& frame);
 /// Before every return to user mode, with interrupts on: signals. Implemented in task/. The entry code has rescheduled before, and
 /// calls this again if interrupt_thread() came in between. It sees to it that what the frame says is fit for user mode: selectors
 /// are set, system flags cleared, and a RIP that is not canonical faults in user mode.

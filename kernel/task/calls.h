@@ -33,6 +33,7 @@ namespace quire::kernel {
   /* signal_calls.cc */ X(rt_sigaction) X(rt_sigprocmask) X(rt_sigpending) X(rt_sigsuspend)        \
    X(rt_sigtimedwait) X(sigaltstack) X(pause) X(rt_sigreturn)                                      \
   /* signal_file.cc */ X(signalfd) X(signalfd4)                                                   \
+  /* ptrace.cc */ X(ptrace)                                                                        \
   /* process_file.cc */ X(pidfd_open) X(pidfd_send_signal) X(pidfd_getfd)                          \
   /* barrier.cc */ X(membarrier)                                                                   \
   /* kill.cc */ X(kill) X(tkill) X(tgkill) X(rt_sigqueueinfo) X(rt_tgsigqueueinfo)                 \

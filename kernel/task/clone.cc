@@ -4,9 +4,12 @@
 // Everything that can fail is made first, without the lock; then the child enters the tree at once,
 // or not at all. What fork does here does not depend on how much memory the parent has: the address
 // space forks in constant time, and the rest is a few small objects.
+#include <linux/ptrace.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "arch/registers.h"
 #include "arch/trap_frame.h"
 #include "ipc/semaphores.h"
 #include "sched/wait.h"
@@ -15,6 +18,7 @@
 #include "fs/page_cache.h"
 #include "task/signals.h"
 #include "task/task_limits.h"
+#include "task/tracing.h"
 #include "time/clock.h"
 
 namespace quire::kernel {
@@ -24,7 +28,7 @@ namespace {
 constexpr std::uint64_t kNamespaceFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                           CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                           CLONE_NEWNET | CLONE_NEWTIME;
-constexpr std::uint64_t kUnsupported = CLONE_PTRACE | CLONE_INTO_CGROUP;
+constexpr std::uint64_t kUnsupported = CLONE_INTO_CGROUP;
 
 struct CloneRequest {
   std::uint64_t flags = 0;  ///< CLONE_*, without the signal
@@ -107,20 +111,50 @@ Result<void> copy_task(const CloneRequest& request, Task& child) {
   child.fs_base = request.has(CLONE_SETTLS) ? request.tls : parent.fs_base;
   child.gs_base = parent.gs_base;
   if (!request.has(CLONE_VM)) inherit_sequences(parent, child);
-  child.starting = true;
+  child.return_work = Task::kStarting;
   TrapFrame frame = parent.trap_frame();
   frame.rax = 0;
   frame.orig_rax = ~std::uint64_t{0};
+  if (parent.tracer_steps) frame.rflags &= ~kFlagTrap;
   if (request.stack != 0) frame.rsp = request.stack;
   QUIRE_CHECK(child.prepare_user_return(frame));
   child.copy_fpu_from_current();
   return {};
 }
 
+/// The event that a tracer hears of a clone as. Linux v6.12 kernel/fork.c:kernel_clone().
+unsigned event_of(const CloneRequest& request) {
+  if (request.has(CLONE_VFORK)) return PTRACE_EVENT_VFORK;
+  return request.exit_signal == SIGCHLD ? PTRACE_EVENT_FORK : PTRACE_EVENT_CLONE;
+}
+
+/// What the child's tracer, if it has one from birth, is to hold of it.
+struct ChildTracing {
+  std::unique_ptr<Tracing> tracing;  ///< null: the parent is not traced
+  bool is_told = false;              ///< the parent's tracer hears of the birth
+};
+
+/// Gives the child the parent's tracer if that wants it or the request says so. Locks: task_lock held.
+void trace_child_locked(const CloneRequest& request, ChildTracing& born, Task& child) {
+  const Tracing* const parents = current().tracing;
+  if (parents == nullptr || born.tracing == nullptr) return;
+  born.is_told = !request.has(CLONE_UNTRACED) && parents->state.wants(event_of(request));
+  if (!born.is_told && !request.has(CLONE_PTRACE)) return;
+  born.tracing->state = parents->state.for_child();
+  born.tracing->tracee_may_gain = parents->tracee_may_gain;
+  link_tracing_locked(*parents->tracer, child, std::move(born.tracing));
+  if (parents->state.is_seized()) return;
+  SignalInfo stop{};
+  stop.signal = SIGSTOP;
+  stop.code = SI_USER;
+  std::unique_ptr<QueuedSignal> none;
+  child.pending.add(stop, none);
+}
+
 /// Puts the child where everybody finds it. A signal that waits comes first: one for the whole
 /// group must find either no child or all of it. Locks: task_lock held. Errors: EAGAIN,
 /// kRestartNoInterrupt.
-Result<void> publish_locked(const CloneRequest& request, Task& child, Process& process) {
+Result<void> publish_locked(const CloneRequest& request, Task& child, Process& process, ChildTracing& born) {
   Task& parent = current();
   if (needs_attention_locked(parent)) return fail(kRestartNoInterrupt);
   QUIRE_CHECK(check_task_limit_locked(*parent.process));
@@ -130,18 +164,20 @@ Result<void> publish_locked(const CloneRequest& request, Task& child, Process& p
     process.space = child.space;
     Process* const adopter =
         request.has(CLONE_PARENT) ? parent.process->parent : parent.process.get();
+    process.maker = request.has(CLONE_PARENT) ? parent.process->maker : parent.tid;
     if (request.has(CLONE_PARENT)) process.exit_signal = parent.process->exit_signal;
     tree().add_process(process, adopter);
     static_cast<void>(tree().join_group(process, parent.process->group));
   }
   tree().add_task(process, child);
   ++process.tasks_in_space;
+  trace_child_locked(request, born, child);
   child.attention.store(needs_attention_locked(child), std::memory_order_release);
   return {};
 }
 
-/// Waits until the child has let go of this memory, or a kill makes it pointless.
-void wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
+/// Waits until the child has let go of this memory, or a kill makes it pointless. Returns whether it has.
+bool wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
   Task& task = current();
   Sleeper sleeper;
   sleeper.add(waiters);
@@ -152,6 +188,7 @@ void wait_for_vfork(const VforkEvent& event, WaitQueue& waiters) {
   };
   while (!event.done.load(std::memory_order_acquire) && !is_killed())
     sleeper.sleep(Interruptible::kNo);
+  return event.done.load(std::memory_order_acquire);
 }
 
 /// A descriptor for the child, which the program is told before there is one.
@@ -194,9 +231,12 @@ SyscallResult clone_task(const CloneRequest& request) {
   if (request.has(CLONE_PIDFD)) QUIRE_CHECK(pidfd.reserve(request.pidfd));
   Result<void> made = share_or_fork_space(request, *child);
   if (made) made = copy_task(request, *child);
+  ChildTracing born;
+  if (current().tracing.load(std::memory_order_relaxed) != nullptr) [[unlikely]]
+    born.tracing = std::make_unique<Tracing>(TraceState(TraceKind::kAttached), false);
   if (made) {
     const TaskGuard guard(task_lock);
-    made = publish_locked(request, *child, *process);
+    made = publish_locked(request, *child, *process, born);
   }
   if (!made) {
     discard(child);
@@ -207,7 +247,9 @@ SyscallResult clone_task(const CloneRequest& request) {
   // Linux ignores a bad address here too.
   if (request.has(CLONE_PARENT_SETTID)) static_cast<void>(put_user(request.parent_tid, tid));
   start_task(std::move(child));
-  if (vfork_event) wait_for_vfork(*vfork_event, vfork_event->waiters);
+  if (born.is_told) report_event(event_of(request), static_cast<std::uint64_t>(tid));
+  if (vfork_event && wait_for_vfork(*vfork_event, vfork_event->waiters))
+    report_event(PTRACE_EVENT_VFORK_DONE, static_cast<std::uint64_t>(tid));
   return tid;
 }
 

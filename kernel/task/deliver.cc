@@ -3,6 +3,7 @@
 #include "task/calls.h"
 #include "task/exit.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 
 namespace quire::kernel {
 
@@ -58,10 +59,16 @@ void act_by_default_locked(Process& process, int signal) {
     return;
   }
   if (signal != SIGSTOP && is_orphaned_locked(*process.group, nullptr)) return;
-  if (process.stop != Process::Stop::kRunning) return;
-  process.stop = Process::Stop::kStopping;
-  process.stop_signal = signal;
-  for (Task& task : process.tasks) update_attention_locked(task);
+  // Who is traced may go on while the others are stopped, and take another one.
+  if (process.stop != Process::Stop::kRunning && current().tracing == nullptr) return;
+  if (process.stop == Process::Stop::kRunning) {
+    process.stop = Process::Stop::kStopping;
+    process.stop_signal = signal;
+  }
+  for (Task& task : process.tasks) {
+    if (Tracing* const tracing = task.tracing; tracing != nullptr) tracing->state.begin_group_stop(signal);
+    update_attention_locked(task);
+  }
 }
 
 /// Takes signals until one has a handler. Does not return if the task is to end.
@@ -77,7 +84,12 @@ bool next_handled_signal(SignalInfo& info, SignalAction& action) {
       node.reset();
       exit_task(status);
     }
-    if (process.stop != Process::Stop::kRunning) {
+    if (const Tracing* const tracing = task.tracing; tracing != nullptr) {
+      if (tracing->state.owes_stop()) {
+        stop_as_owed_locked();
+        continue;
+      }
+    } else if (process.stop != Process::Stop::kRunning) {
       stop_here_locked();
       continue;
     }
@@ -88,6 +100,7 @@ bool next_handled_signal(SignalInfo& info, SignalAction& action) {
       continue;
     }
     if (!take_signal_locked(task, ~task.blocked, info, node)) break;
+    if (task.tracing != nullptr && !pass_signal_locked(info, node)) continue;
     SignalAction& registered = process.actions->action[info.signal - 1];
     if (is_ignored_locked(process, info.signal)) continue;
     if (registered.handler == kDefaultHandler) {
@@ -109,19 +122,26 @@ void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
   Task& task = current();
   const SignalSet return_mask = task.restore_blocked ? task.saved_blocked : task.blocked;
   settle_before_handler(frame, action);
+  const bool stepped = task.tracer_steps;
+  if (stepped) {  // what the handler's context shows is the program's own
+    const TaskGuard guard(task_lock);
+    stop_stepping_locked(task);
+  }
   const bool settled = task.sequence == Sequence::kNone || settle_sequence(frame).has_value();
   if (!settled || !push_signal_frame(frame, info, action, return_mask)) return force_segv(info.signal);
   task.restore_blocked = false;
   SignalSet blocked = task.blocked | action.mask;
   if ((action.flags & SA_NODEFER) == 0) blocked |= signal_bit(info.signal);
   set_blocked(blocked);
+  if (stepped) report_handler();
 }
 
 /// What is due before a return to user mode, if anything is.
 [[gnu::noinline]] void do_return_work(TrapFrame& frame) {
   Task& task = current();
-  if (task.starting) [[unlikely]] {
-    task.starting = false;
+  const unsigned work = std::exchange(task.return_work, 0);
+  if ((work & Task::kCallWatched) != 0) end_watched_call(frame);
+  if ((work & Task::kStarting) != 0) {
     // Linux v6.12 kernel/sched/core.c:schedule_tail(): a bad address is the program's affair.
     if (task.set_child_tid != 0) static_cast<void>(put_user(task.set_child_tid, task.tid));
   }
@@ -144,8 +164,8 @@ void start_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
 
 void return_to_user_work(TrapFrame& frame) {
   const auto& task = static_cast<const Task&>(current_thread());
-  const bool due =
-      task.attention.load(std::memory_order_acquire) || task.starting || task.restore_blocked || static_cast<std::int64_t>(frame.rax) < 0;
+  const bool due = task.attention.load(std::memory_order_acquire) || task.return_work != 0 || task.restore_blocked ||
+                   static_cast<std::int64_t>(frame.rax) < 0;
   if (due) [[unlikely]]
     do_return_work(frame);
 }

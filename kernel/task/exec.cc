@@ -11,6 +11,7 @@
 #include "task/exit.h"
 #include "task/program.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 
 namespace quire::kernel {
 
@@ -46,6 +47,7 @@ Result<Program> load_for_current(const ProgramFile& file, UserAddr argv, UserAdd
 Result<void> become_only_task() {
   Task& task = current();
   Process& process = *task.process;
+  DiscardedTracings discarded;
   {
     const TaskGuard guard(task_lock);
     if (process.ending || process.execing) return fail(kRestartNoInterrupt);
@@ -53,6 +55,7 @@ Result<void> become_only_task() {
     process.execing = true;
     process.exec_task = &task;
     process.resume.wake_all();
+    end_trace_stops_locked(process, &task);
     for (Task& other : process.tasks) {
       if (&other == &task) continue;
       update_attention_locked(other);
@@ -67,7 +70,10 @@ Result<void> become_only_task() {
       if (process.task_count == 1) {
         process.execing = false;
         process.exec_task = nullptr;
-        if (task.tid != process.pid) tree().make_leader(task);
+        if (task.tid != process.pid) {
+          succeed_traced_leader_locked(task, discarded);
+          tree().make_leader(task);
+        }
         return {};
       }
     }
@@ -129,12 +135,38 @@ void start_program(Program& program, TrapFrame& frame) {
   }
 }
 
+/// While it lives, nobody begins to trace the current process: what rights a new program gives depends on who traces it.
+class UndisturbedRights {
+ public:
+  UndisturbedRights() {
+    const TaskGuard guard(task_lock);
+    ++process_.execs;
+  }
+  ~UndisturbedRights() {
+    const TaskGuard guard(task_lock);
+    if (--process_.execs == 0) process_.execs_changed.wake_all();
+  }
+  UndisturbedRights(const UndisturbedRights&) = delete;
+  UndisturbedRights& operator=(const UndisturbedRights&) = delete;
+
+ private:
+  Process& process_ = current_process();
+};
+
+Result<void> replace_program(const ProgramFile& file, UserAddr argv, UserAddr envp, TrapFrame& frame) {
+  const UndisturbedRights undisturbed;
+  QUIRE_TRY(Program program, load_for_current(file, argv, envp));
+  QUIRE_CHECK(become_only_task());
+  start_program(program, frame);
+  return {};
+}
+
 SyscallResult exec_file(RefPtr<File> file, std::string_view path, UserAddr argv, UserAddr envp,
                         TrapFrame& frame) {
   QUIRE_TRY(const ProgramFile resolved, resolve_program(std::move(file), path));
-  QUIRE_TRY(Program program, load_for_current(resolved, argv, envp));
-  QUIRE_CHECK(become_only_task());
-  start_program(program, frame);
+  const Pid old_tid = current().tid;
+  QUIRE_CHECK(replace_program(resolved, argv, envp, frame));
+  report_exec(old_tid);
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "task/futex.h"
 #include "task/posix_timers.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 #include "tty/terminal.h"
 
 namespace quire::kernel {
@@ -35,14 +36,6 @@ bool is_link_outside(const Process& process) {
          parent->group->session == process.group->session;
 }
 
-/// Tells the parent of a zombie. Returns whether nobody will ever wait for it.
-/// Locks: task_lock held.
-bool tell_end_locked(Process& zombie) {
-  const int signal = signal_of_status(zombie.end_status);
-  if (signal != 0) return notify_parent_locked(zombie, CLD_KILLED, signal);
-  return notify_parent_locked(zombie, CLD_EXITED, zombie.end_status >> 8);
-}
-
 /// Locks: task_lock held.
 void give_children_away(Process& process) {
   if (process.children.empty()) return;
@@ -60,7 +53,8 @@ void give_children_away(Process& process) {
       send_locked(child, nullptr, SignalInfo::from_kernel(task.parent_death_signal), none);
     }
     if (was_link_outside) release_orphans_locked(*child.group, nullptr);
-    if (child.state == Process::State::kZombie) static_cast<void>(tell_end_locked(child));
+    const bool is_told = child.leader_tracing == nullptr;  // else its tracer is first
+    if (child.state == Process::State::kZombie && is_told) static_cast<void>(tell_end_locked(child));
   }
   heir.child_events.wake_all();
 }
@@ -75,6 +69,10 @@ RefPtr<Process> end_process_of_last_task(Task& task) {
   std::copy(std::begin(task.command), std::end(task.command), process.last_command);
   give_children_away(process);
   if (is_link_outside(process)) release_orphans_locked(*process.group, &process);
+  if (process.leader_tracing != nullptr) {
+    tell_tracer_of_end_locked(*process.leader_tracing, process.end_status);
+    return nullptr;
+  }
   const bool unwanted = tell_end_locked(process);
   return unwanted ? tree().remove_process(process) : nullptr;
 }
@@ -84,9 +82,12 @@ void leave_process(int status) {
   Task& task = current();
   const RefPtr<Process> process = task.process;
   RefPtr<Process> unwanted;  // dropped without the lock, as all references
+  DiscardedTracings discarded;
   Terminal* given_up = nullptr;
   {
     const TaskGuard guard(task_lock);
+    let_tracees_go_locked(task, discarded);
+    note_tracee_end_locked(task, status);
     if (!process->ending && task.tid == process->pid) process->end_status = status;
     process->ended.add(tally_of(task));
     tree().remove_task(task);
@@ -105,6 +106,12 @@ void leave_process(int status) {
 }
 
 }  // namespace
+
+bool tell_end_locked(Process& zombie) {
+  const int signal = signal_of_status(zombie.end_status);
+  if (signal != 0) return notify_parent_locked(zombie, CLD_KILLED, signal);
+  return notify_parent_locked(zombie, CLD_EXITED, zombie.end_status >> 8);
+}
 
 void leave_space(AddressSpace* next) {
   Task& task = current();
@@ -142,6 +149,7 @@ RefPtr<Process> reap_locked(Process& zombie) {
 }
 
 void exit_task(int status) {
+  report_exit(status);
   if (current().space != nullptr) leave_space(nullptr);
   current().semaphore_undos = nullptr;
   drop_files();

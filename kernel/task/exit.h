@@ -22,6 +22,9 @@ namespace quire::kernel {
 /// reference without the lock. Locks: task_lock held.
 [[nodiscard]] RefPtr<Process> reap_locked(Process& zombie);
 
+/// Tells the parent of a zombie. Returns whether nobody will ever wait for it. Locks: task_lock held.
+[[nodiscard]] bool tell_end_locked(Process& zombie);
+
 /// Takes the current task out of its memory: robust futexes, clear_child_tid, a waiting vfork
 /// parent. Exec passes the space to go on in, exit none.
 void leave_space(AddressSpace* next);

@@ -5,6 +5,7 @@
 #include "arch/trap_frame.h"
 #include "task/out_of_memory.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 
 namespace quire::kernel {
 
@@ -106,6 +107,7 @@ void user_exception(TrapFrame& frame, std::uint64_t address) {
     static_cast<void>(make_memory_free());
     return;  // the instruction is tried again, unless this process is the one to die
   }
+  if (frame.vector == kDebug && task.tracer_steps && is_stale_step(frame)) return;
   task.fault_vector = frame.vector;
   task.fault_error = frame.error_code;
   if (frame.vector == kPageFault) task.fault_address = address;

@@ -21,12 +21,14 @@
 #include "syscall/syscall.h"
 #include "task/signal_info.h"
 #include "task/task.h"
+#include "task/trace_state.h"
 
 namespace quire::kernel {
 
 class IntervalTimers;
 class PosixTimers;
 class Process;
+struct TraceStop;  // task/tracing.h
 
 /// The one lock of this area. Taken with interrupts off, because timers send signals.
 extern IrqSpinLock task_lock;
@@ -101,6 +103,30 @@ struct Session final : RefCounted {
   SetHook id_hook;
 };
 
+/// What a tracer holds of one task (task/tracing.h).
+struct Tracing {
+  Tracing(const TraceState& initial, bool may_gain);
+  ~Tracing();
+  [[nodiscard]] bool is_of_leader() const;
+  /// Whether the tracee is a zombie, which the tracer may wait for. Locks: task_lock held.
+  [[nodiscard]] bool has_ended() const;
+  /// Whether the tracer is of another process than the tracee's parent. Locks: task_lock held.
+  [[nodiscard]] bool is_by_stranger() const;
+
+  TraceState state;            ///< [T]
+  bool tracee_may_gain;        ///< [T] programs give it the rights that they give others: its tracer may trace anybody
+  Task* tracer = nullptr;      ///< [T]
+  Task* task = nullptr;        ///< [T] null: ended
+  RefPtr<Process> process;     ///< the tracee's
+  Pid tid = 0;                 ///< [T]
+  int end_status = 0;          ///< [T] of a thread that has ended, but does not lead its process
+  ResourceTally used;          ///< [T] likewise
+  RefPtr<Process> reaped;      ///< dropped with it, without the lock
+  ListHook tracer_hook;
+  SetHook tid_hook;  ///< in the tree's set of such threads' numbers
+};
+using TracingList = bi::list<Tracing, bi::member_hook<Tracing, ListHook, &Tracing::tracer_hook>, bi::constant_time_size<false>>;
+
 /// A Linux task: a thread of a process.
 class Task final : public Thread {
  public:
@@ -124,9 +150,11 @@ class Task final : public Thread {
   bool restore_blocked = false;  ///< [own]
   bool stopped = false;          ///< [T] waits for SIGCONT
   bool shares_space = false;     ///< [own] another task has, or had, the same memory
-  bool starting = false;         ///< [own] has not been in user mode
+  /// What return_to_user_work() has to do beside signals. [own]
+  enum ReturnWork : std::uint8_t { kStarting = 1, kCallWatched = 2 };
+  std::uint8_t return_work = 0;
   PendingSignals pending;        ///< [T]
-  WaitQueue killed;                ///< woken by SIGKILL; for sleeps that only a kill may end
+  WaitQueue killed;                ///< woken by SIGKILL and by the tracer; for sleeps that only they may end
   AlternateStack alternate_stack;  ///< [own]
   RestartBlock restart;            ///< [own]
   /// The last exception in user mode, for sigcontext. [own]
@@ -143,6 +171,11 @@ class Task final : public Thread {
   std::int32_t nice = 0;                            ///< [T]
   int policy = 0;                                   ///< [T] SCHED_NORMAL, BATCH or IDLE; kept, not heeded
   bool resets_policy_on_fork = false;               ///< [T]
+
+  std::atomic<Tracing*> tracing{nullptr};  ///< [T] what its tracer holds of it; the task itself may test for null
+  TraceStop* trace_stop = nullptr;         ///< [T] where it has stopped for its tracer
+  bool tracer_steps = false;               ///< [own, or T while stopped] RFLAGS.TF is its tracer's
+  TracingList tracees;                     ///< [T]
 
   RefPtr<FdTable> files;                  ///< [own/T]; null once exiting
   RefPtr<FsContext> fs;                   ///< [own/T]; null once exiting
@@ -181,6 +214,10 @@ class Process final : public RefCounted {
   int end_status = 0;   ///< [T] as wait reports it
 
   Process* parent = nullptr;  ///< [T]
+  Pid maker = 0;              ///< the parent's task that made it
+  Tracing* leader_tracing = nullptr;  ///< [T] of its leader, also after that has ended
+  unsigned execs = 0;                 ///< [T] tasks that are finding out what rights a new program gives; nobody attaches then
+  WaitQueue execs_changed;            ///< they have
   ListHook sibling_hook, group_hook;
   SetHook pid_hook;
   bi::list<Process, bi::member_hook<Process, ListHook, &Process::sibling_hook>,
@@ -236,6 +273,9 @@ class Tree {
   Pid allocate_id();
   [[nodiscard]] Task* find_task(Pid tid);
   [[nodiscard]] Process* find_process(Pid pid);
+  /// The numbers of threads that have ended and whose tracers have not waited for them are not given again.
+  void keep_id(Tracing& ended_thread) { ended_threads_.insert(ended_thread); }
+  void give_up_id(Tracing& ended_thread) { ended_threads_.erase(ended_threads_.iterator_to(ended_thread)); }
   [[nodiscard]] ProcessGroup* find_group(Pid id);
 
   void add_task(Process& process, Task& task);
@@ -263,6 +303,7 @@ class Tree {
   struct TidOf {
     using type = Pid;
     const Pid& operator()(const Task& task) const { return task.tid; }
+    const Pid& operator()(const Tracing& tracing) const { return tracing.tid; }
   };
   struct PidOf {
     using type = Pid;
@@ -278,6 +319,7 @@ class Tree {
                         bi::constant_time_size<false>>;
 
   IdSet<Task, &Task::tid_hook, TidOf> tasks_;
+  IdSet<Tracing, &Tracing::tid_hook, TidOf> ended_threads_;
   IdSet<Process, &Process::pid_hook, PidOf> processes_;
   IdSet<ProcessGroup, &ProcessGroup::id_hook, IdOf<ProcessGroup>> groups_;
   IdSet<Session, &Session::id_hook, IdOf<Session>> sessions_;

@@ -9,6 +9,7 @@
 #include "ipc/anonymous_inode.h"
 #include "task/calls.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 
 namespace quire::kernel {
 
@@ -56,14 +57,10 @@ Result<RefPtr<Process>> process_to_signal(std::uint64_t fd) {
   return RefPtr<Process>(process);
 }
 
-/// Whether the current process may read the memory of `process`. Locks: task_lock held. Linux v6.12 kernel/ptrace.c:__ptrace_may_access()
+/// Whether the current process may read the memory of `process`. Locks: task_lock held.
 bool may_read_locked(Process& process) {
-  if (&process == &current_process()) return true;
   const Credentials& own = current_credentials();
-  const Credentials& theirs = credentials_of_locked(process);
-  const bool same = own.fsuid == theirs.euid && own.fsuid == theirs.suid && own.fsuid == theirs.uid && own.fsgid == theirs.egid &&
-                    own.fsgid == theirs.sgid && own.fsgid == theirs.gid;
-  return own.can(CAP_SYS_PTRACE) || (same && process.dumpable == 1);
+  return &process == &current_process() || may_reach_into(credentials_of_locked(process), process.dumpable, own.fsuid, own.fsgid);
 }
 
 /// The descriptor table of a process whose memory the current one might read. Locks: task_lock held. Errors: ESRCH, EPERM.

@@ -11,6 +11,7 @@
 #include "task/random_layout.h"
 #include "task/stack_image.h"
 #include "task/task_limits.h"
+#include "task/tracing.h"
 #include "vdso/vdso.h"
 
 namespace quire::kernel {
@@ -70,7 +71,7 @@ Capabilities capabilities_of_program(const Credentials& who, bool may_gain) {
 /// Set-user-ID and set-group-ID programs (Linux v6.12 fs/exec.c:bprm_fill_uid()).
 Result<Credentials> credentials_for(File& file, const Credentials& who) {
   Credentials result = who;
-  const bool may_gain = !current_process().no_new_privileges;
+  const bool may_gain = !current_process().no_new_privileges && tracer_lets_gain();
   if (may_gain) {
     QUIRE_TRY(const Attributes attributes, file.attributes());
     if ((attributes.mode & S_ISUID) != 0) result.euid = attributes.uid;
@@ -134,11 +135,11 @@ Result<ProgramFile> resolve_program(RefPtr<File> file, std::string_view path) {
 }
 
 void Program::set_registers(TrapFrame& frame) const {
-  const std::uint64_t cs = frame.cs, ss = frame.ss;
+  const std::uint64_t cs = frame.cs, ss = frame.ss, call = frame.orig_rax;
   frame = {};
   frame.cs = cs;
   frame.ss = ss;
-  frame.orig_rax = ~std::uint64_t{0};
+  frame.orig_rax = call;  // a tracer asks which one this was
   frame.rip = entry_;
   frame.rsp = stack_;
   frame.rflags = kStartFlags;

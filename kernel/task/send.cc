@@ -1,8 +1,10 @@
 #include <cstring>
 
+#include "task/exit.h"
 #include "task/posix_timers.h"
 #include "task/signal_file.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 
 namespace quire::kernel {
 
@@ -11,7 +13,8 @@ namespace {
 /// Whether `task` can be the one to take `signal` now.
 bool wants(const Task& task, int signal) {
   if ((task.blocked & signal_bit(signal)) != 0) return false;
-  return !task.stopped || signal == SIGKILL;
+  const bool is_halted = task.tracing != nullptr ? task.trace_stop != nullptr : task.stopped;
+  return !is_halted;
 }
 
 void offer(Process& process, Task* target, int signal) {
@@ -37,7 +40,10 @@ void resume(Process& process) {
   process.stop = Process::Stop::kRunning;
   process.stop_unreported = false;
   process.resume.wake_all();
-  for (Task& task : process.tasks) update_attention_locked(task);
+  for (Task& task : process.tasks) {
+    if (task.tracing != nullptr) end_traced_group_stop_locked(task);
+    update_attention_locked(task);
+  }
   if (was == Process::Stop::kStopped) {
     process.continue_unreported = true;
     notify_parent_locked(process, CLD_CONTINUED, SIGCONT);
@@ -79,8 +85,9 @@ bool is_to_end_locked(const Task& task) {
 
 bool needs_attention_locked(const Task& task) {
   const Process& process = *task.process;
-  return is_to_end_locked(task) || process.stop != Process::Stop::kRunning ||
-         ((task.pending.set() | process.pending.set()) & ~task.blocked) != 0;
+  const Tracing* const tracing = task.tracing.load(std::memory_order_relaxed);
+  const bool is_to_stop = tracing != nullptr ? tracing->state.owes_stop() : process.stop != Process::Stop::kRunning;
+  return is_to_end_locked(task) || is_to_stop || ((task.pending.set() | process.pending.set()) & ~task.blocked) != 0;
 }
 
 void update_attention_locked(Task& task) {
@@ -94,6 +101,7 @@ void end_process_locked(Process& process, int status) {
   process.ending = true;
   process.end_status = status;
   process.resume.wake_all();
+  end_trace_stops_locked(process, nullptr);
   for (Task& task : process.tasks) {
     update_attention_locked(task);
     task.killed.wake_all();
@@ -102,9 +110,14 @@ void end_process_locked(Process& process, int status) {
 
 void send_locked(Process& process, Task* target, const SignalInfo& info,
                  std::unique_ptr<QueuedSignal>& node) {
-  if (process.tasks.empty() || process.kernel_made || process.ending) return;
+  if (process.tasks.empty() || process.kernel_made) return;
   const int signal = info.signal;
   const SignalSet bit = signal_bit(signal);
+  if (process.ending) {
+    // Some may show their tracers that they end; a second kill ends that, too.
+    if (signal == SIGKILL) end_trace_stops_locked(process, nullptr);
+    return;
+  }
   if (signal == SIGKILL) {
     end_process_locked(process, SIGKILL);
     return;
@@ -119,7 +132,8 @@ void send_locked(Process& process, Task* target, const SignalInfo& info,
   // A blocked signal is kept even if it is ignored now: the action may change before it is
   // unblocked (Linux v6.12 kernel/signal.c:sig_task_ignored()).
   const Task& judge = target != nullptr ? *target : process.first_task();
-  if ((judge.blocked & bit) == 0 && is_ignored_locked(process, signal)) return;
+  // A tracer may want to know of it.
+  if ((judge.blocked & bit) == 0 && is_ignored_locked(process, signal) && judge.tracing == nullptr) return;
   (target != nullptr ? target->pending : process.pending).add(info, node);
   offer(process, target, signal);
   announce_to_signal_files_locked(signal);
@@ -186,37 +200,72 @@ void force_segv(int signal) {
   send_locked(*task.process, &task, SignalInfo::from_kernel(SIGSEGV), none);
 }
 
+namespace {
+
+/// SIGCHLD, or another signal, about `child`'s task `tid`. Locks: task_lock held.
+void send_child_signal(Process& to, int signal, Process& child, Pid tid, int code, int status) {
+  constexpr std::uint64_t kNsPerTick = 10'000'000;  // USER_HZ is 100
+  const ResourceTally used = tally_of_locked(child);
+  SignalInfo info{};
+  info.signal = signal;
+  info.code = code;
+  info.child = {.pid = tid,
+                .uid = credentials_of_locked(child).uid,
+                .status = status,
+                .padding = 0,
+                .user_ticks = static_cast<std::int64_t>(used.user_ns / kNsPerTick),
+                .kernel_ticks = static_cast<std::int64_t>(used.kernel_ns / kNsPerTick)};
+  send_locked(to, info);
+}
+
+const SignalAction& child_action(const Process& process) { return process.actions->action[SIGCHLD - 1]; }
+
+bool wants_stops_of_children(const Process& process) {
+  const SignalAction& action = child_action(process);
+  return action.handler != kIgnoreHandler && (action.flags & SA_NOCLDSTOP) == 0;
+}
+
+}  // namespace
+
+bool ignores_children_locked(const Process& process) {
+  const SignalAction& action = child_action(process);
+  return !process.kernel_made && (action.handler == kIgnoreHandler || (action.flags & SA_NOCLDWAIT) != 0);
+}
+
 bool notify_parent_locked(Process& child, int code, int status) {
   Process* const parent = child.parent;
   if (parent == nullptr) return true;
   const bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
   const int signal = ended ? child.exit_signal : SIGCHLD;
-  const SignalAction& action = parent->actions->action[SIGCHLD - 1];
   bool unwanted = false;
   bool silent = signal == 0;
   if (ended && signal == SIGCHLD) {
-    unwanted = !parent->kernel_made &&
-               (action.handler == kIgnoreHandler || (action.flags & SA_NOCLDWAIT) != 0);
-    silent = action.handler == kIgnoreHandler;
+    unwanted = ignores_children_locked(*parent);
+    silent = child_action(*parent).handler == kIgnoreHandler;
   } else if (!ended) {
-    silent = action.handler == kIgnoreHandler || (action.flags & SA_NOCLDSTOP) != 0;
+    silent = !wants_stops_of_children(*parent);
   }
-  if (!silent) {
-    constexpr std::uint64_t kNsPerTick = 10'000'000;  // USER_HZ is 100
-    const ResourceTally used = tally_of_locked(child);
-    SignalInfo info{};
-    info.signal = signal;
-    info.code = code;
-    info.child = {.pid = child.pid,
-                  .uid = credentials_of_locked(child).uid,
-                  .status = status,
-                  .padding = 0,
-                  .user_ticks = static_cast<std::int64_t>(used.user_ns / kNsPerTick),
-                  .kernel_ticks = static_cast<std::int64_t>(used.kernel_ns / kNsPerTick)};
-    send_locked(*parent, info);
-  }
+  if (!silent) send_child_signal(*parent, signal, child, child.pid, code, status);
   parent->child_events.wake_all();
   return unwanted;
+}
+
+void tell_tracer_of_stop_locked(const Tracing& tracing, int code, int status) {
+  Process& process = *tracing.tracer->process;
+  if (wants_stops_of_children(process)) send_child_signal(process, SIGCHLD, *tracing.process, tracing.tid, code, status);
+  process.child_events.wake_all();
+}
+
+void tell_tracer_of_end_locked(const Tracing& tracing, int status) {
+  Process& process = *tracing.tracer->process;
+  const bool as_parent = tracing.is_of_leader() && !tracing.is_by_stranger();
+  const int signal = as_parent ? tracing.process->exit_signal : SIGCHLD;
+  const int killer = signal_of_status(status);
+  if (signal != 0) {
+    send_child_signal(process, signal, *tracing.process, tracing.tid, killer != 0 ? CLD_KILLED : CLD_EXITED,
+                      killer != 0 ? killer : status >> 8);
+  }
+  process.child_events.wake_all();
 }
 
 }  // namespace quire::kernel

@@ -4,7 +4,7 @@
 // `attention`, which ends its interruptible sleep or its stay in user mode, and takes it in
 // return_to_user_work(). Real-time signals need a node, allocated before the lock
 // (`new QueuedSignal`, only for those). SIGKILL, exit_group and a fatal default action are one
-// thing: the process is `ending`. Does not do: tracing, core dumps, signalfd.
+// thing: the process is `ending`. Does not do: core dumps.
 #pragma once
 
 #include "task/process.h"
@@ -84,6 +84,12 @@ void inherit_sequences(const Task& parent, Task& child);
 /// wake-up of its waits. Returns whether a dead child need not wait to be reaped, because the
 /// parent ignores it. Locks: task_lock held.
 bool notify_parent_locked(Process& child, int code, int status);
+/// Whether ended children of `process` need not wait for it. Locks: task_lock held.
+bool ignores_children_locked(const Process& process);
+/// The same as notify_parent_locked() for a tracer: its task stops (CLD_TRAPPED, CLD_STOPPED), or ends with `status` as wait reports it.
+/// Locks: task_lock held.
+void tell_tracer_of_stop_locked(const Tracing& tracing, int code, int status);
+void tell_tracer_of_end_locked(const Tracing& tracing, int status);
 /// Stops the current task while its process is stopped. Locks: task_lock held; let go while it
 /// sleeps.
 void stop_here_locked();

@@ -13,7 +13,8 @@ namespace {
 /// Linux's letter for what a process does. Locks: task_lock held.
 char state_letter_locked(Process& process) {
   if (process.tasks.empty()) return 'Z';
-  if (process.stop == Process::Stop::kStopped) return 'T';
+  if (process.first_task().trace_stop != nullptr) return 't';
+  if (process.stop == Process::Stop::kStopped && process.leader_tracing == nullptr) return 'T';
   for (const Task& task : process.tasks) {
     if (task.internals->state.load(std::memory_order_relaxed) == ThreadState::kRunnable) return 'R';
   }
@@ -108,6 +109,7 @@ Result<std::unique_ptr<ProcessSnapshot>> snapshot_process(Pid pid) {
     snapshot->session = process->group->session->id;
     terminal = process->group->session->terminal;
     snapshot->state = state_letter_locked(*process);
+    if (process->leader_tracing != nullptr) snapshot->tracer = process->leader_tracing->tracer->tid;
     for (const Task& task : process->tasks) {
       if (snapshot->tasks.size() < snapshot->tasks.capacity()) snapshot->tasks.push_back(task.tid);
     }

@@ -11,7 +11,9 @@ void complete_stop_locked(Process& process) {
   process.stop = Process::Stop::kStopped;
   process.stop_unreported = true;
   process.continue_unreported = false;
-  notify_parent_locked(process, CLD_STOPPED, process.stop_signal);
+  // A tracer that is the parent, too, has been told by its own way.
+  const Tracing* const tracing = process.leader_tracing;
+  if (tracing == nullptr || tracing->is_by_stranger()) notify_parent_locked(process, CLD_STOPPED, process.stop_signal);
 }
 
 void stop_here_locked() {
@@ -25,7 +27,7 @@ void stop_here_locked() {
     sleeper.add(process.resume);
     const auto may_go_on = [&] {
       const TaskGuard guard(task_lock);
-      return process.stop == Process::Stop::kRunning || process.ending || process.execing;
+      return process.stop == Process::Stop::kRunning || process.ending || process.execing || task.tracing != nullptr;
     };
     while (!may_go_on()) sleeper.sleep(Interruptible::kNo);
   }

@@ -94,6 +94,7 @@ struct AuxiliaryVector final : RefCounted {
 /// For procfs: a snapshot of one process, and the list of all.
 struct ProcessSnapshot {
   Pid pid = 0, parent = 0, group = 0, session = 0, tty_group = -1;
+  Pid tracer = 0;  ///< of the leader; 0: none
   std::uint32_t tty_device = 0;
   char state = 'R';
   std::string command;     ///< comm, at most 15 bytes

@@ -22,6 +22,7 @@ Pid Tree::allocate_id() {
     last_id_ = last_id_ == kLastPid ? kFirstReusedPid : last_id_ + 1;
     const bool used =
         tasks_.find(last_id_) != tasks_.end() || processes_.find(last_id_) != processes_.end() ||
+        ended_threads_.find(last_id_) != ended_threads_.end() ||
         groups_.find(last_id_) != groups_.end() || sessions_.find(last_id_) != sessions_.end();
     if (!used) return last_id_;
   }

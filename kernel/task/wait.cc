@@ -5,6 +5,7 @@
 #include "task/exit.h"
 #include "task/process_file.h"
 #include "task/signals.h"
+#include "task/tracing.h"
 #include "task/usage.h"
 
 namespace quire::kernel {
@@ -25,34 +26,45 @@ struct WaitEvent {
   int code = 0;    ///< CLD_*
   int status = 0;  ///< as wait4 reports it
   ResourceTally used;
-  RefPtr<Process> reaped;  ///< held until the lock is let go
+  RefPtr<Process> reaped;       ///< held until the lock is let go
+  DiscardedTracings discarded;  ///< likewise
 };
 
-bool is_eligible(const Process& child, const WaitRequest& request) {
+/// Whether the task `id` of `process` is one of those that are asked about.
+bool is_meant(const Process& process, Pid id, const WaitRequest& request) {
   switch (request.which) {
     case WaitRequest::Which::kAll:
-      break;
+      return true;
     case WaitRequest::Which::kProcess:
-      if (child.pid != request.id) return false;
-      break;
+      return id == request.id;
     case WaitRequest::Which::kThis:
-      if (&child != request.process.get()) return false;
-      break;
+      return &process == request.process.get() && id == process.pid;
     case WaitRequest::Which::kGroup:
-      if (child.group->id != request.id) return false;
-      break;
+      return process.group->id == request.id;
   }
+  return false;
+}
+
+bool is_eligible(const Process& child, const WaitRequest& request) {
+  if (!is_meant(child, child.pid, request)) return false;
   if ((request.options & __WALL) != 0) return true;
   return (child.exit_signal != SIGCHLD) == ((request.options & __WCLONE) != 0);
 }
 
+void tell_end(WaitEvent& event, int status) {
+  event.status = status;
+  event.code = signal_of_status(status) != 0 ? CLD_KILLED : CLD_EXITED;
+}
+
 bool take_event_locked(Process& child, int options, WaitEvent& event) {
   const bool keeps = (options & WNOWAIT) != 0;
+  // A tracer comes before the parent, and a parent that traces gets stops and ends as a tracer only.
+  const Tracing* const tracing = child.leader_tracing;
+  const bool tells_stops = tracing == nullptr || tracing->is_by_stranger();
   if (child.state == Process::State::kZombie) {
-    if ((options & WEXITED) == 0) return false;
-    event.status = child.end_status;
-    event.code = signal_of_status(event.status) != 0 ? CLD_KILLED : CLD_EXITED;
-  } else if ((options & WSTOPPED) != 0 && child.stop_unreported) {
+    if ((options & WEXITED) == 0 || tracing != nullptr) return false;
+    tell_end(event, child.end_status);
+  } else if ((options & WSTOPPED) != 0 && child.stop_unreported && tells_stops) {
     event.status = (child.stop_signal << 8) | 0x7f;
     event.code = CLD_STOPPED;
     if (!keeps) child.stop_unreported = false;
@@ -71,6 +83,36 @@ bool take_event_locked(Process& child, int options, WaitEvent& event) {
   return true;
 }
 
+/// What is used up by the process of a tracee that leads it, or by a thread alone. Locks: task_lock held.
+ResourceTally used_by_tracee(const Tracing& tracing) {
+  if (!tracing.is_of_leader()) return tracing.task != nullptr ? tally_of(*tracing.task) : tracing.used;
+  ResourceTally used = tally_of_locked(*tracing.process);
+  used.add(tracing.process->children_ended);
+  return used;
+}
+
+/// The same for what a task traces. Linux tells a tracer of stops whether or not it asks.
+bool take_traced_event_locked(Tracing& tracing, int options, WaitEvent& event) {
+  const bool keeps = (options & WNOWAIT) != 0;
+  Process& process = *tracing.process;
+  TraceStop* const stop = tracing.task != nullptr ? tracing.task->trace_stop : nullptr;
+  if (tracing.has_ended()) {
+    if ((options & WEXITED) == 0) return false;
+    tell_end(event, tracing.is_of_leader() ? process.end_status : tracing.end_status);
+  } else if (stop != nullptr && stop->unreported && !stop->listening) {
+    event.status = (stop->code << 8) | 0x7f;
+    event.code = CLD_TRAPPED;
+    if (!keeps) stop->unreported = false;
+  } else {
+    return false;
+  }
+  event.pid = tracing.tid;
+  event.uid = credentials_of_locked(process).uid;
+  event.used = used_by_tracee(tracing);
+  if (tracing.has_ended() && !keeps) reap_tracee_locked(tracing, event.discarded);
+  return true;
+}
+
 /// True: `event` is filled. False: there are children to wait for. Errors: ECHILD.
 Result<bool> look_for_event(Process& process, const WaitRequest& request, WaitEvent& event) {
   bool has_children = false;
@@ -79,6 +121,14 @@ Result<bool> look_for_event(Process& process, const WaitRequest& request, WaitEv
     if (!is_eligible(child, request)) continue;
     has_children = true;
     if (take_event_locked(child, request.options, event)) return true;
+  }
+  for (Task& task : process.tasks) {
+    if ((request.options & __WNOTHREAD) != 0 && &task != &current()) continue;
+    for (Tracing& tracing : task.tracees) {
+      if (!is_meant(*tracing.process, tracing.tid, request)) continue;
+      has_children = true;
+      if (take_traced_event_locked(tracing, request.options, event)) return true;
+    }
   }
   if (!has_children) return fail(Errno::kChild);
   return false;

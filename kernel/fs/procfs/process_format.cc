@@ -107,7 +107,7 @@ void format_identity_block(const ProcessView& view, std::string& out) {
   text.text("Name:\t").escaped(p.command, "\n\\").text("\nUmask:\t").octal(p.umask, 4);
   text.text("\nState:\t").text(state_name(p.state));
   text.text("\nTgid:\t").number(p.pid).text("\nNgid:\t0\nPid:\t").number(view.id);
-  text.text("\nPPid:\t").number(p.parent).text("\nTracerPid:\t0\n");
+  text.text("\nPPid:\t").number(p.parent).text("\nTracerPid:\t").number(p.tracer).text("\n");
   ids("Uid:", {c.uid, c.euid, c.suid, c.fsuid});
   ids("Gid:", {c.gid, c.egid, c.sgid, c.fsgid});
   // Linux shows the size of the table, which grows by powers of two from 64.
