@@ -328,8 +328,10 @@ static void shown(void) {
   word_of_status(pid, "TracerPid:\t", text, sizeof text);
   fact("tracer shown: %d", atoi(text) == getpid());
   trace(PTRACE_CONT, pid, 0, 0);
-  milliseconds(20);
-  word_of_status(pid, "State:\t", text, sizeof text);
+  for (int i = 0; i < 500 && text[0] != 'S'; ++i) {
+    milliseconds(10);
+    word_of_status(pid, "State:\t", text, sizeof text);
+  }
   fact("state: %s", text);
   kill(pid, SIGSTOP);
   waitpid(pid, NULL, 0);

@@ -10,7 +10,7 @@ from conftest import ROOT
 PROGRAMS = ROOT / "build/release/programs"
 NAMES = sorted(source.stem for source in (ROOT / "programs/conformance").glob("*.c"))
 ON_TERMINAL = "terminal"
-ON_MANY_CPUS = {"epoll", "inet_sockets", "pidfd", "scheduling", "unix_sockets"}
+ON_MANY_CPUS = {"epoll", "inet_sockets", "pidfd", "ptrace", "ptrace_events", "scheduling", "unix_sockets"}
 
 
 def program(name):

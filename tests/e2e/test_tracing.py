@@ -3,6 +3,11 @@
 import re
 import subprocess
 
+import pytest
+
+from conftest import ROOT
+
+STORM = ROOT / "build/release/programs/trace_storm"
 PIPELINE = "echo one two | tr a-z A-Z | cat; exit 3"
 
 
@@ -58,6 +63,15 @@ echo alone
 """
     result = kernel("run", "-v", "-c", "4", "--", "/bin/busybox", "sh", "-c", script)
     assert (result.stdout, result.returncode) == (b"alone\n", 0)
+    assert b"audit: 0 tables and 0 leaves seen, 0 findings" in result.stderr
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_nothing_that_tracers_ask_for_harms_the_machine(kernel, seed):
+    if not STORM.exists():
+        pytest.skip("the programs are not built")
+    result = kernel("run", "-v", "-c", "4", "--rwdir", STORM.parent, "--", STORM, "4", seed)
+    assert (result.stdout, result.returncode) == (b"the tracers are gone\n", 0)
     assert b"audit: 0 tables and 0 leaves seen, 0 findings" in result.stderr
 
 
