@@ -56,7 +56,7 @@ TEST_F(TraceRegisters, EachIsWhereItsNameSays) {
 TEST_F(TraceRegisters, SelectorsAreTheProgramsOnly) {
   EXPECT_EQ(set(offsetof(user_regs_struct, cs), kUserCodeSelector), 0);
   EXPECT_EQ(set(offsetof(user_regs_struct, ss), kUserDataSelector), 0);
-  for (const std::uint64_t selector : {0, 0x8, 0x10, 0x23, 0x38}) {
+  for (const std::uint64_t selector : {0x0U, 0x8U, 0x10U, 0x23U, 0x38U}) {
     EXPECT_EQ(set(offsetof(user_regs_struct, cs), selector), EIO) << selector;
     EXPECT_EQ(set(offsetof(user_regs_struct, ss), selector), EIO) << selector;
   }

@@ -19,9 +19,9 @@ TEST(TraceState, OwesNothingAtFirst) {
 
 TEST(TraceState, WantsTheEventsOfItsOptions) {
   const TraceState state(TraceKind::kAttached, PTRACE_O_TRACEFORK | PTRACE_O_TRACEEXIT);
-  for (const unsigned event :
+  for (const int event :
        {PTRACE_EVENT_FORK, PTRACE_EVENT_VFORK, PTRACE_EVENT_CLONE, PTRACE_EVENT_EXEC, PTRACE_EVENT_VFORK_DONE, PTRACE_EVENT_EXIT}) {
-    EXPECT_EQ(state.wants(event), event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_EXIT) << event;
+    EXPECT_EQ(state.wants(static_cast<unsigned>(event)), event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_EXIT) << event;
   }
   EXPECT_EQ(TraceState::event_code(PTRACE_EVENT_FORK), SIGTRAP | 0x100);
 }
