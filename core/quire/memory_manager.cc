@@ -3,6 +3,7 @@
 #include "quire/base/text.h"
 #include "quire/object/device_object.h"
 #include "quire/object/file_object.h"
+#include "quire/object/huge_object.h"
 #include "quire/space/address_space.h"
 #include "quire/vma/anon_name.h"
 #include "quire/vma/vma_map.h"
@@ -12,12 +13,14 @@ namespace quire {
 Result<void> MemoryManager::init(const MemoryConfig& config, const Range* ranges, unsigned range_count) {
   if (config.geometry.levels() < 2 || config.geometry.levels() > kMaxLevels) return fail(Errno::kInval);
   config_ = config;
-  pool_.init(config_, counters_);
+  pool_.init(config_, counters_, huge_);
+  huge_.init(pool_, config_);
   for (unsigned i = 0; i < range_count; ++i) pool_.add_range(ranges[i].first, ranges[i].count);
   spaces_.init(*this, "address_space");
   anon_objects_.init(*this, "anon_object");
   file_objects_.init(*this, "file_object");
   device_objects_.init(*this, "device_object");
+  huge_objects_.init(*this, "huge_object");
   attachments_.init(*this, "attachment");
   vma_nodes_.init(*this, "vma_node");
   anon_names_.init(*this, "anon_name");
@@ -70,6 +73,14 @@ void MemoryManager::copy_data(const Frame& to, const Frame& from) const {
 #else
   __builtin_memcpy(target, source, kPageSize);
 #endif
+}
+
+void MemoryManager::clear_huge(Frame& page) const {
+  for (std::uint64_t n = 0; n < size_of(page).raw(); ++n) clear_data((&page)[n]);
+}
+
+void MemoryManager::copy_huge(Frame& to, const Frame& from) const {
+  for (std::uint64_t n = 0; n < size_of(from).raw(); ++n) copy_data((&to)[n], (&from)[n]);
 }
 
 void MemoryManager::add_space(AddressSpace& space) {

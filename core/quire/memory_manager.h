@@ -12,6 +12,7 @@
 #include "quire/base/types.h"
 #include "quire/frame/frame.h"
 #include "quire/frame/frame_pool.h"
+#include "quire/frame/huge_pool.h"
 #include "quire/object/registry.h"
 #include "quire/platform.h"
 #include "quire/slab/slab.h"
@@ -27,6 +28,7 @@ class AnonName;
 class AnonObject;
 class DeviceObject;
 class FileObject;
+class HugeObject;
 struct Attachment;
 struct VmaNode;
 
@@ -41,6 +43,8 @@ struct MemoryConfig {
   PageCount frames;
   /// Frames kept for the kernel's own needs: user allocations fail while no more than these are free.
   PageCount kernel_reserve{0};
+  /// The highest level whose tables may have leaves: 3 where the processor has pages of 1 GiB.
+  Level largest_leaf{3};
   /// Measuring only: contents of data frames are neither cleared nor copied, so that terabytes can be mapped.
   bool metadata_only = false;
   /// S3.10: off, read faults give private frames instead of the zero page and zero tables.
@@ -66,6 +70,8 @@ class MemoryManager {
   [[nodiscard]] const Geometry& geometry() const { return config_.geometry; }
   [[nodiscard]] platform::Machine* machine() const { return config_.machine; }
   [[nodiscard]] FramePool& pool() { return pool_; }
+  /// The huge pages.
+  [[nodiscard]] HugePools& huge() { return huge_; }
   [[nodiscard]] Counters& counters() { return counters_; }
   /// Tracepoints.
   [[nodiscard]] Trace& trace() { return trace_; }
@@ -110,12 +116,22 @@ class MemoryManager {
     }
     if (kind == EntryKind::kTable) {
       if (zero_.is_zero(entry.pfn())) return entry.pfn() == zero_.table(level.below()) ? EntryKind::kZeroTable : EntryKind::kMalformed;
-      return is_table(entry.pfn(), level.below()) ? EntryKind::kTable : EntryKind::kMalformed;
+      if (is_table(entry.pfn(), level.below())) return EntryKind::kTable;
+      // Last, so that tables cost no more where there are huge pages.
+      return entry.is_large() && entry.pfn().raw() < config_.frames.raw() ? EntryKind::kFrame : EntryKind::kMalformed;
     }
     return kind;
   }
   /// Counts a malformed entry and writes where it was found to the log.
   void report_malformed(Entry entry, Level level, const char* where);
+
+  /// The page that frame `pfn` is, or is a part of.
+  [[nodiscard]] Frame& page_of(Pfn pfn) const {
+    Frame& found = frame(pfn);
+    return found.kind == FrameKind::kHugePart ? *found.part.first : found;
+  }
+  /// Frames of a page.
+  [[nodiscard]] PageCount size_of(const Frame& page) const { return pages_of(geometry().span(page.leaf_level())); }
 
   /// Fills a data frame with zeros (not when measuring with metadata only).
   void clear_data(const Frame& frame) const {
@@ -123,12 +139,16 @@ class MemoryManager {
   }
   /// Copies a data frame.
   void copy_data(const Frame& to, const Frame& from) const;
+  /// The same of all frames of a huge page.
+  void clear_huge(Frame& page) const;
+  void copy_huge(Frame& to, const Frame& from) const;
   static void fill_zero(std::byte* page);
 
   [[nodiscard]] ObjectPool<AddressSpace>& spaces() { return spaces_; }
   [[nodiscard]] ObjectPool<AnonObject>& anon_objects() { return anon_objects_; }
   [[nodiscard]] ObjectPool<FileObject>& file_objects() { return file_objects_; }
   [[nodiscard]] ObjectPool<DeviceObject>& device_objects() { return device_objects_; }
+  [[nodiscard]] ObjectPool<HugeObject>& huge_objects() { return huge_objects_; }
   [[nodiscard]] ObjectPool<Attachment>& attachments() { return attachments_; }
   [[nodiscard]] ObjectPool<VmaNode>& vma_nodes() { return vma_nodes_; }
   [[nodiscard]] ObjectPool<AnonName>& anon_names() { return anon_names_; }
@@ -188,6 +208,7 @@ class MemoryManager {
 
   MemoryConfig config_;
   FramePool pool_;
+  HugePools huge_;
   Counters counters_;
   Trace trace_;
   Atomic<std::uint32_t> has_share_window_{0};
@@ -197,6 +218,7 @@ class MemoryManager {
   ObjectPool<AnonObject> anon_objects_;
   ObjectPool<FileObject> file_objects_;
   ObjectPool<DeviceObject> device_objects_;
+  ObjectPool<HugeObject> huge_objects_;
   ObjectPool<Attachment> attachments_;
   ObjectPool<VmaNode> vma_nodes_;
   ObjectPool<AnonName> anon_names_;

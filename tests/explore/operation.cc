@@ -38,6 +38,8 @@ const char* kind_name(FrameKind kind) {
     case FrameKind::kRadix: return "index node";
     case FrameKind::kFailed: return "failed memory";
     case FrameKind::kKernel: return "kernel";
+    case FrameKind::kHugeIdle: return "idle huge page";
+    case FrameKind::kHugePart: return "part of a huge page";
   }
   return "unknown";
 }

@@ -33,6 +33,7 @@ std::span<const Scenario> failing_scenarios();
 std::span<const Scenario> truncating_scenarios();
 std::span<const Scenario> lending_scenarios();
 std::span<const Scenario> storing_scenarios();
+std::span<const Scenario> huge_scenarios();
 std::span<const Scenario> noticing_scenarios();
 std::span<const Scenario> asking_scenarios();
 std::span<const Scenario> migrating_scenarios();

@@ -78,10 +78,12 @@ class Iommu final : public MmuNotifier {
     if (open_ == 0) ++unbracketed_;
     cached_.erase(cached_.lower_bound(range.begin().raw()), cached_.lower_bound(range.end().raw()));
   }
-  void invalidate_frame(Pfn frame) override {
+  void invalidate_frames(Pfn first, PageCount count) override {
     const Guard guard(*this);
     if (open_ == 0) ++unbracketed_;
-    std::erase_if(cached_, [frame](const auto& each) { return each.second.frame == frame; });
+    std::erase_if(cached_, [first, count](const auto& each) {
+      return first <= each.second.frame && each.second.frame < first + count;
+    });
   }
   void end() override {
     const Guard guard(*this);

@@ -67,7 +67,7 @@ Path path_to(AddressSpace& space, VirtAddr address) {
         __atomic_load_n(entries + geometry.slot_of(address, level), __ATOMIC_ACQUIRE));
     if (!entry.names_frame()) return path;
     const bool zero = memory.zero().is_zero(entry.pfn());
-    if (level == kLeafLevel) {
+    if (level == kLeafLevel || entry.is_large()) {
       path.has_leaf = !zero;
       path.zero_leaf = zero;
       path.leaf = entry.pfn();

@@ -59,6 +59,28 @@ TEST_F(AuditSees, AWriteBitOnAPageThatTwoProcessesMap) {
   *entry &= ~mmu::RawEntry::kWrite;
 }
 
+// Rows: S0.60 S2.51
+TEST_F(AuditSees, AHugePageOfAnotherSize) {
+  HugePool& pool = memory().huge().of(Level(2));
+  pool.set_overcommit(1);
+  map_pages(space(), 1024, 512, {.flags = uapi::kMapPrivate | uapi::kMapHugeTlb});
+  poke(space(), 1024, 1);
+  Frame& page = memory().frame(path_to(*space(), at(1024)).leaf);
+  page.flags = 0;
+  expect("S2.51");
+  page.flags = Frame::kLarge;
+  expect_clean_audit();
+  pool.set_overcommit(0);
+}
+
+// Rows: S0.60
+TEST_F(AuditSees, HugePagesThatNobodyHasReserved) {
+  HugePool& pool = memory().huge().of(Level(2));
+  pool.reserve_again(1);
+  expect("pool");
+  pool.unreserve(1);
+}
+
 // Rows: S0.60 I3
 TEST_F(AuditSees, AWriteBitThatTheMappingDoesNotAllow) {
   ASSERT_TRUE(protect(space(), 0, 1, uapi::kProtRead));

@@ -108,7 +108,7 @@ class Witness final : public MmuNotifier {
   void invalidate(VirtRange range) override {
     if (range.contains(page_)) seen_ = at_begin_ && !writable();
   }
-  void invalidate_frame(Pfn) override { seen_ = at_begin_ && !writable(); }
+  void invalidate_frames(Pfn, PageCount) override { seen_ = at_begin_ && !writable(); }
   void end() override {}
   void released() override {}
   /// Whether the last change was bracketed: not yet made when the bracket opened, made when it was

@@ -52,10 +52,16 @@ class Entry {
   static constexpr Entry raw_leaf(Pfn frame, Prot prot) {
     return Entry(address_bits(frame) | kRawBit).with_prot(prot, Writable::kNo);
   }
+  /// A leaf of a table above level 1: `first` is the first frame of what it maps.
+  static constexpr Entry large_leaf(Pfn first, LeafClass leaf_class, Prot prot, Writable writable) {
+    return Entry(leaf(first, leaf_class, prot, writable).bits_ | kLarge);
+  }
   /// A not-present entry of kind swap, migration, poison or marker with a payload below 2^40.
   static constexpr Entry special(EntryKind kind, std::uint64_t payload) {
     return Entry((special_type(kind) << kTypeShift) | (payload << kPageShift));
   }
+  /// The leaf of level 1 that would map page `n` of what a large one maps as it does.
+  [[nodiscard]] constexpr Entry part(PageCount n) const { return Entry(with_frame(pfn() + n).bits_ & ~kLarge); }
   /// The same leaf of another frame.
   [[nodiscard]] constexpr Entry with_frame(Pfn to) const { return Entry((bits_ & ~kAddressMask) | address_bits(to)); }
   /// What stands in a leaf's place while its frame is moved: not present, and nothing of the leaf is lost.
@@ -72,6 +78,8 @@ class Entry {
   [[nodiscard]] constexpr Entry as_poison() const {
     return Entry((bits_ & (kAddressMask | kClassMask)) | (kTypePoison << kTypeShift));
   }
+  /// The same in a large leaf's place.
+  [[nodiscard]] constexpr Entry as_large_poison() const { return Entry(as_poison().bits_ | kLarge); }
 
   /// Same leaf with other rights. W only if both allow it and it is not guarded.
   [[nodiscard, gnu::always_inline]] constexpr Entry with_prot(Prot prot, Writable writable) const {
@@ -100,6 +108,10 @@ class Entry {
   [[nodiscard]] constexpr bool dirty() const { return (bits_ & kDirty) != 0; }
   /// Names a frame (as leaf or table), even if not accessible to hardware.
   [[nodiscard]] constexpr bool names_frame() const { return present() || type() == kTypeNoAccess; }
+  /// Of a table above level 1: it is a leaf, or a poison entry in the place of one.
+  [[nodiscard, gnu::always_inline]] constexpr bool is_large() const {
+    return (bits_ & kLarge) != 0 && (names_frame() || type() == kTypePoison);
+  }
   [[nodiscard]] constexpr Pfn pfn() const { return Pfn((bits_ & kAddressMask) >> kPageShift); }
   [[nodiscard]] constexpr LeafClass leaf_class() const {
     return static_cast<LeafClass>((bits_ >> kClassShift) & 3);
@@ -114,7 +126,7 @@ class Entry {
   }
   /// Payload of a special entry.
   [[nodiscard]] constexpr std::uint64_t payload() const { return (bits_ & kAddressMask) >> kPageShift; }
-  /// Kind of an entry of a table at `level` above 1 (`is_leaf` false) or of level 1, zero objects aside.
+  /// Kind of an entry of a table at `level` above 1 (`is_leaf` false) or of level 1, zero objects aside. A large leaf passes for a table.
   [[nodiscard]] constexpr EntryKind kind_without_zero(bool leaf_level) const {
     if (bits_ == 0) return EntryKind::kAbsent;
     if (names_frame()) {
@@ -141,7 +153,7 @@ class Entry {
 
  private:
   static constexpr std::uint64_t kPresent = 1ULL << 0, kWrite = 1ULL << 1, kUser = 1ULL << 2, kAccessed = 1ULL << 5,
-                                 kDirty = 1ULL << 6, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11,
+                                 kDirty = 1ULL << 6, kLarge = 1ULL << 7, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11,
                                  kGuard = 1ULL << 58, kNoExecute = 1ULL << 63,
                                  kAddressMask = 0x000ffffffffff000ULL;  // bits 52 to 58: available to software
   static constexpr unsigned kClassShift = 9;  // bits 9 and 10: available to software

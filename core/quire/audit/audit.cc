@@ -2,6 +2,7 @@
 
 #include "quire/memory_manager.h"
 #include "quire/object/device_object.h"
+#include "quire/object/huge_object.h"
 #include "quire/space/address_space.h"
 #include "quire/table/lent.h"
 #include "quire/table/writer.h"
@@ -35,7 +36,13 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
 
   if (!space.map_.is_well_formed()) find("map", "map is not well formed; space id", space.id(), 0, 0);
   std::uint64_t mapped = 0;
-  space.map_.for_each([&](const Vma& vma) { mapped += vma.range.pages().raw(); });
+  space.map_.for_each([&](const Vma& vma) {
+    mapped += vma.range.pages().raw();
+    // Less the private pages that check_leaf() meets.
+    if (vma.flags.has(VmaFlag::kHugeReserved)) {
+      huge_of(vma.leaf_level()).promised += vma.range.size().raw() / memory_.geometry().span(vma.leaf_level()).raw();
+    }
+  });
   if (mapped != space.mapped_.raw()) find("I10", "pages mapped; space id", space.id(), space.mapped_.raw(), mapped);
   // What others took out of shared tables or filled into lent ones is counted when the space is asked for its figures.
   const bool may_lag = space.edits_seen_.load() != memory_.edits();
@@ -65,13 +72,14 @@ void Audit::visit_table(AddressSpace& space, Frame& table, VirtAddr base, Above 
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     const VirtAddr address = base + ByteCount(n * geometry.span(table.level).raw());
-    if (table.level == kLeafLevel) {
-      if (entry.is_counted()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
-      if (first_time && memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame) {
+    if (table.level == kLeafLevel || entry.is_large()) {
+      if (table.level == kLeafLevel && entry.is_counted()) ++sums.leaves[static_cast<unsigned>(entry.leaf_class())];
+      if (first_time && memory_.kind_of(entry, table.level) == EntryKind::kFrame) {
         ++memory_.frame(entry.pfn()).audit_leaves;
         ++leaves_seen_;
       }
       check_leaf(space, entry, address, above.writable && entry.writable());
+      check_size(entry, address, table.level);
       check_pin(entry, address, above);
       continue;
     }
@@ -143,8 +151,9 @@ void Audit::check_lent(Frame& table) {
     const EntryKind kind = memory_.kind_of(entry, view.level());
     if (kind == EntryKind::kAbsent || kind == EntryKind::kPoison) continue;
     const Frame& named = memory_.frame(entry.pfn());
-    const std::int64_t index =
-        attachment->first_index + static_cast<std::int64_t>(n * (memory_.geometry().span(view.level()).raw() >> kPageShift));
+    const Geometry& geometry = memory_.geometry();
+    const std::uint64_t pages = geometry.span(view.level()).raw() / geometry.span(attachment->object->leaf_level()).raw();
+    const std::int64_t index = attachment->first_index + static_cast<std::int64_t>(n * pages);
     if (kind == EntryKind::kTable && view.level() != kLeafLevel) {
       const bool agrees = named.is_lent() && named.lent_rights() == rights && named.table.attachments->object == attachment->object &&
                           named.table.attachments->first_index == index;
@@ -182,6 +191,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     find("S0.32", "leaf outside every mapping; address", address.raw(), entry.encoded(), space.id());
     return;
   }
+  if (vma->is_huge() != entry.is_large()) find("S2.51", "leaf and mapping of different sizes; address", address.raw(), entry.encoded(), 0);
   if (writable && !vma->prot.write()) {
     find("I3", "writable leaf in a read-only mapping; address", address.raw(), entry.encoded(), vma->prot.bits());
   }
@@ -203,6 +213,7 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   if (kind != EntryKind::kFrame) return;
   Frame& frame = memory_.frame(entry.pfn());
   const bool anon = entry.leaf_class() == LeafClass::kAnon;
+  if (anon && vma->flags.has(VmaFlag::kHugeReserved)) --huge_of(vma->leaf_level()).promised;
   if (anon != (frame.kind == FrameKind::kAnon) || (!anon && frame.kind != FrameKind::kObject)) {
     find("I4", "leaf's class and frame's kind differ; address", address.raw(), static_cast<std::uint64_t>(FrameKind(frame.kind)),
          static_cast<std::uint64_t>(entry.leaf_class()));
@@ -224,9 +235,18 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
     find("I8", "private leaf is no copy of the object's page; address", address.raw(), frame.page.source_index,
          vma->index_of(address).raw());
   }
-  if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index)) {
+  const std::uint64_t unit = memory_.geometry().span(frame.leaf_level()).raw() >> kPageShift;
+  if (!anon && (vma->object != frame.page.object || vma->index_of(address).raw() != frame.page.index * unit)) {
     find("I8", "shared leaf is not the object's page; address", address.raw(), frame.page.index, vma->index_of(address).raw());
   }
+}
+
+// A leaf maps a page of the size that its table's level says, all of it, and so does the mapping.
+void Audit::check_size(Entry entry, VirtAddr address, Level level) TA_ATTRIBUTE(no_thread_safety_analysis) {
+  if (memory_.kind_of(entry, level) != EntryKind::kFrame) return;
+  const Frame& page = memory_.frame(entry.pfn());
+  if (page.leaf_level() == level) return;
+  find("S2.51", "a leaf of a page of another size; address", address.raw(), page.leaf_level().raw(), level.raw());
 }
 
 void Audit::count_table(Frame& table, unsigned slots) {
@@ -237,7 +257,7 @@ void Audit::count_table(Frame& table, unsigned slots) {
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     ++live;
-    if (table.level == kLeafLevel && entry.is_counted()) ++leaves[static_cast<unsigned>(entry.leaf_class())];
+    if (is_leaf_at(table.level, entry)) ++leaves[static_cast<unsigned>(entry.leaf_class())];
   }
   const std::uint64_t pfn = memory_.pfn_of(table).raw();
   if (live != table.table.live) find("I10", "live entries of table; frame", pfn, table.table.live, live);
@@ -260,12 +280,11 @@ void Audit::check_attachments(Frame& table) {
     if (a->entries == 0 && !table.is_lent()) find("I11", "attachment without entries; frame", pfn, 0, 0);
   }
   if (number != table.table.attachment_count) find("I11", "attachments of table; frame", pfn, table.table.attachment_count, number);
-  if (table.level != kLeafLevel) return;
   const TableView view(memory_, table);
   std::uint64_t found = 0;
   for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
     const Entry entry = view.entry(static_cast<Slot>(n));
-    if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
+    if (memory_.kind_of(entry, table.level) != EntryKind::kFrame) continue;
     const Frame& frame = memory_.frame(entry.pfn());
     const auto look_for = [&](const MemoryObject* object, std::uint64_t index) {
       if (object == nullptr) return;
@@ -287,9 +306,10 @@ void Audit::check_attachments(Frame& table) {
 
 void Audit::check_frames() {
   const std::uint64_t end = memory_.pool().touched_end().raw();
-  std::uint64_t free = 0;
+  std::uint64_t free = 0, parts = 0;
   for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
     Frame& frame = memory_.frame(Pfn(pfn));
+    if (frame.is_page() && frame.is_large()) ++huge_of(frame.level).used;
     switch (frame.kind) {
       case FrameKind::kFree: ++free; break;
       case FrameKind::kHeld: find("I6", "frame held by nobody's operation; frame", pfn, 0, 0); break;
@@ -317,6 +337,8 @@ void Audit::check_frames() {
           find("I4", "references of a shared frame; frame", pfn, frame.references(), frame.leaf_entries() + 1);
         }
         break;
+      case FrameKind::kHugeIdle: ++huge_of(frame.level).idle; break;
+      case FrameKind::kHugePart: ++parts; break;
       case FrameKind::kUntouched:
       case FrameKind::kZero:
       case FrameKind::kSlab:
@@ -327,6 +349,26 @@ void Audit::check_frames() {
   }
   const std::uint64_t stored = memory_.pool().free_frames().raw() - memory_.pool().untouched_frames().raw();
   if (stored != free) find("pool", "free frames", 0, stored, free);
+  check_huge(parts);
+}
+
+// Every huge page is idle or in use, and what is reserved is what mappings and objects were promised and have not got.
+void Audit::check_huge(std::uint64_t parts) {
+  ObjectRegistry& objects = memory_.objects();
+  for (MemoryObject* object = objects.next_for_audit(nullptr); object != nullptr; object = objects.next_for_audit(object)) {
+    if (object->is_huge()) huge_of(object->leaf_level()).promised += static_cast<HugeObject*>(object)->promises_for_audit();
+  }
+  std::uint64_t expected = 0;
+  for (Level level = HugePools::kSmallest; memory_.huge().has(level); level = level.above()) {
+    const HugePool::Figures figures = memory_.huge().of(level).figures();
+    const Huge& counted = huge_of(level);
+    expected += figures.total * (memory_.huge().of(level).page_size().raw() - 1);
+    if (figures.idle != counted.idle) find("pool", "idle huge pages; level", level.raw(), figures.idle, counted.idle);
+    if (figures.total != counted.idle + counted.used)
+      find("pool", "huge pages; level", level.raw(), figures.total, counted.idle + counted.used);
+    if (figures.reserved != counted.promised) find("pool", "huge pages reserved; level", level.raw(), figures.reserved, counted.promised);
+  }
+  if (parts != expected) find("pool", "parts of huge pages", 0, expected, parts);
 }
 
 void Audit::check_zero() {
@@ -354,13 +396,13 @@ void Audit::check_empty() {
   for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
     const FrameKind kind = memory_.frame(Pfn(pfn)).kind;
     if (kind == FrameKind::kTable || kind == FrameKind::kLentTable || kind == FrameKind::kAnon || kind == FrameKind::kObject ||
-        kind == FrameKind::kRadix) {
+        kind == FrameKind::kRadix || kind == FrameKind::kHugeIdle || kind == FrameKind::kHugePart) {
       find("I6", "frame left over; frame", pfn, static_cast<std::uint64_t>(kind), 0);
     }
   }
   for (SlabPool* pool : {&memory_.spaces().slab(), &memory_.anon_objects().slab(), &memory_.file_objects().slab(),
-                         &memory_.device_objects().slab(), &memory_.attachments().slab(), &memory_.vma_nodes().slab(),
-                         &memory_.anon_names().slab()}) {
+                         &memory_.device_objects().slab(), &memory_.huge_objects().slab(), &memory_.attachments().slab(),
+                         &memory_.vma_nodes().slab(), &memory_.anon_names().slab()}) {
     if (pool->in_use() != 0) find("I6", pool->name(), 0, pool->in_use(), 0);
   }
 }

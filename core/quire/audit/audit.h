@@ -10,6 +10,7 @@
 
 #include "quire/base/types.h"
 #include "quire/frame/frame.h"
+#include "quire/frame/huge_pool.h"
 
 namespace quire {
 
@@ -62,12 +63,21 @@ class Audit {
   void check_pin(Entry entry, VirtAddr address, Above above);
   void check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool writable);
   void check_raw_leaf(const Vma& vma, Entry entry, VirtAddr address);
+  void check_size(Entry entry, VirtAddr address, Level level);
+  void check_huge(std::uint64_t parts);
   void count_table(Frame& table, unsigned slots);
   void check_attachments(Frame& table);
   void check_frames();
   void check_zero();
 
+  /// Huge pages of one size, counted.
+  struct Huge {
+    std::uint64_t idle = 0, used = 0, promised = 0;
+  };
+  Huge& huge_of(Level level) { return huge_[level.raw() - HugePools::kSmallest.raw()]; }
+
   MemoryManager& memory_;
+  Huge huge_[2];
   AuditFinding findings_[kMaxFindings];
   unsigned kept_ = 0;
   std::uint64_t total_ = 0, tables_seen_ = 0, leaves_seen_ = 0;

@@ -37,6 +37,8 @@ enum class FrameKind : std::uint8_t {
   kRadix,      ///< a node of an object's page index
   kKernel,     ///< the platform's own
   kFailed,     ///< memory that failed: out of use for good
+  kHugeIdle,   ///< the first frame of a huge page that waits in its pool (frame/huge_pool.h); in use it is kAnon or kObject, and large
+  kHugePart,   ///< one of the other frames of a huge page, in use or not
 };
 
 struct alignas(64) Frame {
@@ -69,6 +71,10 @@ struct alignas(64) Frame {
     std::uint16_t first_free;  ///< object number + 1; 0: none
     std::uint16_t fresh;       ///< objects never handed out begin here
   };
+  /// … of a part of a huge page.
+  struct Part {
+    Frame* first;  ///< whose descriptor is the page's
+  };
   /// … of a free or held frame.
   struct Free {
     Frame* next;
@@ -84,12 +90,14 @@ struct alignas(64) Frame {
     kFilling = 1 << 3,   ///< of an object's page: it is being read, and nobody's yet
     kOwned = 1 << 4,     ///< it holds what is nowhere else; may be written through shared mappings
     kRemoved = 1 << 5,   ///< it has left its object: nobody maps it any more
+    kLarge = 1 << 6,     ///< the page is a huge one: what names it are entries of `level`
+    kFromReserve = 1 << 7,  ///< of a huge page that nobody maps yet: given back, it is reserved again
   };
   static constexpr unsigned kRightsShift = 8;  ///< of a lent table: in `flags`, what its leaves grant, once and for all
 
   SpinLock lock;  ///< of a table: rank kTable; of a page: rank kFrame
   Relaxed<FrameKind> kind;
-  Relaxed<Level> level;  ///< of a table
+  Relaxed<Level> level;  ///< of a table; of a huge page: of the tables whose leaves may name it
   Relaxed<std::uint16_t> flags;  ///< of a page: changed under `lock`; of a table: kHoldsBelow
   /// Bits 0–27: references (who may touch it). 28–39: pins among them. 40–62: leaf entries that name it, each a reference too. 63: frozen.
   Atomic<std::uint64_t> counts;
@@ -97,6 +105,7 @@ struct alignas(64) Frame {
     Page page;
     Table table;
     Slab slab;
+    Part part;
     Free free;
   };
   std::uint32_t generation;  ///< raised each time the frame is freed
@@ -154,6 +163,9 @@ struct alignas(64) Frame {
 
   /// Pages of objects: what the reverse map starts from.
   [[nodiscard]] bool is_page() const { return kind == FrameKind::kAnon || kind == FrameKind::kObject; }
+  [[nodiscard]] bool is_large() const { return has_flag(kLarge); }
+  /// Of a page: the level of the tables whose leaves name it.
+  [[nodiscard]] Level leaf_level() const { return is_large() ? Level(level) : kLeafLevel; }
   [[nodiscard]] bool has_flag(Flag flag) const { return (flags & flag) != 0; }
   /// Of a page. Takes the frame's lock.
   void change_flags(std::uint16_t set, std::uint16_t clear) {

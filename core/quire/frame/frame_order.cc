@@ -1,4 +1,4 @@
-// Free frames in the order of their numbers, for compaction (rmap/compact.h).
+// Free frames in the order of their numbers, for compaction (rmap/compact.h) and for huge pages (frame/huge_pool.h).
 
 #include "quire/frame/frame_pool.h"
 #include "quire/memory_manager.h"
@@ -82,6 +82,76 @@ Frame* FramePool::take_lowest_or_null() {
   frame->flags = 0;
   counters_->add(Counter::kFrameAlloc);
   return frame;
+}
+
+// From memory that nobody has touched yet; what lies before a multiple of `count` is left to others.
+Frame* FramePool::take_untouched_block(PageCount count) {
+  for (unsigned i = 0; i < range_count_; ++i) {
+    Range& range = ranges_[i];
+    const Pfn begin((range.next.raw() + count.raw() - 1) / count.raw() * count.raw());
+    if (range.end < begin || range.end - begin < count) continue;
+    for (; range.next < begin; range.next = range.next + PageCount(1)) {
+      Frame* const frame = &config_->descriptors[range.next.raw()];
+      frame->kind = FrameKind::kFree;
+      frame->free.next = free_;
+      free_ = frame;
+    }
+    range.next = begin + count;
+    return &config_->descriptors[begin.raw()];
+  }
+  return nullptr;
+}
+
+// From the free frames, which sort_free() has put in order.
+Frame* FramePool::take_free_block(PageCount count) {
+  Frame** run = nullptr;  // the link to the first of a block's frames that follow each other
+  std::uint64_t length = 0;
+  const Frame* previous = nullptr;
+  for (Frame** link = &free_; *link != nullptr; link = &(*link)->free.next) {
+    Frame* const frame = *link;
+    if (static_cast<std::uint64_t>(frame - config_->descriptors) % count.raw() == 0) {
+      run = link;
+      length = 0;
+    } else if (frame != previous + 1) {
+      run = nullptr;
+    }
+    previous = frame;
+    if (run == nullptr || ++length < count.raw()) continue;
+    Frame* const first = *run;
+    *run = frame->free.next;
+    return first;
+  }
+  return nullptr;
+}
+
+Frame* FramePool::take_block_or_null(PageCount count) {
+  if (should_fail()) return nullptr;
+  Frame* first = nullptr;
+  for (bool is_sorted = false; first == nullptr; is_sorted = true) {
+    {
+      SpinGuard guard(lock_, LockRank::kPool);
+      if (free_count_ >= config_->kernel_reserve.raw() + count.raw()) {
+        first = is_sorted ? take_free_block(count) : take_untouched_block(count);
+      }
+      if (first != nullptr) free_count_ -= count.raw();
+    }
+    if (first == nullptr && is_sorted) return nullptr;
+    if (first == nullptr) sort_free();
+  }
+  for (std::uint64_t n = 0; n < count.raw(); ++n) {
+    first[n].kind = FrameKind::kHeld;
+    first[n].counts.store_relaxed(0);
+    first[n].flags = 0;
+  }
+  counters_->add(Counter::kFrameAlloc, count.raw());
+  return first;
+}
+
+void FramePool::give_block(Frame* first, PageCount count) {
+  for (std::uint64_t n = 0; n < count.raw(); ++n) {
+    first[n].kind = FrameKind::kHeld;
+    give(&first[n]);
+  }
 }
 
 PageCount FramePool::longest_free_run() {

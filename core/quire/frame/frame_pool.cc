@@ -1,13 +1,15 @@
 #include "quire/frame/frame_pool.h"
 
 #include "quire/base/assert.h"
+#include "quire/frame/huge_pool.h"
 #include "quire/memory_manager.h"
 
 namespace quire {
 
-void FramePool::init(const MemoryConfig& config, Counters& counters) {
+void FramePool::init(const MemoryConfig& config, Counters& counters, HugePools& huge) {
   config_ = &config;
   counters_ = &counters;
+  huge_ = &huge;
 }
 
 void FramePool::add_range(Pfn first, PageCount count) {
@@ -77,17 +79,27 @@ Frame* FramePool::steal() {
   return nullptr;
 }
 
-void FramePool::give(Frame* frame) {
-  QUIRE_ASSERT(frame->kind != FrameKind::kFree && frame->kind != FrameKind::kZero, "I6: freed twice, or immortal");
-  std::byte* const contents = config_->window + (static_cast<std::uint64_t>(frame - config_->descriptors) << kPageShift);
+void FramePool::forget(Frame& frame) {
+  std::byte* const contents = config_->window + (static_cast<std::uint64_t>(&frame - config_->descriptors) << kPageShift);
   hooks::yield_point("free_frame", contents);
-  frame->kind = FrameKind::kFree;
-  ++frame->generation;
+  frame.kind = FrameKind::kFree;
+  ++frame.generation;
   if (config_->poison_freed) {
     __builtin_memset(contents, 0x6b, kPageSize);
   }
   counters_->add(Counter::kFrameFree);
-  if (frame->has_flag(Frame::kPoisoned)) [[unlikely]] return retire(*frame);
+}
+
+void FramePool::give_special(Frame& frame) {
+  if (frame.is_large()) return huge_->of(frame.level).give(frame);
+  forget(frame);
+  retire(frame);
+}
+
+void FramePool::give(Frame* frame) {
+  QUIRE_ASSERT(frame->kind != FrameKind::kFree && frame->kind != FrameKind::kZero, "I6: freed twice, or immortal");
+  if ((frame->flags & (Frame::kPoisoned | Frame::kLarge)) != 0) [[unlikely]] return give_special(*frame);
+  forget(*frame);
   const unsigned cpu = platform::current_cpu();
   Cache& cache = caches_[cpu];
   SpinGuard guard(cache.lock, LockRank::kCpuCache, cpu);

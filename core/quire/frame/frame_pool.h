@@ -17,19 +17,20 @@ namespace quire {
 
 struct MemoryConfig;
 class Counters;
+class HugePools;
 
 /// Whose needs a frame serves. User memory may not take the last frames (MemoryConfig::kernel_reserve).
 enum class FrameUse : std::uint8_t { kUser, kKernel };
 
 class FramePool {
  public:
-  void init(const MemoryConfig& config, Counters& counters);
+  void init(const MemoryConfig& config, Counters& counters, HugePools& huge);
   /// Adds frames that nobody has touched. At most kMaxRanges ranges. Before the machine runs.
   void add_range(Pfn first, PageCount count);
 
   /// A frame of kind kHeld with counts 0 and undefined contents, or null.
   [[nodiscard]] Frame* take_or_null(FrameUse use);
-  /// Takes a frame back, whatever it was; nobody names or touches it any more.
+  /// Takes a frame back, whatever it was; nobody names or touches it any more. A huge page goes back to its pool.
   void give(Frame* frame);
 
   /// Frames free now, everywhere; exact at rest.
@@ -51,6 +52,12 @@ class FramePool {
 
   /// Contiguous frames from the untouched ranges, for the platform's big tables; null when there are none. Never given back.
   [[nodiscard]] Frame* take_contiguous_or_null(PageCount count);
+
+  /// `count` frames in a row, of kind kHeld, the first of which is a multiple of `count`, for user memory; or null. O(n log n) where only
+  /// frames that were used before are left.
+  [[nodiscard]] Frame* take_block_or_null(PageCount count);
+  /// Takes them back, one by one.
+  void give_block(Frame* first, PageCount count);
 
   /// Test hook (FI): the n-th allocation from now on fails (1 = the next), once. 0 turns it off. Counts frames and small objects.
   void fail_after(std::uint64_t n) {
@@ -80,13 +87,18 @@ class FramePool {
 
   bool count_down();
   static Frame* sorted(Frame* list);
+  [[gnu::always_inline]] inline void forget(Frame& frame);
+  void give_special(Frame& frame);
   void retire(Frame& frame);
+  Frame* take_untouched_block(PageCount count) TA_REQ(lock_);
+  Frame* take_free_block(PageCount count) TA_REQ(lock_);
   Frame* refill(Cache& cache, unsigned cpu, FrameUse use) TA_REQ(cache.lock);
   Frame* take_global() TA_REQ(lock_);
   Frame* steal();
 
   const MemoryConfig* config_ = nullptr;
   Counters* counters_ = nullptr;
+  HugePools* huge_ = nullptr;
   PageCount total_{0};
   Atomic<std::uint64_t> failed_{0};
   Atomic<std::uint64_t> countdown_{0};

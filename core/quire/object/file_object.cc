@@ -5,7 +5,7 @@
 
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
-#include "quire/table/tree.h"
+#include "quire/object/page_removal.h"
 
 namespace quire {
 
@@ -13,7 +13,7 @@ namespace {
 
 /// Pages read at once.
 constexpr std::uint64_t kMostRead = 64;
-/// Pages taken out, or entries cleared, between two flushes.
+/// Pages taken out between two walks.
 constexpr unsigned kBatch = 64;
 
 // Not a Result, and not inlined: g++ 12 believes those here uninitialized.
@@ -337,96 +337,7 @@ void FileObject::take_out_locked(PageIndex index, Frame& page) {
   if (page.has_flag(Frame::kOwned)) owned_.fetch_sub(1);
 }
 
-/// Takes entries of an object's pages that have been removed, and perhaps of private copies of its pages, out of all tables.
-class FileObject::Removal {
- public:
-  Removal(FileObject& object, Copies copies) : object_(object), memory_(object.memory_), copies_(copies) {}
-
-  void run(PageIndex first, PageIndex last) {
-    std::uint64_t moves;
-    do {  // an entry that moves between tables may have been passed
-      moves = object_.moves();
-      walk(first, last);
-    } while (object_.moves() != moves);
-    finish_batch();
-  }
-
- private:
-  void walk(PageIndex first, PageIndex last) {
-    Step step{nullptr, object_.first_position_of(first), 0};
-    for (bool more = object_.next_step(last, step); more;) {
-      bool is_done = true;
-      {
-        SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
-        if (object_.is_attached(step)) is_done = clear(*step.table, step.first_index, first, last);
-      }
-      if (is_done) {
-        more = object_.next_step(last, step);
-      } else {
-        finish_batch();
-      }
-    }
-  }
-
-  // False: the batch is full.
-  bool clear(Frame& frame, std::int64_t first_index, PageIndex first, PageIndex last) {
-    const TableView table(memory_, frame);
-    const auto slots = static_cast<std::int64_t>(memory_.geometry().slots());
-    const std::int64_t begin = std::max(static_cast<std::int64_t>(first.raw()) - first_index, std::int64_t{0});
-    const auto last_index = static_cast<std::int64_t>(std::min<std::uint64_t>(last.raw(), kLastIndex));
-    const std::int64_t end = std::min(last_index - first_index + 1, slots);
-    for (std::int64_t n = begin; n < end && frame.table.live != 0; ++n) {
-      const auto slot = static_cast<Slot>(n);
-      Entry entry = table.entry(slot);
-      const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
-      if (kind != EntryKind::kFrame && kind != EntryKind::kMigration) continue;
-      Frame& page = memory_.frame(entry.pfn());
-      if (!is_wanted(page, static_cast<std::uint64_t>(first_index + n))) continue;
-      if (count_ == kBatch) return false;
-      if (count_ == 0 && memory_.notifiers().any()) open_ = memory_.notifiers().begin(nullptr);
-      while (!remove_in_place(table, slot, entry)) entry = table.entry(slot);
-      drop_attached_page(memory_, frame, page, slot);
-      batch_[count_++] = {&page, kind};
-    }
-    return true;
-  }
-
-  [[nodiscard]] bool is_wanted(const Frame& page, std::uint64_t index) const {
-    if (page.page.object == &object_) return page.page.index == index && page.has_flag(Frame::kRemoved);
-    return copies_ == Copies::kGoToo && page.page.source == &object_ && page.page.source_index == index;
-  }
-
-  // Every processor forgets the entries before the pages may become something else (I7).
-  void finish_batch() {
-    if (count_ == 0) return;
-    memory_.flush_all(FlushRequest::Depth::kLeavesOnly);
-    for (unsigned n = 0; n < count_; ++n) {
-      const Pfn pfn = memory_.pfn_of(*batch_[n].page);
-      if (open_ != 0) memory_.notifiers().invalidate_frame(pfn, open_);
-      const bool is_last = batch_[n].kind == EntryKind::kFrame ? batch_[n].page->drop_leaf() : batch_[n].page->drop_moving();
-      if (is_last) memory_.pool().give(batch_[n].page);
-    }
-    if (open_ != 0) memory_.notifiers().end(open_);
-    open_ = 0;
-    count_ = 0;
-    memory_.note_edit();
-    memory_.end_move();  // for those who want to write what was there
-  }
-
-  struct Cleared {
-    Frame* page;
-    EntryKind kind;
-  };
-  static constexpr std::uint64_t kLastIndex = ~std::uint64_t{0} >> 2;
-  FileObject& object_;
-  MemoryManager& memory_;
-  const Copies copies_;
-  std::array<Cleared, kBatch> batch_;
-  unsigned count_ = 0;
-  MmuNotifiers::Open open_ = 0;
-};
-
-void FileObject::unmap_removed(PageIndex first, PageIndex last) { Removal(*this, Copies::kStay).run(first, last); }
+void FileObject::unmap_removed(PageIndex first, PageIndex last) { PageRemoval(*this, Copies::kStay).run(first, last); }
 
 void FileObject::remove(PageIndex first, PageIndex last, Which which, Copies copies) {
   PageIndex at = first;
@@ -451,7 +362,7 @@ void FileObject::remove(PageIndex first, PageIndex last, Which which, Copies cop
     unmap_removed(from, PageIndex(batch[count - 1]->page.index));
     for (unsigned n = 0; n < count; ++n) put_page(*batch[n]);
   }
-  if (copies == Copies::kGoToo && attachment_count() != 0) Removal(*this, copies).run(first, last);
+  if (copies == Copies::kGoToo && attachment_count() != 0) PageRemoval(*this, copies).run(first, last);
 }
 
 void FileObject::resize(ByteCount size) {

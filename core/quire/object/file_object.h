@@ -10,6 +10,7 @@
 #include <span>
 
 #include "quire/object/memory_object.h"
+#include "quire/object/page_removal.h"
 #include "quire/object/page_tree.h"
 
 namespace quire {
@@ -106,8 +107,8 @@ class FileObject final : public MemoryObject {
   /// The source's contents have changed behind our back: copies of it go, from cache and mappings, but for owned and for pinned pages.
   void drop_copies() { remove(PageIndex(0), PageIndex(~std::uint64_t{0} >> kPageShift), Which::kCopies, Copies::kStay); }
 
-  /// Pages in memory; those of them that are owned.
-  [[nodiscard]] PageCount resident() const { return PageCount(resident_.load_relaxed()); }
+  [[nodiscard]] PageCount resident() const override { return PageCount(resident_.load_relaxed()); }
+  /// Pages that are owned.
   [[nodiscard]] PageCount owned() const { return PageCount(owned_.load_relaxed()); }
   /// The first owned page at or after `from`, or none; the first index at or after `from` without one.
   [[nodiscard]] std::optional<PageIndex> next_owned(PageIndex from);
@@ -115,9 +116,8 @@ class FileObject final : public MemoryObject {
 
  private:
   enum class Limit : std::uint8_t { kEnd, kNone };
-  enum class Copies : std::uint8_t { kStay, kGoToo };
+  using Copies = PageRemoval::Copies;
   enum class Which : std::uint8_t { kAll, kCopies };
-  class Removal;
   class WriteBack;
   class Reclaim;
 

@@ -130,10 +130,10 @@ bool MemoryObject::next_step(PageIndex last, Step& step) {
   after.sequence = step.sequence;
   SpinGuard guard(lock_, LockRank::kAttachment);
   auto found = index_.upper_bound(after);
-  while (found != index_.end() && found->table->level != kLeafLevel) ++found;  // no entry of a page is in a lent table above the leaves
+  while (found != index_.end() && found->table->level != step.level) ++found;  // no entry of the page is in a table of another level
   const auto end = static_cast<std::int64_t>(last.raw());
   if (found == index_.end() || found->first_index > end) return false;
-  step = Step{found->table, found->first_index, found->sequence};
+  step = Step{step.level, found->table, found->first_index, found->sequence};
   return true;
 }
 
@@ -144,7 +144,7 @@ bool MemoryObject::is_attached(const Step& step) {
   SpinGuard guard(lock_, LockRank::kAttachment);
   const auto found = index_.find(wanted);
   if (found == index_.end() || found->table != step.table) return false;
-  QUIRE_DEBUG_ASSERT(step.table->level == kLeafLevel, "a page has no entry above the leaves");
+  QUIRE_DEBUG_ASSERT(step.table->level == step.level, "a page has no entry in a table of another level");
   return true;
 }
 

@@ -1,6 +1,6 @@
 // What pages belong to, and where their tables are found: memory objects and attachments (design.md rule 10).
 //
-// A frame names its object and its index there. An object indexes the level-1 tables that hold entries of its pages: from a frame one
+// A frame names its object and its index there. An object indexes the tables that hold leaves of its pages: from a frame one
 // asks the object for the tables attached around that index, looks at the slot, and compares. No process or mapping is walked, nothing is
 // inserted by fork; copying a table attaches the copy behind the original (a higher sequence number), so a walk in order meets it (R13).
 //
@@ -28,7 +28,8 @@ class FrameReservation;
 class MemoryManager;
 class MemoryObject;
 
-/// "This level-1 table holds `entries` entries of that object; slot 0 would be the object's page `first_index`."
+/// "This table holds `entries` leaves of that object; slot 0 would be the object's page `first_index`." Of a table above level 1, indexes
+/// count pages of what its entries cover, as those of huge pages do.
 struct Attachment : boost::intrusive::set_base_hook<boost::intrusive::optimize_size<true>> {
   MemoryObject* object = nullptr;
   Frame* table = nullptr;
@@ -71,6 +72,9 @@ class MemoryObject {
   /// The last user takes with it the tables that the object lends to nobody any more. Locks: none but a space's.
   void drop_user();
   [[nodiscard]] std::uint32_t users() const { return static_cast<std::uint32_t>(holds_.load_relaxed()); }
+  /// The level of the tables whose leaves map its pages: above 1 if those are huge ones.
+  [[nodiscard]] Level leaf_level() const { return leaf_level_; }
+  [[nodiscard]] bool is_huge() const { return leaf_level_ != kLeafLevel; }
   [[nodiscard]] std::uint32_t attachment_count() const { return static_cast<std::uint32_t>(holds_.load_relaxed() >> 32); }
 
   /// Puts an attachment into the index and counts it. Locks: its table's, or the table is not published yet.
@@ -90,17 +94,17 @@ class MemoryObject {
   /// For audits: whether the object has its share of `table`. The machine stands still.
   [[nodiscard]] bool lends_for_audit(const Frame& table);
 
-  /// Visits the tables that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's lock is
-  /// taken around each visit and the attachment revalidated under it. If a leaf of the object moves between tables meanwhile, all are
-  /// visited once more. Locks: none held.
+  /// Visits the tables of `level` that may hold an entry of page `index`, in order, until `visit(table, slot)` returns false. The table's
+  /// lock is taken around each visit and the attachment revalidated under it. If a leaf of the object moves between tables meanwhile, all
+  /// are visited once more. Locks: none held.
   template <typename Visit>
-  void for_each_table(PageIndex index, Visit visit);
+  void for_each_table(PageIndex index, Visit visit, Level level = kLeafLevel);
 
-  /// Visits the tables that may hold entries of pages `first` … `last`, each once for every displacement at which it does, until
+  /// Visits the tables of `level` that may hold entries of pages `first` … `last`, each once for every displacement at which it does, until
   /// `visit(table, first_index)` returns false: slot n would hold page first_index + n. Locks as above.
   /// It does not begin anew: an entry that moves meanwhile may be met twice or not at all.
   template <typename Visit>
-  void for_each_attached(PageIndex first, PageIndex last, Visit visit);
+  void for_each_attached(PageIndex first, PageIndex last, Visit visit, Level level = kLeafLevel);
   /// A leaf is about to be in another table: walks that are under way begin anew, as they may have passed that table.
   /// Locks: both tables'.
   void note_move() { moves_.fetch_add(1); }
@@ -139,20 +143,25 @@ class MemoryObject {
   virtual void punch(PageIndex /*first*/, PageIndex /*last*/) {}
   /// Pages that somebody maps stay in memory from now on, as one who has locked them there may expect (S2.40).
   virtual void keep_mapped() {}
+  /// Small pages in memory that the object itself keeps.
+  [[nodiscard]] virtual PageCount resident() const { return PageCount(0); }
   /// Whether `page`, which the caller holds and which says that it is this object's, is: the one it means may have gone and left its
   /// address.
   [[nodiscard]] virtual bool owns(const Frame& page) = 0;
 
  protected:
-  explicit MemoryObject(MemoryManager& memory) : memory_(memory) {}
+  explicit MemoryObject(MemoryManager& memory, Level leaf_level = kLeafLevel) : memory_(memory), leaf_level_(leaf_level) {}
   /// Lets pages find the object. The last thing of each final class's constructor: whoever finds it may call what only that class has.
   void become_known();
   ~MemoryObject() = default;
   /// Called once, when the last hold is gone.
   virtual void destroy() = 0;
 
-  /// A pinned (counted) step of for_each_table: the first attachment after (first_index, sequence), not beyond `last`.
+  friend class PageRemoval;
+  /// A pinned (counted) step of for_each_table: the first attachment of a table of `level` after (first_index, sequence), not beyond
+  /// `last`.
   struct Step {
+    Level level;
     Frame* table;
     std::int64_t first_index;
     std::uint64_t sequence;
@@ -168,6 +177,7 @@ class MemoryObject {
   MemoryManager& memory_;
 
  private:
+  const Level leaf_level_;
   static constexpr std::uint64_t kUser = 1, kAttachment = std::uint64_t{1} << 32;
   /// Below it are the sequences of lent tables, their rights, and of those above the leaves these and a bit more.
   static constexpr std::uint64_t kFirstSequence = 16, kUpper = 8;
@@ -211,7 +221,7 @@ class AnonObject final : public MemoryObject {
 };
 
 template <typename Visit>
-void MemoryObject::for_each_table(PageIndex index, Visit visit) {
+void MemoryObject::for_each_table(PageIndex index, Visit visit, Level level) {
   std::uint64_t moves;
   bool stopped = false;
   do {
@@ -219,13 +229,13 @@ void MemoryObject::for_each_table(PageIndex index, Visit visit) {
     for_each_attached(index, index, [&](Frame& table, std::int64_t first_index) {
       stopped = !visit(table, static_cast<Slot>(static_cast<std::int64_t>(index.raw()) - first_index));
       return !stopped;
-    });
+    }, level);
   } while (!stopped && moves_.load() != moves);
 }
 
 template <typename Visit>
-void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visit) {
-  Step step{nullptr, first_position_of(first), 0};
+void MemoryObject::for_each_attached(PageIndex first, PageIndex last, Visit visit, Level level) {
+  Step step{level, nullptr, first_position_of(first), 0};
   while (next_step(last, step)) {
     SpinGuard guard(step.table->lock, LockRank::kTable, table_lock_key(*step.table));
     const bool valid = is_attached(step);

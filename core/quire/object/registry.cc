@@ -23,6 +23,14 @@ void ObjectRegistry::remove(MemoryObject& object) {
   if (object.next_living_ != nullptr) object.next_living_->link_living_ = object.link_living_;
 }
 
+MemoryObject* ObjectRegistry::next_for_audit(const MemoryObject* object) TA_ATTRIBUTE(no_thread_safety_analysis) {
+  if (object != nullptr && object->next_living_ != nullptr) return object->next_living_;
+  for (Shard* shard = object == nullptr ? shards_ : &shard_of(object) + 1; shard != shards_ + platform::kMaxCpus; ++shard) {
+    if (shard->first != nullptr) return shard->first;
+  }
+  return nullptr;
+}
+
 MemoryObject* ObjectRegistry::hold_or_null(const MemoryObject* address) {
   Shard& shard = shard_of(address);
   const SpinGuard guard(shard.lock, LockRank::kObjectList);

@@ -27,6 +27,8 @@ class ObjectRegistry {
   void remove(MemoryObject& object);
   /// Holds the object at `address` as a user if one lives there; else null. `address` is not followed.
   [[nodiscard]] MemoryObject* hold_or_null(const MemoryObject* address);
+  /// For audits: the object after `object` (null: the first), or null. The machine stands still.
+  [[nodiscard]] MemoryObject* next_for_audit(const MemoryObject* object);
 
  private:
   struct alignas(64) Shard {

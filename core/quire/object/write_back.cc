@@ -75,7 +75,9 @@ class FileObject::WriteBack {
       });
     }
     if (any) memory_.flush_all(FlushRequest::Depth::kLeavesOnly);
-    for (unsigned n = 0; any && open != 0 && n < count_; ++n) memory_.notifiers().invalidate_frame(memory_.pfn_of(*pages_[n]), open);
+    for (unsigned n = 0; any && open != 0 && n < count_; ++n) {
+      memory_.notifiers().invalidate_frames(memory_.pfn_of(*pages_[n]), PageCount(1), open);
+    }
     if (open != 0) memory_.notifiers().end(open);
   }
 

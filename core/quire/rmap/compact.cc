@@ -13,7 +13,7 @@ Compacted compact(MemoryManager& memory) {
   FrameReservation target(memory.pool());
   for (std::uint64_t pfn = memory.pool().touched_end().raw(); pfn-- != 0;) {
     Frame& from = memory.frame(Pfn(pfn));
-    if (!from.is_page() || !from.try_get()) continue;
+    if (!from.is_page() || from.is_large() || !from.try_get()) continue;
     if (target.held() == 0) {
       if (Frame* const lowest = memory.pool().take_lowest_or_null(); lowest != nullptr) target.add(*lowest);
     }

@@ -114,7 +114,7 @@ class Migration {
 // Zero: moved. (An errno, not a Result: g++ 12 believes those of this function uninitialized.)
 Errno move(MemoryManager& memory, Frame& from, FrameReservation& target) {
   QUIRE_ASSERT(target.held() != 0, "I12: a page is moved to a frame that was reserved");
-  if (!from.is_page()) return Errno::kInval;
+  if (!from.is_page() || from.is_large()) return Errno::kInval;
   const ObjectHold object(memory, from);
   if (object.get() == nullptr) return Errno::kBusy;
   Migration migration(memory, *object.get(), from);

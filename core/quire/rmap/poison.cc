@@ -15,14 +15,17 @@ bool mark(Frame& frame) {
   return true;
 }
 
-// Pre: the caller holds `page`, which is marked: what maps it from now on looks at the mark after it can be found here.
-void take_from_all(MemoryManager& memory, Frame& page) {
+Entry poison_of(Entry entry, const Frame& page) { return page.is_large() ? entry.as_large_poison() : entry.as_poison(); }
+
+// Pre: the caller holds `page`, which nobody else begins to map. The table `keeper`, if any, keeps its entry.
+void take_from_all_but(MemoryManager& memory, Frame& page, const Frame* keeper) {
   const ObjectHold object(memory, page);
   if (object.get() == nullptr) return;
   std::uint32_t leaves = 0;
-  FrameBracket bracket(memory.notifiers(), memory.pfn_of(page));
+  FrameBracket bracket(memory.notifiers(), memory.pfn_of(page), memory.size_of(page));
   for_each_entry(memory, *object.get(), page, [&](const TableView& table, Slot slot, Entry entry, EntryKind kind) {
-    while (!exchange_in_place(table, slot, entry, entry.as_poison())) entry = table.entry(slot);
+    if (&table.frame() == keeper) return;
+    while (!exchange_in_place(table, slot, entry, poison_of(entry, page))) entry = table.entry(slot);
     drop_attached_page(memory, table.frame(), page, slot);
     if (kind == EntryKind::kFrame) {
       ++leaves;
@@ -43,10 +46,10 @@ Result<void> poison_frame(MemoryManager& memory, Pfn pfn) {
   Frame& frame = memory.frame(pfn);
   if (frame.try_get()) {
     Result<void> done{};
-    if (!frame.is_page()) {
+    if (!frame.is_page() || frame.is_large()) {
       done = fail(Errno::kBusy);
     } else if (mark(frame)) {
-      take_from_all(memory, frame);
+      take_from_all_but(memory, frame, nullptr);  // what maps it from now on looks at the mark after it can be found here
       memory.counters().add(Counter::kPoisoned);
     }
     if (frame.put()) memory.pool().give(&frame);
@@ -56,6 +59,11 @@ Result<void> poison_frame(MemoryManager& memory, Pfn pfn) {
   if (frame.kind == FrameKind::kFailed) return {};
   if (frame.kind != FrameKind::kFree || !memory.pool().retire_free(frame)) return fail(Errno::kBusy);
   return {};
+}
+
+void take_from_others(MemoryManager& memory, Frame& page, const Frame& keeper) {
+  QUIRE_ASSERT(page.is_large(), "S2.51: only huge pages are taken back");
+  take_from_all_but(memory, page, &keeper);
 }
 
 }  // namespace quire

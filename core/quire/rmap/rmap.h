@@ -1,6 +1,6 @@
 // The reverse map: from a page to every entry that names it, without looking at processes or mappings (design.md rule 10).
 //
-// page → its object (ObjectRegistry) → the level-1 tables attached around the page's index → slot → compare with the page. Each table is
+// page → its object (ObjectRegistry) → the tables attached around the page's index → slot → compare with the page. Each table is
 // met once however many processes share it (S2.21), with its lock held. An entry that is copied meanwhile is met in the copy, which is
 // attached behind its original (R13); if mremap moves one to where the walk may have been, all are visited once more (R15): visits bear
 // repeating.
@@ -58,13 +58,13 @@ RmapVisits for_each_entry(MemoryManager& memory, MemoryObject& object, const Fra
     ++visits.tables;
     const TableView table(memory, frame);
     const Entry entry = table.entry(slot);
-    const EntryKind kind = memory.kind_of(entry, kLeafLevel);
+    const EntryKind kind = memory.kind_of(entry, table.level());
     if ((kind == EntryKind::kFrame || kind == EntryKind::kMigration) && entry.pfn() == pfn) {
       ++visits.entries;
       visit(table, slot, entry, kind);
     }
     return true;
-  });
+  }, page.leaf_level());
   memory.counters().add(Counter::kRmapVisit, visits.tables);
   return visits;
 }

@@ -9,7 +9,8 @@ namespace quire {
 
 namespace {
 
-/// The leaf for `address` in the tree under `root`, whatever it allows, or an absent entry; W only if every entry above has it.
+/// The leaf for `address`, of a huge page as if it were one of level 1, in the tree under `root`, whatever it allows, or an absent entry; W
+/// only if every entry above has it.
 Entry look_up_any(const MemoryManager& memory, Frame& root, VirtAddr address) {
   Frame* table = &root;
   bool writable = true;
@@ -19,6 +20,10 @@ Entry look_up_any(const MemoryManager& memory, Frame& root, VirtAddr address) {
     writable = writable && entry.writable();
     if (level == kLeafLevel) return writable ? entry : entry.without_write();
     const EntryKind kind = memory.kind_of(entry, level);
+    if (kind == EntryKind::kFrame) {
+      const Entry part = entry.part(pages_of(address.page_floor() - memory.geometry().entry_range(address, level).begin()));
+      return writable ? part : part.without_write();
+    }
     if (kind == EntryKind::kZeroTable) return Entry::leaf(memory.zero().frame(), LeafClass::kNone, kProtRead, Writable::kNo);
     if (kind != EntryKind::kTable) return Entry();
     table = &memory.frame(entry.pfn());
@@ -29,6 +34,12 @@ Entry look_up_any(const MemoryManager& memory, Frame& root, VirtAddr address) {
 Entry look_up(const MemoryManager& memory, Frame& root, VirtAddr address) {
   const Entry entry = look_up_any(memory, root, address);
   return entry.present() ? entry : Entry();
+}
+
+/// The page of which `pfn` is all, or one frame of a huge one: those lie at multiples of their size.
+Frame& page_of(const MemoryManager& memory, const Vma& vma, Pfn pfn) {
+  const std::uint64_t frames = pages_of(memory.geometry().span(vma.leaf_level())).raw();
+  return memory.frame(Pfn(pfn.raw() & ~(frames - 1)));
 }
 
 /// Whether a leaf still allows what it did; the processor may have set its flags.
@@ -54,7 +65,7 @@ Result<ByteCount> AddressSpace::transfer(VirtAddr address, std::size_t size, Acc
       if (vma != nullptr && !is_device && vma->prot.allows(access) && entry.present() && (access != Access::kWrite || entry.writable())) {
         // The entry may be a page's that is about to be moved, which waits for processors but not for us: so the page is held, and the
         // entry looked at again. A page that is held is not moved.
-        Frame* const page = memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame ? &memory_.frame(entry.pfn()) : nullptr;
+        Frame* const page = memory_.kind_of(entry, kLeafLevel) == EntryKind::kFrame ? &page_of(memory_, *vma, entry.pfn()) : nullptr;
         const bool held = page != nullptr && page->try_get();
         if (page == nullptr || (held && same_leaf(look_up(memory_, root_frame(), *at), entry))) {
           std::byte* const memory = memory_.window(entry.pfn()) + offset;
@@ -123,17 +134,23 @@ Result<void> AddressSpace::peek_hidden(VirtAddr address, std::span<std::byte> to
     const Entry entry = look_up_any(memory_, root_frame(), address);
     const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
     Frame* page = nullptr;
+    Pfn pfn = entry.pfn();
     if (kind == EntryKind::kFrame) {
-      page = &memory_.frame(entry.pfn());
+      page = &page_of(memory_, *vma, pfn);
       if (!page->try_get()) page = nullptr;
       if (page != nullptr && look_up_any(memory_, root_frame(), address) != entry) {
         if (page->put()) memory_.pool().give(page);
         page = nullptr;
       }
+    } else if (kind == EntryKind::kAbsent && vma->is_huge()) {
+      return fail(Errno::kFault);  // none is taken from the pool for this
     } else if (kind == EntryKind::kAbsent && vma->object != nullptr) {
       const auto made = vma->object->get_page(vma->index_of(address), Access::kRead);
       if (!made && made.error() != Errno::kAgain) return fail(made.error() == Errno::kNoMem ? Errno::kNoMem : Errno::kFault);
-      if (made) page = made->frame;
+      if (made) {
+        page = made->frame;
+        pfn = memory_.pfn_of(*page);
+      }
     } else if (kind == EntryKind::kAbsent || kind == EntryKind::kZeroFrame) {
       __builtin_memset(to.data(), 0, to.size());
       return {};
@@ -141,7 +158,7 @@ Result<void> AddressSpace::peek_hidden(VirtAddr address, std::span<std::byte> to
       return fail(Errno::kFault);
     }
     if (page != nullptr) {
-      std::byte* const contents = memory_.contents(*page) + offset;
+      std::byte* const contents = memory_.window(pfn) + offset;
       hooks::yield_point("load_frame", contents);
       __builtin_memcpy(to.data(), contents, to.size());
       if (page->put()) memory_.pool().give(page);

@@ -69,6 +69,11 @@ bool AddressSpace::try_acquire() {
   return false;
 }
 
+// Nobody else knows the space any more: no lock is needed.
+void AddressSpace::drop_reserves() TA_ATTRIBUTE(no_thread_safety_analysis) {
+  give_up_reserves(VirtRange(VirtAddr(0), memory_.geometry().user_top()));
+}
+
 void AddressSpace::release() {
   if (users_.fetch_sub(1) == 1) destroy();
 }
@@ -79,6 +84,7 @@ void AddressSpace::destroy() {
   memory_.remove_space(*this);
   if (memory_.notifiers().any()) memory_.notifiers().release(*this);
   platform::retire(memory_.machine(), tlb_);
+  drop_reserves();
   release_table(memory_, root_frame());
   if (AnonObject* object = anon_object_.load(); object != nullptr) object->drop_user();
   memory_.spaces().destroy(this);
@@ -145,21 +151,31 @@ Usage AddressSpace::usage() {
     note_peak();
     count_resident_locked();
   }
-  SharedGuard guard(lock_);
-  note_peak();
   Usage usage;
-  usage.rss_anon = rss_of(LeafClass::kAnon);
-  usage.rss_file = rss_of(LeafClass::kFile);
-  usage.rss_shmem = rss_of(LeafClass::kShmem);
-  usage.rss_peak = PageCount(rss_peak_.load());
-  usage.mapped = mapped_;
-  usage.mapped_peak = mapped_peak_ < mapped_ ? mapped_ : mapped_peak_;
-  usage.data = data_;
-  usage.stack = stack_;
-  usage.exec = exec_;
-  usage.locked = locked_;
-  usage.tables = PageCount(tables_.load());
-  usage.mappings = map_.size();
+  bool has_huge = false;
+  {
+    SharedGuard guard(lock_);
+    note_peak();
+    usage.rss_anon = rss_of(LeafClass::kAnon);
+    usage.rss_file = rss_of(LeafClass::kFile);
+    usage.rss_shmem = rss_of(LeafClass::kShmem);
+    usage.rss_peak = PageCount(rss_peak_.load());
+    usage.mapped = mapped_;
+    usage.mapped_peak = mapped_peak_ < mapped_ ? mapped_ : mapped_peak_;
+    usage.data = data_;
+    usage.stack = stack_;
+    usage.exec = exec_;
+    usage.locked = locked_;
+    usage.tables = PageCount(tables_.load());
+    usage.mappings = map_.size();
+    has_huge = map_.has_any(VmaFlag::kHugeTlb);
+  }
+  if (has_huge) {
+    ExclusiveGuard guard(lock_);
+    SubtreeCount count;
+    count_subtree(memory_, root_frame(), count);
+    usage.huge = PageCount(count.huge);
+  }
   return usage;
 }
 

@@ -31,6 +31,7 @@ namespace quire {
 
 class FrameReservation;
 class Gather;
+class HugeObject;
 class MemoryManager;
 class MmuNotifier;
 class PageHold;
@@ -123,6 +124,7 @@ struct Usage {
   PageCount mapped_peak;    ///< VmPeak
   PageCount data, stack, exec;  ///< VmData, VmStk, VmExe+VmLib
   PageCount locked;             ///< VmLck
+  PageCount huge;               ///< HugetlbPages: huge pages mapped, in small ones; not part of the resident size (S2.11)
   PageCount tables;         ///< tables reachable from the root, the root included, zero tables not (VmPTE = tables × 4 KiB)
   std::uint64_t mappings = 0;
   [[nodiscard]] PageCount rss() const { return rss_anon + rss_file + rss_shmem; }
@@ -293,6 +295,7 @@ class AddressSpace {
   static Result<AddressSpace*> make(MemoryManager& memory, const AddressSpaceConfig& config);
   Result<void> make_root();
   void destroy();
+  void drop_reserves();
 
   FaultOutcome resolve_fault(VirtAddr address, Access access, Requester requester, Purpose purpose = Purpose::kAccess);
   /// The text of both: fault() is the half of all faults that counts.
@@ -301,11 +304,14 @@ class AddressSpace {
   Result<AnonObject*> anon_object();
 
   Result<VirtAddr> mmap_locked(const MmapRequest& request, MemoryObject* object) TA_REQ(lock_);
+  /// mmap_locked() of huge pages, which are promised first. Rounds `request`.
+  Result<VirtAddr> mmap_huge(MmapRequest& request, HugeObject& object);
   Result<void> remap_file_pages_locked(VirtRange range, PageIndex offset) TA_REQ(lock_);
   Result<void> munmap_locked(VirtAddr address, ByteCount length) TA_REQ(lock_);
   Result<VirtAddr> mremap_locked(const MremapRequest& request) TA_REQ(lock_);
   Result<VirtAddr> move_all_locked(const MremapRequest& request) TA_REQ(lock_);
   Result<VirtAddr> remap_to_locked(const Vma& vma, const MremapRequest& request) TA_REQ(lock_);
+  [[nodiscard]] Result<MremapRequest> in_whole_pages(const MremapRequest& request, const Vma& vma) const;
   Result<Vma> resizable_locked(const MremapRequest& request) TA_REQ(lock_);
   [[nodiscard]] bool can_expand_locked(const Vma& vma, ByteCount more) TA_REQ(lock_);
   Result<VirtAddr> move_locked(const Vma& vma, const MremapRequest& request, VirtAddr to) TA_REQ(lock_);
@@ -320,10 +326,20 @@ class AddressSpace {
     std::uint32_t flags = 0;
     const MemoryObject* object = nullptr;
     PageIndex index{};
+    /// What the address is a multiple of.
+    [[nodiscard]] ByteCount unit(const Geometry& geometry) const {
+      return object == nullptr ? ByteCount(kPageSize) : geometry.span(object->leaf_level());
+    }
   };
   Result<VirtAddr> place_locked(const Placing& what) TA_REQ(lock_);
   [[nodiscard]] std::optional<VirtAddr> congruent_gap(const Placing& what, VirtAddr floor) TA_REQ(lock_);
   Result<void> unmap_locked(VirtRange range, const VmaMap& changed, Gather& gather, Counter reason = Counter::kUnshareMunmap) TA_REQ(lock_);
+  /// Calls visit(pool, pages, private ones that are there) for each mapping in the range that has huge pages reserved (huge_reserve.h).
+  template <typename Visit>
+  void for_each_reserve(VirtRange range, Visit visit) TA_REQ(lock_);
+  /// What the range has reserved goes with its mappings; or: the private huge pages in it go, and are reserved as they were.
+  void give_up_reserves(VirtRange range) TA_REQ(lock_);
+  void reserve_again(VirtRange range) TA_REQ(lock_);
   Result<void> mprotect_locked(VirtRange asked, std::uint32_t grows, Prot prot, VirtRange& done) TA_REQ(lock_);
   Result<void> protect_locked(const VmaMap& map, VirtRange range, Prot prot, Gather& gather) TA_REQ(lock_);
   Result<void> dont_need_locked(VirtRange range, Gather& gather) TA_REQ(lock_);

@@ -68,8 +68,13 @@ void Census::descend(Frame& table, std::uint32_t reach, Level target, const Soug
     const Entry entry = view.entry(static_cast<Slot>(n));
     if (entry.is_absent()) continue;
     --left;
-    if (memory_.kind_of(entry, view.level()) == EntryKind::kTable)
-      visit(memory_.frame(entry.pfn()), reach, target, sought);
+    const EntryKind kind = memory_.kind_of(entry, view.level());
+    if (kind == EntryKind::kTable) visit(memory_.frame(entry.pfn()), reach, target, sought);
+    if (kind == EntryKind::kFrame && target == Level(0)) {
+      const std::uint64_t size = memory_.geometry().span(view.level()).raw() >> kPageShift;
+      for (std::uint64_t part = 0; part < size; ++part)
+        add(entry.pfn() + PageCount(part), reach, sought);
+    }
   }
 }
 
@@ -90,6 +95,11 @@ void Census::visit(Frame& child, std::uint32_t parent_reach, Level target, const
   }
 }
 
+void Census::add(Pfn frame, std::uint32_t reach, const Sought& sought) {
+  const std::uint64_t at = frame.raw() - sought.first.raw();
+  if (at < sought.counts.size()) sought.counts[at] += reach;
+}
+
 void Census::add_leaves(Frame& table, std::uint32_t reach, const Sought& sought) {
   const TableView view(memory_, table);
   SpinGuard guard(view.lock(), LockRank::kTable, view.lock_key());
@@ -99,8 +109,7 @@ void Census::add_leaves(Frame& table, std::uint32_t reach, const Sought& sought)
     if (entry.is_absent()) continue;
     --left;
     if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
-    const std::uint64_t at = entry.pfn().raw() - sought.first.raw();
-    if (at < sought.counts.size()) sought.counts[at] += reach;
+    add(entry.pfn(), reach, sought);
   }
 }
 

@@ -56,6 +56,7 @@ class Census {
   void pass(Level target, std::uint64_t family, const Sought& sought);
   void descend(Frame& table, std::uint32_t reach, Level target, const Sought& sought);
   void visit(Frame& child, std::uint32_t parent_reach, Level target, const Sought& sought);
+  static void add(Pfn frame, std::uint32_t reach, const Sought& sought);
   void add_leaves(Frame& table, std::uint32_t reach, const Sought& sought);
 
   // One pass for each level below the root.

@@ -25,7 +25,10 @@ bool FaultResolver::install_object_page(Table& table, Slot slot, Entry seen, Fra
     return false;
   }
   const Writable writable = may_write(page) ? Writable::kYes : Writable::kNo;
-  store_leaf(table, slot, seen, in_place_of(seen, Entry::leaf(memory_.pfn_of(page), vma_.object->leaf_class(), prot, writable)));
+  const LeafClass leaf_class = vma_.object->leaf_class();
+  const Entry leaf = page.is_large() ? Entry::large_leaf(memory_.pfn_of(page), leaf_class, prot, writable)
+                                     : Entry::leaf(memory_.pfn_of(page), leaf_class, prot, writable);
+  store_leaf(table, slot, seen, in_place_of(seen, leaf));
   return true;
 }
 
@@ -42,7 +45,7 @@ std::int64_t FaultResolver::install_object_pages(Table& table, Slot slot, Entry 
     Frame* const neighbour = supplies_->around[n];
     if (neighbour != nullptr && table.entry(other).is_absent() && install_object_page(table, other, Entry(), *neighbour, prot)) ++mapped;
   }
-  space_.add_rss(vma_.object->leaf_class(), mapped);
+  if (!vma_.is_huge()) space_.add_rss(vma_.object->leaf_class(), mapped);  // S2.11
   return mapped;
 }
 
@@ -62,7 +65,8 @@ FaultResolver::Attempt FaultResolver::map_object_page(ExclusiveTable& table, Slo
   if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
   if (table.entry(slot) != seen) return Attempt::kRetry;
-  if (attachment_for(table, slot, *vma_.object, vma_.index_of(page_)) == nullptr) return Attempt::kNeedsAttachments;
+  const PageIndex index(supplies_->object_page->page.index);
+  if (attachment_for(table, slot, *vma_.object, index) == nullptr) return Attempt::kNeedsAttachments;
   return install_object_pages(table, slot, seen, vma_.prot) != 0 ? done() : Attempt::kRetry;
 }
 
@@ -97,7 +101,7 @@ FaultResolver::Attempt FaultResolver::copy_object_page(ExclusiveTable& table, Sl
   table.clear(slot);
   drop_attached_page(memory_, table.frame(), copy, slot);
   space_.add_rss(LeafClass::kAnon, -1);
-  supplies_->gather.drop_frame(copy, page_);
+  supplies_->gather.drop_frame(copy, leaf_span());
   supplies_->drop_object_page();
   return Attempt::kRetry;
 }
@@ -117,7 +121,7 @@ FaultResolver::Attempt FaultResolver::copy_mapped_page(ExclusiveTable& table, Sl
   drop_attached_page(memory_, table.frame(), old, slot);
   space_.add_rss(seen.leaf_class(), -1);
   space_.add_rss(LeafClass::kAnon, 1);
-  supplies_->gather.drop_frame(old, page_);
+  supplies_->gather.drop_frame(old, leaf_span());
   return done(Counter::kCowCopy);
 }
 
@@ -164,7 +168,7 @@ FaultResolver::Attempt FaultResolver::use_lent(ExclusiveTable& table, Slot slot,
 // no page is locked in memory by this one (S2.40); else the space gets a copy. Locks: the table's with the entry.
 FaultResolver::Attempt FaultResolver::leave_lent(ExclusiveTable& table, Slot slot, Frame& lent) {
   const VirtRange span = geometry().entry_range(page_, table.level());
-  if (vma_.flags.has(VmaFlag::kLocked) || !lent_key(vma_, span, lent.level)) return Attempt::kNotLent;
+  if (vma_.flags.has(VmaFlag::kLocked) || !lent_key(geometry(), vma_, span, lent.level)) return Attempt::kNotLent;
   table.clear(slot);
   space_.edits_seen_.store(AddressSpace::kNoEdit);
   supplies_->gather.drop_table(lent, span);
@@ -175,7 +179,7 @@ FaultResolver::Attempt FaultResolver::leave_lent(ExclusiveTable& table, Slot slo
 FaultResolver::Attempt FaultResolver::fill_lent(Frame& lent) {
   const TableView table(memory_, lent);
   SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-  if (table.level() == kLeafLevel) return fill_lent_leaf(table);
+  if (table.level() == vma_.leaf_level()) return fill_lent_leaf(table);
   const Slot slot = geometry().slot_of(page_, table.level());
   if (table.entry(slot).is_absent()) {
     const std::int64_t first =
@@ -192,9 +196,9 @@ FaultResolver::Attempt FaultResolver::fill_lent(Frame& lent) {
 
 // Locks: the table's.
 FaultResolver::Attempt FaultResolver::fill_lent_leaf(const TableView& table) {
-  const Slot slot = geometry().leaf_slot_of(page_);
+  const Slot slot = geometry().slot_of(page_, table.level());
   const Entry entry = table.entry(slot);
-  switch (memory_.kind_of(entry, kLeafLevel)) {
+  switch (memory_.kind_of(entry, table.level())) {
     case EntryKind::kAbsent:
       if (supplies_->object_page == nullptr) return Attempt::kNeedsObjectPage;
       if (install_object_pages(table, slot, entry, table.frame().lent_rights()) == 0) return Attempt::kRetry;

@@ -1,8 +1,9 @@
-// One fault being resolved: the class behind fault.cc, fault_object.cc and fault_asking.cc, which begin with how.
+// One fault being resolved: the class behind fault.cc, fault_object.cc, fault_asking.cc and fault_huge.cc, which begin with how.
 #pragma once
 
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
+#include "quire/object/huge_object.h"
 #include "quire/space/address_space.h"
 #include "quire/space/fault_supplies.h"
 #include "quire/table/lent.h"
@@ -54,7 +55,7 @@ class FaultResolver {
   [[gnu::noinline]] FaultOutcome run_supplied() {
     Supplies supplies(space_);
     supplies_ = &supplies;
-    const FaultOutcome outcome = run_with(supplies);
+    const FaultOutcome outcome = vma_.is_huge() ? run_huge(supplies) : run_with(supplies);
     supplies_ = nullptr;
     return outcome;
   }
@@ -102,7 +103,7 @@ class FaultResolver {
           }
           supplies.object_page = page->frame;
           supplies.was_read = supplies.was_read || page->was_read;
-          hold_around(supplies);
+          if (!vma_.is_huge()) hold_around(supplies);
           break;
         }
         case Attempt::kMoving:
@@ -110,7 +111,7 @@ class FaultResolver {
           memory_.wait_for_moves(supplies.seen_moves);
           break;
         case Attempt::kNeedsFlush:
-          supplies.gather.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
+          supplies.gather.flush_range(leaf_span(), FlushRequest::Depth::kTablesToo);
           supplies.gather.finish();
           break;
       }
@@ -126,6 +127,7 @@ class FaultResolver {
       const Slot slot = geometry().slot_of(page_, table.level());
       switch (memory_.kind_of(entry, table.level())) {
         case EntryKind::kAbsent: {
+          if (vma_.is_huge() && table.level() == vma_.leaf_level()) return fill_huge(table, slot, entry);
           if (asks_when_absent()) return asks_for(AskedFault::Reason::kMissing);
           const Attempt attempt = fill_upper(table, slot);
           if (attempt != Attempt::kRetry) return attempt;
@@ -150,6 +152,7 @@ class FaultResolver {
           break;
         }
         case EntryKind::kFrame:
+          return vma_.is_huge() ? fill_huge(table, slot, entry) : Attempt::kBusError;
         case EntryKind::kZeroFrame:
         case EntryKind::kRaw:
         case EntryKind::kSwap:
@@ -211,6 +214,7 @@ class FaultResolver {
     while (level != kLeafLevel) {
       const EntryKind kind = memory_.kind_of(entry, level);
       if (kind == EntryKind::kZeroTable) return serves(entry);
+      if (kind == EntryKind::kFrame && entry.present()) return serves(entry);
       if (kind != EntryKind::kTable) return Below::kLacking;
       level = level.below();
       entry = TableView(memory_, memory_.frame(entry.pfn())).entry(geometry().slot_of(page_, level));
@@ -242,7 +246,7 @@ class FaultResolver {
   Attempt fill_upper(ExclusiveTable& table, Slot slot) {
     const VirtRange span = geometry().entry_range(page_, table.level());
     if (may_be_lent() && space_.borrows()) {
-      if (const auto key = lent_key(vma_, span, table.level().below()); key) return borrow(table, slot, *key);
+      if (const auto key = lent_key(geometry(), vma_, span, table.level().below()); key) return borrow(table, slot, *key);
     }
     const bool zero_table = may_map_zero() && vma_.range.contains(span) && !vma_.flags.has(VmaFlag::kLocked);
     if (!zero_table && supplies_->tables.held() == 0) return Attempt::kNeedsTable;
@@ -377,7 +381,7 @@ class FaultResolver {
     if (attaches) add_attached_page(table.frame(), identity, slot, supplies_->attachments);
     put_private_page(table, slot, identity, seen);
     if (attaches) drop_attached_page(memory_, table.frame(), old, slot);
-    supplies_->gather.drop_frame(old, page_);
+    supplies_->gather.drop_frame(old, VirtRange(page_, ByteCount(kPageSize)));
     return done(Counter::kCowCopy);
   }
 
@@ -417,20 +421,27 @@ class FaultResolver {
     return {space_.anon_object_.load(), page_index(page_).raw(), source, source_index};
   }
 
+  enum class PageSize : bool { kSmall, kHuge };
+
   // The entry is attached already. Locks: the table's.
+  template <PageSize kSize = PageSize::kSmall>
   void put_private_page(ExclusiveTable& table, Slot slot, const Frame::Page& identity, Entry seen) {
     Frame& fresh = *data_;
     data_ = nullptr;
     fresh.page = identity;
     fresh.kind = FrameKind::kAnon;
+    if constexpr (kSize == PageSize::kHuge) fresh.flags = Frame::kLarge;
     fresh.counts.store(Frame::kOneLeaf);  // last of all, for those who come by the frame (S4.22)
     const Writable writable = access_ == Access::kWrite ? Writable::kYes : Writable::kNo;
-    const Entry entry = in_place_of(seen, Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable));
+    const Entry leaf = kSize == PageSize::kHuge ? Entry::large_leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable)
+                                                : Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable);
+    const Entry entry = in_place_of(seen, leaf);
     if (seen.is_absent()) {
       table.install(slot, entry);
       return;
     }
-    supplies_->gather.flush_range(VirtRange(page_, ByteCount(kPageSize)), FlushRequest::Depth::kTablesToo);
+    const VirtRange mapped = kSize == PageSize::kHuge ? leaf_span() : VirtRange(page_, ByteCount(kPageSize));
+    supplies_->gather.flush_range(mapped, FlushRequest::Depth::kTablesToo);
     if (space_.is_only_actor(requester_)) {
       table.replace(slot, entry);
       return;
@@ -466,6 +477,16 @@ class FaultResolver {
     return (page.flags & Frame::kRemoved) != 0 ? Attempt::kMoving : Attempt::kRetry;
   }
 
+  // Mappings of huge pages (fault_huge.cc).
+  FaultOutcome run_huge(Supplies& supplies);
+  Attempt fill_huge(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt fill_absent_huge(ExclusiveTable& table, Slot slot);
+  Attempt copy_huge(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt take_back(ExclusiveTable& table, Slot slot, Entry seen);
+  Attempt put_huge_page(ExclusiveTable& table, Slot slot, Entry seen, const Frame* from);
+  void drop_data();
+  [[nodiscard]] HugeObject& huge_object() const { return static_cast<HugeObject&>(*vma_.object); }
+
   // Tables that the object lends (fault_object.cc). No page of a space's own is in them.
   [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy() && vma_.handler == nullptr; }
   [[nodiscard]] bool wants_copy() const { return access_ == Access::kWrite && !vma_.is_shared(); }
@@ -481,7 +502,7 @@ class FaultResolver {
     const bool enough =
         seen.present() && (access_ != Access::kExecute || seen.executable()) && (access_ != Access::kWrite || seen.writable());
     if (enough) return spurious();
-    const EntryKind kind = memory_.kind_of(seen, kLeafLevel);
+    const EntryKind kind = memory_.kind_of(seen, table.level());
     const bool is_object_page = kind == EntryKind::kFrame && !seen.is_private_leaf();
     // The object hears of the first write, and may refuse it.
     const bool gives_notice = is_object_page && access_ == Access::kWrite && vma_.object->gives_notice();
@@ -501,7 +522,7 @@ class FaultResolver {
   // After the flush: the new leaf may be written, if it is still there.
   void finish_leaf() {
     {
-      const Slot slot = geometry().slot_of(page_, kLeafLevel);
+      const Slot slot = geometry().slot_of(page_, table_.level());
       SpinGuard guard(table_.lock(), LockRank::kTable, table_.lock_key());
       const Entry entry = table_.entry(slot);
       if (entry.present() && entry.pfn() == supplies_->leaf_entry.pfn() && vma_.prot.write() && !entry.is_guarded())
@@ -511,6 +532,8 @@ class FaultResolver {
   }
 
   [[nodiscard]] const Geometry& geometry() const { return memory_.geometry(); }
+  // What the leaf maps that is being looked at.
+  [[nodiscard]] VirtRange leaf_span() const { return geometry().entry_range(page_, table_.level()); }
 
   AddressSpace& space_;
   MemoryManager& memory_;

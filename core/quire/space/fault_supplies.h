@@ -34,6 +34,7 @@ struct FaultSupplies {
   Frame* around[kAround];                ///< neighbours of object_page that are in memory; the first around_count
   unsigned around_count = 0, around_slot = 0;
   bool was_read = false;                 ///< it had to be waited for
+  bool took_back = false;                ///< a huge page, from those who shared it
   bool replacing = false;
   Entry leaf_entry;  ///< if `replacing`
   Entry flushed_for;

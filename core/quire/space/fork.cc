@@ -12,6 +12,7 @@
 #include "quire/space/own_tables.h"
 #include "quire/space/zap.h"
 #include "quire/table/tree.h"
+#include "quire/table/two_tables.h"
 #include "quire/tlb/gather.h"
 
 namespace quire {
@@ -43,6 +44,8 @@ class ForkCopy {
       const EntryKind kind = memory_.kind_of(entry, from.level);
       if (kind == EntryKind::kZeroTable) {
         to.install(slot, entry);  // uncounted (I13)
+      } else if (kind == EntryKind::kFrame || kind == EntryKind::kPoison) {
+        QUIRE_CHECK(copy_large(source, slot, to, base + ByteCount(n * memory_.geometry().span(from.level).raw())));
       } else if (kind != EntryKind::kTable) {
         memory_.report_malformed(entry, from.level, "a fork");
       } else if (memory_.frame(entry.pfn()).is_lent()) {
@@ -53,7 +56,7 @@ class ForkCopy {
                  memory_.may_share()) {
         share(source, slot, entry, to, base + ByteCount(n * memory_.geometry().span(from.level).raw()));
       } else {
-        QUIRE_CHECK(frames_.ensure(1, FrameUse::kUser));
+        if (!has_frame()) return fail(Errno::kNoMem);
         NewTable child(memory_, *frames_.take(), Level(from.level).below());
         memory_.counters().add(Counter::kCopyFork);
         // Named by the child before it is filled, so that a failure further down leaves one tree to tear down (S0.23).
@@ -65,6 +68,9 @@ class ForkCopy {
   }
 
  private:
+  // Not a Result, and not inlined: g++ 12 believes those here uninitialized.
+  [[gnu::noinline]] bool has_frame() { return frames_.ensure(1, FrameUse::kUser).has_value(); }
+
   // Increment and W-off under the lock of the table that holds the entry (R8).
   void share(const TableView& source, Slot slot, Entry entry, ExclusiveTable& to, VirtAddr address) {
     SpinGuard guard(source.lock(), LockRank::kTable, source.lock_key());
@@ -95,6 +101,44 @@ class ForkCopy {
     }
     if (object != nullptr) copy_pinned_pages(to, base, *object);
     wants_flush_ = true;
+    return {};
+  }
+
+  // A leaf of a huge page, which may go while nothing is locked: truncation and the page's owner take it away.
+  [[gnu::noinline]] Result<void> copy_large(const TableView& source, Slot slot, ExclusiveTable& to, VirtAddr address) {
+    QUIRE_CHECK(attachments_.ensure(2));
+    if (const Entry seen = source.entry(slot); seen.is_private_leaf() && seen.names_frame() && memory_.frame(seen.pfn()).pins() != 0) {
+      return copy_pinned_large(source.level(), slot, seen, to, address);
+    }
+    const TwoTables both(source, to);
+    Entry entry = source.entry(slot);
+    if (memory_.kind_of(entry, source.level()) == EntryKind::kFrame) {
+      Frame& page = memory_.frame(entry.pfn());
+      page.add_leaf();
+      add_attached_page(to.frame(), page.page, slot, attachments_);
+      if (entry.is_private_leaf()) {
+        clear_write_in_place(source, slot);
+        wants_flush_ = true;  // W may have gone before, for a page that is held
+        entry = source.entry(slot);
+      }
+    }
+    to.install(slot, entry);
+    return {};
+  }
+
+  // One that is pinned is copied at once, from what the pool has to spare.
+  Result<void> copy_pinned_large(Level level, Slot slot, Entry seen, ExclusiveTable& to, VirtAddr address) {
+    QUIRE_TRY(AnonObject * object, child_.anon_object());
+    Frame* const fresh = memory_.huge().of(level).take_or_null(HugePool::From::kFree);
+    if (fresh == nullptr) return fail(Errno::kNoMem);
+    memory_.copy_huge(*fresh, memory_.frame(seen.pfn()));
+    fresh->page = Frame::Page{object, address.raw() / memory_.geometry().span(level).raw(), nullptr, 0};
+    fresh->kind = FrameKind::kAnon;
+    fresh->counts.store(Frame::kOneLeaf);
+    memory_.counters().add(Counter::kForkCopyPinned);
+    const SpinGuard guard(to.lock(), LockRank::kTable, to.lock_key());
+    to.install(slot, seen.with_frame(memory_.pfn_of(*fresh)));
+    add_attached_page(to.frame(), fresh->page, slot, attachments_);
     return {};
   }
 
@@ -144,13 +188,23 @@ class ForkCopy {
       for (unsigned n = 0; n < memory_.geometry().slots(); ++n) {
         const Entry entry = view.entry(static_cast<Slot>(n));
         // Below an entry without W nothing was held through this space, or it has been settled.
-        if (entry.writable() && memory_.kind_of(entry, table.level) == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) {
-          pinned = true;
-        }
+        if (!entry.writable()) continue;
+        const EntryKind kind = memory_.kind_of(entry, table.level);
+        if (kind == EntryKind::kTable && settle_holds(memory_.frame(entry.pfn()))) pinned = true;
+        if (kind == EntryKind::kFrame && settle_leaf(view, static_cast<Slot>(n), entry)) pinned = true;
       }
       table.flags = pinned ? Frame::kHoldsBelow : Frame::kNoFlag;
     }
     return pinned;
+  }
+
+  // Whether the private page of a leaf is pinned. Locks: the table's, or the space's.
+  bool settle_leaf(const TableView& table, Slot slot, Entry entry) {
+    const Frame& page = memory_.frame(entry.pfn());
+    if (!entry.is_private_leaf()) return false;
+    if (page.pins() != 0) return true;
+    if (entry.writable() && !page.has_one_holder()) clear_write_in_place(table, slot);
+    return false;
   }
 
   // How many pages of a leaf table are pinned.
@@ -158,13 +212,7 @@ class ForkCopy {
     std::uint32_t pinned = 0;
     const TableView view(memory_, table);
     const SpinGuard guard(table.lock, LockRank::kTable, table_lock_key(table));
-    for_each_private_page(view, [&](Slot slot, Entry entry, const Frame& page) {
-      if (page.pins() != 0) {
-        ++pinned;
-      } else if (entry.writable() && !page.has_one_holder()) {
-        clear_write_in_place(view, slot);
-      }
-    });
+    for_each_private_page(view, [&](Slot slot, Entry entry, const Frame&) { pinned += settle_leaf(view, slot, entry) ? 1 : 0; });
     table.flags = pinned != 0 ? Frame::kHoldsBelow : Frame::kNoFlag;
     return pinned;
   }
@@ -240,7 +288,8 @@ void AddressSpace::copy_state_from(AddressSpace& parent) {
 }
 
 // DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)), a
-// registered one not registered, its pages not guarded (Linux v6.12 fs/userfaultfd.c:dup_userfaultfd()).
+// registered one not registered, its pages not guarded (Linux v6.12 fs/userfaultfd.c:dup_userfaultfd()), and of huge pages it has none
+// reserved.
 Result<void> AddressSpace::drop_fork_special() {
   ExclusiveGuard guard(lock_);
   const VmaMap inherited = map_;
@@ -273,7 +322,7 @@ Result<void> AddressSpace::drop_fork_special() {
       guards.remove(vma->range, gather);
     }
     Vma fresh = *vma;
-    fresh.flags = vma->flags.without(kLockedFlags);
+    fresh.flags = vma->flags.without(kLockedFlags | VmaFlag::kHugeReserved);
     fresh.forget_handler();
     if (vma->flags.has(VmaFlag::kWipeOnFork)) fresh.anon = AnonTag();
     if (fresh.flags != vma->flags || !(fresh.anon == vma->anon)) {

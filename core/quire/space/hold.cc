@@ -18,6 +18,7 @@ PageHold& PageHold::operator=(PageHold&& other) noexcept {
     release();
     memory_ = other.memory_;
     frame_ = other.frame_;
+    pfn_ = other.pfn_;
     kind_ = other.kind_;
     other.frame_ = nullptr;
   }
@@ -48,13 +49,17 @@ class HoldAttempt {
     ExclusiveTable table = ExclusivePath::root(space_);
     while (table.level() != kLeafLevel) {
       const Entry entry = table.entry(geometry_.slot_of(page_, table.level()));
+      if (entry.is_large()) {
+        const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+        return hold(table, Path::kExclusive);
+      }
       if (!entry.writable() || !memory_.is_own_table(entry.pfn(), table.level().below())) return look_below(table, entry);
       table = ExclusivePath::child(memory_, table, entry);
     }
     const SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
     return hold(table, Path::kExclusive);
   }
-  [[nodiscard]] PageHold take() { return PageHold(memory_, *held_, kind_); }
+  [[nodiscard]] PageHold take() { return PageHold(memory_, *held_, pfn_, kind_); }
 
  private:
   enum class Path : std::uint8_t { kExclusive, kShared };
@@ -75,24 +80,25 @@ class HoldAttempt {
       if (kind != EntryKind::kTable) return State::kNeedsFault;
       const TableView child(memory_, memory_.frame(entry.pfn()));
       level = level.below();
-      if (level == kLeafLevel) {
+      entry = child.entry(geometry_.slot_of(page_, level));
+      if (level == kLeafLevel || entry.is_large()) {
         const SpinGuard inner(child.lock(), LockRank::kTable, child.lock_key());
         return hold(child, Path::kShared);
       }
-      entry = child.entry(geometry_.slot_of(page_, level));
     }
   }
 
   State hold_zero() {
-    held_ = &memory_.frame(memory_.zero().frame());
+    pfn_ = memory_.zero().frame();
+    held_ = &memory_.frame(pfn_);
     return State::kHeld;
   }
 
-  // Locks: the leaf table's.
+  // Locks: the table's that the leaf is in.
   State hold(const TableView& table, Path path) {
-    const Slot slot = geometry_.slot_of(page_, kLeafLevel);
+    const Slot slot = geometry_.slot_of(page_, table.level());
     const Entry entry = table.entry(slot);
-    switch (memory_.kind_of(entry, kLeafLevel)) {
+    switch (memory_.kind_of(entry, table.level())) {
       case EntryKind::kZeroFrame:
         return entry.present() && access_ != Access::kWrite && !wants_own_page() ? hold_zero() : State::kNeedsFault;
       case EntryKind::kFrame: break;
@@ -119,7 +125,7 @@ class HoldAttempt {
       if (path == Path::kShared) {
         clear_write_in_place(table, slot);
       } else {
-        ExclusivePath::note_holds(space_, page_, kLeafLevel);
+        ExclusivePath::note_holds(space_, page_, table.level());
       }
     }
     if (kind_ == HoldKind::kPin) {
@@ -129,6 +135,7 @@ class HoldAttempt {
       page.get();
     }
     held_ = &page;
+    pfn_ = entry.pfn() + pages_of(page_ - geometry_.entry_range(page_, table.level()).begin());
     return State::kHeld;
   }
 
@@ -140,6 +147,7 @@ class HoldAttempt {
   const Access access_;
   const HoldKind kind_;
   Frame* held_ = nullptr;
+  Pfn pfn_;
 };
 
 Result<PageHold> AddressSpace::hold(VirtAddr address, Access access, HoldKind kind) {

@@ -32,7 +32,9 @@ enum class HoldKind : std::uint8_t { kGet, kPin };
 class PageHold {
  public:
   PageHold() = default;
-  PageHold(PageHold&& other) noexcept : memory_(other.memory_), frame_(other.frame_), kind_(other.kind_) { other.frame_ = nullptr; }
+  PageHold(PageHold&& other) noexcept : memory_(other.memory_), frame_(other.frame_), pfn_(other.pfn_), kind_(other.kind_) {
+    other.frame_ = nullptr;
+  }
   PageHold& operator=(PageHold&& other) noexcept;
   PageHold(const PageHold&) = delete;
   PageHold& operator=(const PageHold&) = delete;
@@ -40,19 +42,21 @@ class PageHold {
 
   [[nodiscard]] explicit operator bool() const { return frame_ != nullptr; }
   [[nodiscard]] bool is_zero() const { return frame_->kind == FrameKind::kZero; }
-  [[nodiscard]] Pfn pfn() const { return memory_->pfn_of(*frame_); }
+  /// The frame at the address; of a huge page, one of its many.
+  [[nodiscard]] Pfn pfn() const { return pfn_; }
   /// The page. Not to be written unless it was held for writing.
-  [[nodiscard]] std::byte* contents() const { return memory_->contents(*frame_); }
+  [[nodiscard]] std::byte* contents() const { return memory_->window(pfn_); }
   void release();
   /// The holder has written there; no entry says so (I14).
   void mark_dirty();
 
  private:
   friend class HoldAttempt;
-  PageHold(MemoryManager& memory, Frame& frame, HoldKind kind) : memory_(&memory), frame_(&frame), kind_(kind) {}
+  PageHold(MemoryManager& memory, Frame& frame, Pfn pfn, HoldKind kind) : memory_(&memory), frame_(&frame), pfn_(pfn), kind_(kind) {}
 
   MemoryManager* memory_ = nullptr;
   Frame* frame_ = nullptr;
+  Pfn pfn_;
   HoldKind kind_ = HoldKind::kGet;
 };
 

@@ -62,16 +62,18 @@ AdviceRule rule_of(int advice) {
   }
 }
 
+bool begins_whole(const Geometry& geometry, const Vma& vma) { return geometry.is_aligned(vma.range.begin(), vma.leaf_level()); }
+
 /// Whether the mapping is none for that. Only private anonymous memory can be wiped or freed, what is locked is needed, and a device's
 /// memory is not the program's (Linux v6.12 mm/madvise.c:madvise_vma_behavior(), madvise_dontneed_free_valid_vma(), can_madv_lru_vma()).
-bool is_refused(const AdviceRule& rule, const Vma& vma) {
+bool is_refused(const Geometry& geometry, const AdviceRule& rule, const Vma& vma) {
   const VmaFlags flags = vma.flags;
   const bool is_anonymous = vma.object == nullptr && !vma.is_shared();
   switch (rule.what) {
     case Advice::kNothingIfPrivate: return !is_anonymous;
-    case Advice::kDontNeed:
-    case Advice::kNothingIfUnlocked: return flags.has_any(VmaFlag::kLocked | VmaFlag::kDevice);
-    case Advice::kDontNeedLocked: return flags.has(VmaFlag::kDevice);
+    case Advice::kDontNeed: return flags.has_any(VmaFlag::kLocked | VmaFlag::kDevice) || !begins_whole(geometry, vma);
+    case Advice::kNothingIfUnlocked: return flags.has_any(VmaFlag::kLocked | VmaFlag::kDevice) || vma.is_huge();
+    case Advice::kDontNeedLocked: return flags.has(VmaFlag::kDevice) || !begins_whole(geometry, vma);
     case Advice::kFlags:
       return (rule.set.has(VmaFlag::kWipeOnFork) && !is_anonymous) ||
              (rule.cleared.has(VmaFlag::kDontFork) && flags.has(VmaFlag::kDevice)) ||
@@ -110,10 +112,11 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
   const bool sets_flags = rule.what == Advice::kFlags || rule.what == Advice::kPrivateFlags;
   if (sets_flags) QUIRE_CHECK(adopt_locked(range));
   AdviseWalk walk(map_, range);
-  QUIRE_CHECK(walk.run([&rule](Vma& part) -> Result<void> {
-    if (is_refused(rule, part)) return fail(Errno::kInval);
-    const bool is_passed_over = rule.what == Advice::kPrivateFlags && (part.is_shared() || part.flags.has(VmaFlag::kFixedSize));
-    if (!is_passed_over) part.flags = part.flags.with(rule.set).without(rule.cleared);
+  const Geometry& geometry = memory_.geometry();
+  QUIRE_CHECK(walk.run([&rule, &geometry](Vma& part) -> Result<void> {
+    if (is_refused(geometry, rule, part)) return fail(Errno::kInval);
+    const bool is_mergeable = !part.is_shared() && !part.is_huge() && !part.flags.has(VmaFlag::kFixedSize);
+    if (rule.what != Advice::kPrivateFlags || is_mergeable) part.flags = part.flags.with(rule.set).without(rule.cleared);
     return {};
   }));
   // Linux v6.12 mm/madvise.c:madvise_vma_behavior()
@@ -128,11 +131,12 @@ Result<void> AddressSpace::madvise(VirtAddr address, ByteCount length, int advic
 }
 
 Result<void> AddressSpace::fault_in(VirtRange range, Access access) {
-  for (VirtAddr at = range.begin(); at < range.end(); at = at + ByteCount(kPageSize)) {
+  for (VirtAddr at = range.begin(), next; at < range.end(); at = next) {
     const auto vma = find(at);
     if (!vma) return fail(Errno::kNoMem);  // unlike a fault, this does not grow a stack
     // A load may do what PROT_WRITE alone allows, this may not (Linux v6.12 mm/gup.c:check_vma_flags()).
     if (vma->flags.has(VmaFlag::kDevice) || (access == Access::kRead && !vma->prot.read())) return fail(Errno::kInval);
+    next = memory_.geometry().entry_range(at, vma->leaf_level()).end();
     switch (resolve_fault(at, access, Requester::kOther)) {
       case FaultOutcome::kMinor:
       case FaultOutcome::kMajor: break;
@@ -146,10 +150,16 @@ Result<void> AddressSpace::fault_in(VirtRange range, Access access) {
   return {};
 }
 
-// Whole spans are detached; the range itself bounds what goes, since the mapping stays.
-Result<void> AddressSpace::dont_need_locked(VirtRange range, Gather& gather) {
+// Whole spans are detached; the range itself bounds what goes, since the mapping stays. Of huge pages only whole ones go, and who had them
+// reserved has them reserved again.
+Result<void> AddressSpace::dont_need_locked(VirtRange asked, Gather& gather) {
+  VirtRange range = asked;
+  if (const Vma* const last = asked.empty() ? nullptr : map_.find(asked.last()); last != nullptr && asked.end() < last->range.end()) {
+    range = VirtRange(asked.begin(), memory_.geometry().entry_range(asked.end(), last->leaf_level()).begin());
+  }
   Zap zap(*this, range, range, Counter::kUnshareMadvise);
   if (!zap.reserve()) return fail(Errno::kAgain);
+  reserve_again(range);
   zap.run(gather);
   gather.finish();
   return {};

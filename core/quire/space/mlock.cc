@@ -63,7 +63,7 @@ Result<void> AddressSpace::set_lock_locked(VirtRange range, VmaFlags lock, Holes
     if (done < vma.range.begin() && holes == Holes::kStop) break;
     Vma part = vma.clipped(range);
     done = part.range.end();
-    part.flags = part.flags.without(kLockedFlags).with(lock);
+    if (!part.is_huge()) part.flags = part.flags.without(kLockedFlags).with(lock);  // never paged out, nor counted, as on Linux
     if (part.flags == vma.flags || vma.flags.has(VmaFlag::kFixedSize)) continue;
     QUIRE_CHECK(changed.erase_range(part.range));
     QUIRE_CHECK(changed.insert_merging(part));
@@ -83,7 +83,7 @@ Result<void> AddressSpace::populate(VirtRange range) {
     if (vma.flags.has_any(VmaFlag::kLockOnFault | VmaFlag::kDevice)) continue;
     const Access access = vma.prot.write() && !vma.is_shared() ? Access::kWrite : Access::kRead;
     const VirtRange part = vma.range.intersection(range);
-    for (VirtAddr at = part.begin(); at < part.end(); at = at + ByteCount(kPageSize)) {
+    for (VirtAddr at = part.begin(); at < part.end(); at = memory_.geometry().entry_range(at, vma.leaf_level()).end()) {
       switch (resolve_fault(at, access, Requester::kOther)) {
         case FaultOutcome::kMinor:
         case FaultOutcome::kMajor: break;

@@ -3,7 +3,9 @@
 #include "quire/base/assert.h"
 #include "quire/memory_manager.h"
 #include "quire/object/file_object.h"
+#include "quire/object/huge_object.h"
 #include "quire/space/address_space.h"
+#include "quire/space/huge_reserve.h"
 #include "quire/space/zap.h"
 #include "quire/table/lent.h"
 #include "quire/tlb/gather.h"
@@ -15,7 +17,14 @@ namespace {
 
 Prot prot_of(std::uint32_t raw) { return Prot(static_cast<std::uint8_t>(raw & 7)); }
 
-VmaFlags flags_of(const MmapRequest& request, bool shared) {
+/// Huge pages are accounted in their pool.
+[[gnu::noinline]] VmaFlags as_huge(VmaFlags flags, const MmapRequest& request, const MemoryObject& object, bool shared) {
+  flags = flags.without(VmaFlag::kAccounted).with(VmaFlag::kHugeTlb);
+  if (object.leaf_level() != HugePools::kSmallest) flags = flags | VmaFlag::kGigantic;
+  return !shared && (request.flags & uapi::kMapNoReserve) == 0 ? flags | VmaFlag::kHugeReserved : flags;
+}
+
+VmaFlags flags_of(const MmapRequest& request, const MemoryObject* object, bool shared) {
   VmaFlags flags = VmaFlag::kMayWrite;
   if (shared) flags = flags | VmaFlag::kShared;
   if ((request.flags & uapi::kMapGrowsDown) != 0) flags = flags | VmaFlag::kGrowsDown;
@@ -26,7 +35,7 @@ VmaFlags flags_of(const MmapRequest& request, bool shared) {
   const bool is_accounted = !shared && (request.prot & uapi::kProtWrite) != 0 && (request.flags & uapi::kMapNoReserve) == 0;
   if (is_accounted) flags = flags | VmaFlag::kAccounted;
   if (request.size == MmapRequest::Size::kFixed) flags = flags | VmaFlag::kFixedSize;
-  return flags;
+  return object == nullptr || !object->is_huge() ? flags : as_huge(flags, request, *object, shared);
 }
 
 /// Errors: EINVAL, EACCES.
@@ -36,6 +45,26 @@ Result<void> check_device(const MmapRequest& request, MemoryObject& device) {
   if ((request.prot & (uapi::kProtWrite | uapi::kProtExec)) != 0) return fail(Errno::kAcces);
   return {};
 }
+
+// Linux v6.12 fs/hugetlbfs/inode.c:hugetlbfs_file_mmap(), mm/mmap.c:ksys_mmap_pgoff(): whole pages, which are promised from now on.
+// Errors: EINVAL, ENOMEM.
+Result<void> prepare_huge(MemoryManager& memory, MmapRequest& request, HugeObject& object, HugeReservation& reservation) {
+  HugePool& pool = memory.huge().of(object.leaf_level());
+  const std::uint64_t unit = pool.page_size().bytes().raw();
+  if (request.length.raw() > ~std::uint64_t{0} - unit) return fail(Errno::kNoMem);
+  request.length = ByteCount((request.length.raw() + unit - 1) / unit * unit);
+  if ((request.flags & uapi::kMapGrowsDown) != 0 || request.offset.raw() % pool.page_size().raw() != 0) return fail(Errno::kInval);
+  if (memory.geometry().user_top().raw() < request.length.raw()) return fail(Errno::kNoMem);
+  // A mapping that may write makes the object as long as itself.
+  const ByteCount end = PageCount(request.offset.raw()).bytes() + request.length;
+  if ((request.prot & uapi::kProtWrite) != 0 && object.size() < end) object.resize(end);
+  if ((request.flags & uapi::kMapNoReserve) != 0) return {};
+  if ((request.flags & uapi::kMapType) != uapi::kMapPrivate) return object.reserve(request.offset, pages_of(request.length));
+  return reservation.get(pool, request.length.raw() / unit);
+}
+
+/// The bits of MAP_* that say how large huge pages are to be.
+constexpr unsigned kHugeShift = 26, kHugeMask = 63;
 
 }  // namespace
 
@@ -48,14 +77,20 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
   checked.length = *length;
   if (checked.offset.raw() + pages_of(*length).raw() < checked.offset.raw()) return fail(Errno::kOverflow);
   const bool anonymous = (checked.flags & uapi::kMapAnonymous) != 0;
-  if (anonymous && (checked.flags & uapi::kMapHugeTlb) != 0) return fail(Errno::kNoMem);  // a pool of no huge pages
   if (!anonymous && checked.object == nullptr) return fail(Errno::kNoDev);
 
   // Shared anonymous memory belongs to an object of its own (S4.38), made before anything is locked.
   MemoryObject* object = anonymous ? nullptr : checked.object;
   MemoryObject* own = nullptr;
   const std::uint32_t type = checked.flags & uapi::kMapType;
-  if (anonymous && type == uapi::kMapShared) {
+  if (anonymous && (checked.flags & uapi::kMapHugeTlb) != 0) {
+    const auto level = memory_.huge().level_of((checked.flags >> kHugeShift) & kHugeMask);
+    if (!level) return fail(Errno::kInval);
+    const std::uint64_t rest = memory_.geometry().span(*level).raw() - 1;
+    QUIRE_TRY(HugeObject * made, HugeObject::create(memory_, {*level, ByteCount((length->raw() + rest) & ~rest)}));
+    own = object = made;
+    checked.offset = PageIndex(0);
+  } else if (anonymous && type == uapi::kMapShared) {
     auto made = FileObject::create(memory_, {.size = *length});
     if (!made) return fail(made.error());
     own = object = *made;
@@ -63,7 +98,9 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
   }
   Result<VirtAddr> result = fail(Errno::kInval);
   bool is_locked = false;
-  {
+  if (object != nullptr && object->is_huge()) [[unlikely]] {
+    result = mmap_huge(checked, static_cast<HugeObject&>(*object));
+  } else {
     ExclusiveGuard guard(lock_);
     is_locked = (checked.flags & uapi::kMapLocked) != 0 || future_flags_.has(VmaFlag::kLocked);
     result = mmap_locked(checked, object);
@@ -73,6 +110,18 @@ Result<VirtAddr> AddressSpace::mmap(const MmapRequest& request) {
   // Linux ignores what cannot be faulted in here.
   if (result && (is_locked || is_wanted)) static_cast<void>(populate(VirtRange(*result, checked.length)));
   return result;
+}
+
+// Never locked, but populated as what is.
+Result<VirtAddr> AddressSpace::mmap_huge(MmapRequest& request, HugeObject& object) {
+  HugeReservation reservation;
+  QUIRE_CHECK(prepare_huge(memory_, request, object, reservation));
+  const ExclusiveGuard guard(lock_);
+  const bool is_locked = (request.flags & uapi::kMapLocked) != 0 || future_flags_.has(VmaFlag::kLocked);
+  if (is_locked) request.flags = (request.flags | uapi::kMapPopulate) & ~uapi::kMapNonBlock;
+  const Result<VirtAddr> mapped = mmap_locked(request, &object);
+  if (mapped) reservation.keep();
+  return mapped;
 }
 
 Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObject* object) {
@@ -98,12 +147,12 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
         return fail(Errno::kInval);
       }
       if ((request.flags & uapi::kMapGrowsDown) != 0) return fail(Errno::kInval);
-      vma.flags = flags_of(request, true);
+      vma.flags = flags_of(request, object, true);
       vma.offset = request.offset;
       if (request.file_access == MmapRequest::FileAccess::kReadOnly) vma.flags = vma.flags.without(VmaFlag::kMayWrite);
       break;
     case uapi::kMapPrivate:
-      vma.flags = flags_of(request, false);
+      vma.flags = flags_of(request, object, false);
       vma.offset = object != nullptr ? request.offset : page_index(address);
       break;
     default: return fail(Errno::kInval);
@@ -112,7 +161,7 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
     QUIRE_CHECK(check_device(request, *object));
     vma.flags = vma.flags.without(VmaFlag::kMayWrite).with(VmaFlag::kDevice | VmaFlag::kFixedSize | VmaFlag::kDontDump);
   }
-  if (!vma.flags.has(VmaFlag::kFixedSize)) vma.flags = vma.flags.with(lock);
+  if (!vma.flags.has_any(VmaFlag::kFixedSize | VmaFlag::kHugeTlb)) vma.flags = vma.flags.with(lock);
 
   // What lies under a fixed mapping goes, and does not count against the limits (S0.50, I12).
   PageCount replaced(0);
@@ -140,16 +189,19 @@ Result<VirtAddr> AddressSpace::mmap_locked(const MmapRequest& request, MemoryObj
 // Linux v6.12 mm/mmap.c:__get_unmapped_area(), arch/x86/kernel/sys_x86_64.c:arch_get_unmapped_area_topdown().
 Result<VirtAddr> AddressSpace::place_locked(const Placing& what) {
   const auto [hint, length, flags, object, index] = what;
+  const std::uint64_t unit = what.unit(memory_.geometry()).raw();
   const VirtAddr top = memory_.geometry().user_top();
   if (length.raw() > top.raw()) return fail(Errno::kNoMem);
   if ((flags & uapi::kMapFixed) != 0) {
     if (hint.raw() > top.raw() - length.raw()) return fail(Errno::kNoMem);
-    if (!hint.is_page_aligned()) return fail(Errno::kInval);
+    if (hint.raw() % unit != 0) return fail(Errno::kInval);
     if (hint < mmap_floor_) return fail(Errno::kPerm);
     return hint;
   }
-  VirtAddr wanted = hint.page_floor();
-  if (wanted.raw() != 0 && wanted < mmap_floor_) wanted = mmap_floor_;
+  const auto aligned = [unit](VirtAddr at) { return VirtAddr((at.raw() + unit - 1) / unit * unit); };
+  VirtAddr wanted = unit == kPageSize ? hint.page_floor() : aligned(hint);
+  if (wanted.raw() != 0 && wanted < mmap_floor_) wanted = aligned(mmap_floor_);
+  const ByteCount room = length + ByteCount(unit - kPageSize);  // for an aligned place, wherever the gap begins
   if ((flags & uapi::kMap32Bit) != 0) {
     // Linux searches [1 GiB, 2 GiB) from below; a hint below that is heeded, too.
     const VirtAddr low(0x40000000), high(0x80000000);
@@ -157,7 +209,7 @@ Result<VirtAddr> AddressSpace::place_locked(const Placing& what) {
       const Vma* next = map_.first_ending_above(wanted);
       if (next == nullptr || wanted + length <= begin_with_gap(*next)) return wanted;
     }
-    if (const auto found = map_.lowest_gap(length, low, high < top ? high : top)) return *found;
+    if (const auto found = map_.lowest_gap(room, low, high < top ? high : top)) return aligned(*found);
     return fail(Errno::kNoMem);
   }
   if (wanted.raw() != 0 && wanted.raw() <= top.raw() - length.raw()) {
@@ -167,10 +219,10 @@ Result<VirtAddr> AddressSpace::place_locked(const Placing& what) {
   }
   const VirtAddr floor = mmap_floor_.raw() == 0 ? VirtAddr(kPageSize) : mmap_floor_;
   if (const auto found = congruent_gap(what, floor)) return *found;
-  if (const auto found = map_.highest_gap(length, floor, mmap_top_)) return *found;
+  if (const auto found = map_.highest_gap(room, floor, mmap_top_)) return aligned(*found);
   // The space below mmap_top is full: try from a third of user space upward, as Linux falls back to.
   const VirtAddr third = VirtAddr(top.raw() / 3 + kPageSize - 1).page_floor();
-  if (const auto found = map_.lowest_gap(length, third, top)) return *found;
+  if (const auto found = map_.lowest_gap(room, third, top)) return aligned(*found);
   return fail(Errno::kNoMem);
 }
 
@@ -178,7 +230,7 @@ Result<VirtAddr> AddressSpace::place_locked(const Placing& what) {
 // has (Linux v6.12 mm/huge_memory.c:__thp_get_unmapped_area() does so for huge pages).
 std::optional<VirtAddr> AddressSpace::congruent_gap(const Placing& what, VirtAddr floor) {
   if (what.object == nullptr || !borrows()) return std::nullopt;
-  for (Level level = kHighestLentLevel; level >= kLeafLevel; level = level.below()) {
+  for (Level level = kHighestLentLevel; level >= what.object->leaf_level(); level = level.below()) {
     const std::uint64_t span = memory_.geometry().table_span(level).raw();
     const std::uint64_t slack = span - kPageSize;
     if (what.length.raw() < span || level >= memory_.geometry().root_level()) continue;

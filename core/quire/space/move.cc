@@ -6,34 +6,9 @@
 #include "quire/memory_manager.h"
 #include "quire/space/address_space.h"
 #include "quire/table/lent.h"
+#include "quire/table/two_tables.h"
 
 namespace quire {
-
-namespace {
-
-/// Holds the locks of two tables of one level, which may be the same.
-class TwoTables {
- public:
-  TwoTables(const ExclusiveTable& a, const ExclusiveTable& b) TA_ATTRIBUTE(no_thread_safety_analysis) {
-    const bool in_order = a.lock_key() <= b.lock_key();
-    first_ = &(in_order ? a : b).lock();
-    second_ = &(in_order ? b : a).lock();
-    first_->lock(LockRank::kTable, (in_order ? a : b).lock_key());
-    if (second_ != first_) second_->lock(LockRank::kTable, (in_order ? b : a).lock_key());
-  }
-  ~TwoTables() TA_ATTRIBUTE(no_thread_safety_analysis) {
-    if (second_ != first_) second_->unlock();
-    first_->unlock();
-  }
-  TwoTables(const TwoTables&) = delete;
-  TwoTables& operator=(const TwoTables&) = delete;
-
- private:
-  SpinLock* first_;
-  SpinLock* second_;
-};
-
-}  // namespace
 
 Move::Move(AddressSpace& space, VirtRange from, VirtAddr to, VirtRange free_from, VirtRange free_to)
     : space_(space),
@@ -69,8 +44,12 @@ void Move::count(const TableView& table, VirtRange range, bool shared_above) {
     const Entry entry = table.entry(geometry_.slot_of(span.begin(), table.level()));
     const EntryKind kind = memory_.kind_of(entry, table.level());
     const std::uint32_t lent_below = copies_below_lent(table.frame(), 1);
-    if (kind != EntryKind::kTable && kind != EntryKind::kZeroTable && lent_below == 0) continue;
-    if (moves_whole(span, table.level())) {
+    if (kind != EntryKind::kTable && kind != EntryKind::kZeroTable && !entry.is_large() && lent_below == 0) continue;
+    if (entry.is_large()) {
+      ++need_attachments_;
+      count_target(VirtRange(target_of(part.begin()), part.size()), table.level());
+    } else if (moves_whole(span, table.level())) {
+      need_attachments_ += lent_below;  // a large leaf may come to be there
       count_target(VirtRange(target_of(part.begin()), part.size()), table.level());
       // If there is a table already, the leaves move one by one; but then a table is not needed either.
     } else if (lent_below != 0) {
@@ -86,6 +65,7 @@ void Move::count(const TableView& table, VirtRange range, bool shared_above) {
         need_attachments_ += child.table.attachment_count * (shared ? 3U : 2U);
         count_target(VirtRange(target_of(part.begin()), part.size()), kLeafLevel);
       } else {
+        if (shared) need_attachments_ += attachments_of_copy(child);
         count(TableView(memory_, child), part, shared);
       }
     }
@@ -99,20 +79,20 @@ void Move::count_target(VirtRange range, Level level) {
     for (VirtAddr at = range.begin() < counted_to ? counted_to : range.begin(); at < range.end(); at = counted_to) {
       counted_to = geometry_.table_range(at, above).end();
       ++need_frames_;
-      if (above == kLeafLevel) need_attachments_ += attachments_at(at);
+      need_attachments_ += attachments_at(at, above);
     }
   }
 }
 
-// Those of the leaf table at `address`, if there is one: what its copy would need.
-std::uint32_t Move::attachments_at(VirtAddr address) const {
+// Those of the table of `level` at `address`, if there is one: what its copy would need.
+std::uint32_t Move::attachments_at(VirtAddr address, Level level) const {
   TableView table(memory_, space_.root_frame());
-  while (table.level() != kLeafLevel) {
+  while (table.level() != level) {
     const Entry entry = table.entry(geometry_.slot_of(address, table.level()));
     if (memory_.kind_of(entry, table.level()) != EntryKind::kTable) return 0;
     table = TableView(memory_, memory_.frame(entry.pfn()));
   }
-  return table.frame().table.attachment_count;
+  return attachments_of_copy(table.frame());
 }
 
 void Move::run(Gather& gather) {
@@ -131,6 +111,7 @@ void Move::move_below(ExclusiveTable table, VirtRange range, Gather& gather) {
     at = span.end();
     const Entry entry = table.entry(geometry_.slot_of(span.begin(), table.level()));
     const EntryKind kind = memory_.kind_of(entry, table.level());
+    if (entry.is_large()) move_large(table, span, gather);
     if (kind != EntryKind::kTable && kind != EntryKind::kZeroTable) continue;
     if (moves_whole(span, table.level())) {
       move_entry(table, span, gather);
@@ -184,11 +165,18 @@ void Move::move_leaves(ExclusiveTable& from, VirtRange range, Gather& gather) {
   }
 }
 
+void Move::move_large(ExclusiveTable& from, VirtRange span, Gather& gather) {
+  ExclusiveTable to = target_table(target_of(span.begin()), from.level(), gather);
+  if (from.frame().has_flag(Frame::kHoldsBelow)) ExclusivePath::note_holds(space_, target_of(span.begin()), from.level());
+  move_leaf(from, to, span.begin());
+  gather.flush_range(span, FlushRequest::Depth::kLeavesOnly);
+}
+
 void Move::move_leaf(ExclusiveTable& from, ExclusiveTable& to, VirtAddr address) {
-  const Slot source = geometry_.slot_of(address, kLeafLevel), target = geometry_.slot_of(target_of(address), kLeafLevel);
+  const Slot source = geometry_.slot_of(address, from.level()), target = geometry_.slot_of(target_of(address), to.level());
   const TwoTables both(from, to);
   const Entry entry = from.clear(source);  // with what hardware has set up to now (I14)
-  const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
+  const EntryKind kind = memory_.kind_of(entry, from.level());
   if (kind == EntryKind::kFrame || kind == EntryKind::kMigration) {
     Frame& frame = memory_.frame(entry.pfn());
     add_attached_page(to.frame(), frame.page, target, attachments_);

@@ -32,11 +32,12 @@ class Move {
   [[nodiscard]] bool moves_whole(VirtRange span, Level level) const;
   void count(const TableView& table, VirtRange range, bool shared_above);
   void count_target(VirtRange range, Level level);
-  [[nodiscard]] std::uint32_t attachments_at(VirtAddr address) const;
+  [[nodiscard]] std::uint32_t attachments_at(VirtAddr address, Level level) const;
 
   void move_below(ExclusiveTable table, VirtRange range, Gather& gather);
   void move_entry(ExclusiveTable& table, VirtRange span, Gather& gather);
   void move_leaves(ExclusiveTable& from, VirtRange range, Gather& gather);
+  void move_large(ExclusiveTable& from, VirtRange span, Gather& gather);
   void move_leaf(ExclusiveTable& from, ExclusiveTable& to, VirtAddr address);
   /// The table of `level` that covers `address`, the space's own, made if there is none.
   [[nodiscard]] ExclusiveTable target_table(VirtAddr address, Level level, Gather& gather);

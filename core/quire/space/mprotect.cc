@@ -46,7 +46,7 @@ class Protect {
     for (;;) {
       const Entry seen = table.entry(slot);
       // A migration entry loses the rights of the leaf it stands for.
-      const bool moving = memory_.kind_of(seen, kLeafLevel) == EntryKind::kMigration;
+      const bool moving = memory_.kind_of(seen, table.level()) == EntryKind::kMigration;
       const Entry entry = moving ? seen.migrated_to(seen.pfn()) : seen;
       if (!entry.names_frame()) return;
       // Only what the entry already grants may stay granted.
@@ -70,7 +70,7 @@ class Protect {
 // mm/mprotect.c:mprotect_fixup()).
 VmaFlags accounted_as(const Vma& vma, Prot prot) {
   if (prot.write()) {
-    const bool is_exempt = vma.prot.write() || vma.flags.has_any(VmaFlag::kShared | VmaFlag::kNoReserve);
+    const bool is_exempt = vma.prot.write() || vma.flags.has_any(VmaFlag::kShared | VmaFlag::kNoReserve | VmaFlag::kHugeTlb);
     return is_exempt ? vma.flags : vma.flags.with(VmaFlag::kAccounted);
   }
   return vma.object == nullptr && vma.anon.is_none() ? vma.flags.without(VmaFlag::kAccounted) : vma.flags;

@@ -61,11 +61,28 @@ Result<VirtAddr> AddressSpace::mremap(const MremapRequest& raw) {
   return result;
 }
 
-Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& request) {
-  const VirtAddr old = request.old_address;
-  if (has_target(request) && map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
+// Mappings of huge pages move and shrink by whole ones, and never grow (Linux v6.17 mm/mremap.c:align_hugetlb(), check_prep_vma()).
+Result<MremapRequest> AddressSpace::in_whole_pages(const MremapRequest& request, const Vma& vma) const {
+  if (!vma.is_huge()) return request;
+  const Level level = vma.leaf_level();
+  const std::uint64_t rest = memory_.geometry().span(level).raw() - 1;
+  MremapRequest rounded = request;
+  rounded.old_length = ByteCount((request.old_length.raw() + rest) & ~rest);
+  rounded.new_length = ByteCount((request.new_length.raw() + rest) & ~rest);
+  const bool is_aligned = memory_.geometry().is_aligned(request.old_address, level) &&
+                          (!has_target(request) || memory_.geometry().is_aligned(request.new_address, level));
+  const bool keeps_old = (request.flags & uapi::kMremapDontUnmap) != 0;
+  if (!is_aligned || keeps_old || rounded.old_length < rounded.new_length) return fail(Errno::kInval);
+  return rounded;
+}
+
+Result<VirtAddr> AddressSpace::mremap_locked(const MremapRequest& raw) {
+  const VirtAddr old = raw.old_address;
+  if (has_target(raw) && map_.size() + 5 >= limits_.max_map_count) return fail(Errno::kNoMem);
+  const Vma* const first = map_.find(old);
+  if (first == nullptr) return fail(Errno::kFault);
+  QUIRE_TRY(const MremapRequest request, in_whole_pages(raw, *first));
   if ((request.flags & uapi::kMremapFixed) != 0 && request.old_length == request.new_length) return move_all_locked(request);
-  if (map_.find(old) == nullptr) return fail(Errno::kFault);
   QUIRE_CHECK(adopt_locked(VirtRange(old, ByteCount(kPageSize))));
   if (!has_target(request) && request.new_length <= request.old_length) {
     if (request.new_length < request.old_length) {
@@ -102,11 +119,12 @@ Result<VirtAddr> AddressSpace::move_all_locked(const MremapRequest& request) {
     // Linux tells some handlers of each move, for which it lets go of its lock (vma_multi_allowed()).
     const bool moves_alone = vma->handler != nullptr;
     if (moves_alone && (at != begin || part.end() < *end)) return fail(Errno::kFault);
+    MremapRequest this_part = request;
+    this_part.old_address = part.begin();
+    this_part.old_length = this_part.new_length = part.size();
+    this_part.new_address = request.new_address + (part.begin() - begin);
+    QUIRE_TRY(const MremapRequest one, in_whole_pages(this_part, *vma));
     QUIRE_CHECK(adopt_locked(part));
-    MremapRequest one = request;
-    one.old_address = part.begin();
-    one.old_length = one.new_length = part.size();
-    one.new_address = request.new_address + (part.begin() - begin);
     QUIRE_TRY(const Vma whole, resizable_locked(one));
     QUIRE_CHECK(remap_to_locked(whole, one));
     at = part.end();

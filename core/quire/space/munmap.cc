@@ -46,6 +46,7 @@ Result<void> AddressSpace::unmap_locked(VirtRange range, const VmaMap& changed, 
   // Tables that serve no other mapping go whole: up to the neighbours (S0.32).
   Zap zap(*this, range, gap_around(changed, range), reason);
   QUIRE_CHECK(zap.reserve());
+  give_up_reserves(range);
   zap.run(gather);
   gather.finish();
   return {};

@@ -14,6 +14,8 @@ RangeFigures& RangeFigures::operator+=(const RangeFigures& other) {
   referenced += other.referenced;
   anonymous += other.anonymous;
   dirty += other.dirty;
+  shared_huge += other.shared_huge;
+  private_huge += other.private_huge;
   pss += other.pss;
   pss_dirty += other.pss_dirty;
   pss_anon += other.pss_anon;
@@ -47,7 +49,7 @@ void Observer::walk(VirtRange range, Visit visit) {
       census_.take(wanted_, space_.family());
       continue;
     }
-    if (found == Found::kLeaves) ask_objects(range);
+    if (found == Found::kLeaves || found == Found::kHuge) ask_objects(range);
     visit(found, span.intersection(range));
     range = VirtRange(span.end(), range.end());
   }
@@ -64,7 +66,7 @@ Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared,
   SpinGuard guard(view.lock(), LockRank::kTable, view.lock_key());
   if (view.level() == kLeafLevel) {
     span = memory_.geometry().table_range(range.begin(), kLeafLevel);
-    return read_leaves(table, range, shared);
+    return read_leaves(table, range.intersection(span), shared);
   }
   span = memory_.geometry().entry_range(range.begin(), view.level());
   const Entry entry = view.entry(memory_.geometry().slot_of(range.begin(), view.level()));
@@ -75,8 +77,9 @@ Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared,
       Frame& child = memory_.frame(entry.pfn());
       return find_below(child, range, shared || child.table.share.load() > 1, span);
     }
-    case EntryKind::kAbsent:
     case EntryKind::kFrame:
+      return read_leaves(table, range.intersection(span), shared);
+    case EntryKind::kAbsent:
     case EntryKind::kZeroFrame:
     case EntryKind::kRaw:
     case EntryKind::kSwap:
@@ -90,16 +93,16 @@ Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared,
 }
 
 // Locks: the table's. Pages that one entry names are done at once.
-Observer::Found Observer::read_leaves(Frame& table, VirtRange range, bool shared) {
+Observer::Found Observer::read_leaves(Frame& table, VirtRange part, bool shared) {
+  const Found found = table.level == kLeafLevel ? Found::kLeaves : Found::kHuge;
   if (again_) {
     read_again(table);
-    return Found::kLeaves;
+    return found;
   }
   if (shared && wants(Census::Scope::kFamily)) return Found::kNeedsCensus;
-  const VirtRange part =
-      range.intersection(memory_.geometry().table_range(range.begin(), kLeafLevel));
-  first_slot_ = memory_.geometry().slot_of(part.begin(), kLeafLevel);
-  end_slot_ = memory_.geometry().slot_of(part.last(), kLeafLevel) + 1U;
+  level_ = table.level;
+  first_slot_ = memory_.geometry().slot_of(part.begin(), level_);
+  end_slot_ = memory_.geometry().slot_of(part.last(), level_) + 1U;
   open_ = 0;
   const std::uint32_t reach = shared ? census_.reach(table) : 1;
   const TableView view(memory_, table);
@@ -108,7 +111,7 @@ Observer::Found Observer::read_leaves(Frame& table, VirtRange range, bool shared
     const Entry entry = view.entry(static_cast<Slot>(slot));
     entries_[slot] = entry;
     states_[slot] = SlotState::kOther;
-    if (memory_.kind_of(entry, kLeafLevel) != EntryKind::kFrame) continue;
+    if (memory_.kind_of(entry, level_) != EntryKind::kFrame) continue;
     mappings_[slot] = reach;
     states_[slot] = SlotState::kCounted;
     if (memory_.frame(entry.pfn()).leaf_entries() <= 1) continue;
@@ -119,7 +122,7 @@ Observer::Found Observer::read_leaves(Frame& table, VirtRange range, bool shared
   }
   if (lacking) return Found::kNeedsCensus;
   open_object();
-  return Found::kLeaves;
+  return found;
 }
 
 // The table was let go meanwhile: a page that has changed keeps what was known of it.
@@ -128,7 +131,7 @@ void Observer::read_again(Frame& table) {
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
     if (states_[slot] != SlotState::kOpen) continue;
     const Entry now = view.entry(static_cast<Slot>(slot));
-    if (memory_.kind_of(now, kLeafLevel) == EntryKind::kFrame && now.pfn() == entries_[slot].pfn())
+    if (memory_.kind_of(now, view.level()) == EntryKind::kFrame && now.pfn() == entries_[slot].pfn())
       continue;
     states_[slot] = SlotState::kCounted;
     --open_;
@@ -165,7 +168,8 @@ void Observer::ask_objects(VirtRange range) {
     if (open_ == 0) return;
     VirtRange span;
     again_ = true;
-    if (find(range, span) != Found::kLeaves) return;  // unmapped meanwhile
+    const Found found = find(range, span);
+    if (found != Found::kLeaves && found != Found::kHuge) return;  // unmapped meanwhile
   }
 }
 
@@ -190,7 +194,8 @@ void Observer::ask_object() {
           if (entries_left_ != 0) --entries_left_;
         }
         return entries_left_ != 0;
-      });
+      },
+      level_);
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
     if (states_[slot] == SlotState::kAsked) states_[slot] = SlotState::kCounted;
   }
@@ -249,7 +254,9 @@ void add_page(RangeFigures& figures, Entry entry, std::uint32_t mappings) {
 
 RangeFigures Observer::measure(VirtRange range) {
   RangeFigures figures;
-  walk(range, [&](Found found, VirtRange) {
+  walk(range, [&](Found found, VirtRange part) {
+    if (found == Found::kHuge)
+      (mappings_[first_slot_] > 1 ? figures.shared_huge : figures.private_huge) += part.pages();
     if (found != Found::kLeaves) return;
     for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
       if (states_[slot] != SlotState::kOther) add_page(figures, entries_[slot], mappings_[slot]);
@@ -266,6 +273,13 @@ void Observer::look(VirtAddr begin, std::span<PageState> pages) {
     const std::uint64_t end = n + part.pages().raw();
     for (unsigned slot = first_slot_; n < end; ++n, ++slot) {
       if (found == Found::kLeaves) pages[n] = state_of(slot);
+      if (found == Found::kHuge) {
+        const VirtAddr at = begin + PageCount(n).bytes();
+        pages[n] = state_of(first_slot_);
+        pages[n].frame =
+            pages[n].frame +
+            pages_of(at - memory_.geometry().entry_range(at, level_).begin());
+      }
       if (found != Found::kZeros) continue;
       pages[n].present = true;
       pages[n].frame = memory_.zero().frame();
@@ -279,6 +293,7 @@ FrameFigures count_frames(MemoryManager& memory) {
   for (std::uint64_t pfn = 0; pfn < end; ++pfn) {
     const Frame& frame = memory.frame(Pfn(pfn));
     const FrameKind kind = frame.kind;
+    if (frame.is_page() && frame.is_large()) continue;
     if (kind == FrameKind::kAnon) figures.anon += PageCount(1);
     if (kind == FrameKind::kObject && frame.leaf_entries() != 0)
       figures.mapped_objects += PageCount(1);

@@ -36,6 +36,7 @@ struct RangeFigures {
   PageCount resident, shared_clean, shared_dirty, private_clean, private_dirty, referenced,
       anonymous;
   PageCount dirty;
+  PageCount shared_huge, private_huge;  ///< huge pages, in small ones; in no other figure (S2.11)
   std::uint64_t pss = 0, pss_dirty = 0, pss_anon = 0, pss_file = 0, pss_shmem = 0;
   std::uint32_t most_mappings = 0;  ///< of one page
   RangeFigures& operator+=(const RangeFigures& other);
@@ -101,19 +102,19 @@ class Observer {
   bool next_table(std::optional<TableRecord>& record);
 
  private:
-  enum class Found : std::uint8_t { kNothing, kZeros, kLeaves, kNeedsCensus };
+  enum class Found : std::uint8_t { kNothing, kZeros, kLeaves, kHuge, kNeedsCensus };
   /// Of a slot: not a page that counts; its mappings are known; its object is to be asked; it is
   /// being asked.
   enum class SlotState : std::uint8_t { kOther, kCounted, kOpen, kAsked };
 
   /// Calls visit(found, part) for each span of `range` that is one in the tables; of leaves, the
-  /// slots are filled.
+  /// slots are filled, of a huge page one.
   template <typename Visit>
   void walk(VirtRange range, Visit visit);
   // What lies at range.begin(), and how far that reaches.
   Found find(VirtRange range, VirtRange& span);
   Found find_below(Frame& table, VirtRange range, bool shared, VirtRange& span);
-  Found read_leaves(Frame& table, VirtRange range, bool shared);
+  Found read_leaves(Frame& table, VirtRange part, bool shared);
   void read_again(Frame& table);
   bool wants(Census::Scope scope);
   void ask_objects(VirtRange range);
@@ -129,8 +130,9 @@ class Observer {
   MemoryManager& memory_;
   Census census_;
   Census::Scope wanted_ = Census::Scope::kNone;
-  // The leaf table looked at: its slots from first_slot_ to end_slot_, of which open_ wait for
+  // The table whose leaves are looked at, of level_: its slots from first_slot_ to end_slot_, of which open_ wait for
   // their objects.
+  Level level_ = kLeafLevel;
   unsigned first_slot_ = 0, end_slot_ = 0, open_ = 0;
   bool again_ = false;
   // The object asked now, about pages first_index_ to last_index_, and how many entries it should

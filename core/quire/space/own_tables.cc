@@ -30,7 +30,7 @@ void OwnTables::count_below(const TableView& table, VirtRange range, bool shared
     const bool shared = shared_above || child.table.share.load() > 1;
     if (shared) {
       ++need_frames_;
-      if (child.level == kLeafLevel) need_attachments_ += child.table.attachment_count;
+      need_attachments_ += attachments_of_copy(child);
     }
     count_below(TableView(memory_, child), part, shared, expand);
   });

@@ -25,7 +25,8 @@ class OwnTables {
   }
   /// Errors: ENOMEM.
   Result<void> reserve();
-  /// Calls on_leaves(table, part) for each leaf table and on_zero(table, slot, span) for each zero table in `range`; on_zero may clear it.
+  /// Calls on_leaves(table, part) for each leaf table, and for each large leaf of one above, and on_zero(table, slot, span) for each zero
+  /// table in `range`; on_zero may clear it.
   template <typename OnLeaves, typename OnZero>
   void run(VirtRange range, Gather& gather, OnLeaves on_leaves, OnZero on_zero) {
     run_below(ExclusivePath::root(space_), range, Expand::kNothing, gather, on_leaves, on_zero);
@@ -57,7 +58,9 @@ class OwnTables {
     for_each_slot(memory_.geometry(), table, range, [&](Slot slot, VirtRange span, VirtRange part) {
       const EntryKind kind = memory_.kind_of(table.entry(slot), table.level());
       if (kind == EntryKind::kAbsent && expand == Expand::kAll) make_child(table, slot);
-      if (kind == EntryKind::kTable || expands(kind, expand)) {
+      if (kind == EntryKind::kFrame) {
+        on_leaves(table, part);
+      } else if (kind == EntryKind::kTable || expands(kind, expand)) {
         run_below(own_child(table, slot, span, gather), part, expand, gather, on_leaves, on_zero);
       } else if (kind == EntryKind::kZeroTable) {
         on_zero(table, slot, span);

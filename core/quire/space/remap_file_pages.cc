@@ -37,7 +37,7 @@ Result<void> AddressSpace::remap_file_pages(VirtAddr address, ByteCount length, 
 
 Result<void> AddressSpace::remap_file_pages_locked(VirtRange range, PageIndex offset) {
   const Vma* const first = map_.find(range.begin());
-  if (first == nullptr || !first->is_shared()) return fail(Errno::kInval);
+  if (first == nullptr || !first->is_shared() || first->is_huge()) return fail(Errno::kInval);
   VirtAddr reached = range.begin();
   for (const Vma& vma : map_.overlapping(range)) {
     if (reached < vma.range.begin() || !is_like(vma, *first)) return fail(Errno::kInval);

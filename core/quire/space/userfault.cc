@@ -10,8 +10,9 @@ namespace quire {
 
 namespace {
 
-/// Linux v6.12 include/linux/userfaultfd_k.h:vma_can_userfault(), but for private mappings of shared memory.
+/// Linux v6.12 include/linux/userfaultfd_k.h:vma_can_userfault(), but for private mappings of shared memory and for huge pages.
 bool can_register(const Vma& vma) {
+  if (vma.is_huge()) return false;
   if (vma.object == nullptr) return true;
   return vma.is_shared() && vma.object->leaf_class() == LeafClass::kShmem;
 }

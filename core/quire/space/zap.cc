@@ -35,7 +35,7 @@ Zap::Need Zap::count_edge(VirtAddr address) const {
     shared_above = shared_above || child.table.share.load() > 1;
     if (shared_above) {
       ++need.frames;
-      need.attachments += child.level == kLeafLevel ? child.table.attachment_count : 0U;
+      need.attachments += attachments_of_copy(child);
     }
     table = TableView(memory_, child);
   }
@@ -45,7 +45,9 @@ Zap::Need Zap::count_edge(VirtAddr address) const {
 Result<void> Zap::reserve() {
   if (range_.empty()) return {};
   const Need first = count_edge(range_.begin());
-  const Need second = count_edge(range_.last());  // the last byte: an end on a boundary is no edge (S0.53)
+  // The last byte: an end on a boundary is no edge (S0.53). Within one leaf table both are one.
+  const bool has_second = !memory_.geometry().table_range(range_.begin(), kLeafLevel).contains(range_);
+  const Need second = has_second ? count_edge(range_.last()) : Need();
   QUIRE_CHECK(frames_.ensure(first.frames + second.frames, FrameUse::kUser));
   return attachments_.ensure(first.attachments + second.attachments);
 }
@@ -68,17 +70,7 @@ void Zap::zap_table(ExclusiveTable table, VirtRange range, Gather& gather) {
     const Slot slot = geometry.slot_of(span.begin(), table.level());
     const Entry entry = table.entry(slot);
     const EntryKind kind = memory_.kind_of(entry, table.level());
-    if (kind == EntryKind::kZeroTable) {
-      // Rebuilt by the next read: dropping all of it needs no table even if only a part goes (S2.40).
-      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-      table.clear(slot);
-      gather.flush_range(span, FlushRequest::Depth::kTablesToo);
-    } else if (kind == EntryKind::kMalformed) {
-      memory_.report_malformed(entry, table.level(), "an unmapping");
-      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
-      table.clear(slot);
-      gather.flush_range(span, FlushRequest::Depth::kTablesToo);
-    } else if (kind == EntryKind::kTable) {
+    if (kind == EntryKind::kTable) {
       if (gather.is_full()) gather.finish();
       Frame& child = memory_.frame(entry.pfn());
       if (free_range_.contains(span)) {
@@ -93,6 +85,19 @@ void Zap::zap_table(ExclusiveTable table, VirtRange range, Gather& gather) {
         detach(table, slot, mine.child->frame(), span, gather);
         memory_.counters().add(Counter::kFreeEmpty);
       }
+    } else if (kind == EntryKind::kZeroTable) {
+      // Rebuilt by the next read: dropping all of it needs no table even if only a part goes (S2.40).
+      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+      table.clear(slot);
+      gather.flush_range(span, FlushRequest::Depth::kTablesToo);
+    } else if (kind == EntryKind::kMalformed) {
+      memory_.report_malformed(entry, table.level(), "an unmapping");
+      SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+      table.clear(slot);
+      gather.flush_range(span, FlushRequest::Depth::kTablesToo);
+    } else if (kind == EntryKind::kFrame || kind == EntryKind::kPoison) {
+      QUIRE_ASSERT(part == span, "S2.51: a part of a large leaf is taken away");
+      zap_large(table, slot, span, gather);
     }
   }
 }
@@ -118,8 +123,17 @@ void Zap::detach(ExclusiveTable& table, Slot slot, Frame& child, VirtRange span,
 }
 
 // Whoever put the entry in a leaf's place may not have flushed yet; what comes here next must not be hidden by the leaf.
-void Zap::flush_vanished(VirtAddr page, Gather& gather) {
-  gather.flush_range(VirtRange(page, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
+void Zap::flush_vanished(VirtRange mapped, Gather& gather) { gather.flush_range(mapped, FlushRequest::Depth::kLeavesOnly); }
+
+// A huge page, or nothing any more: it may be taken away while nothing is locked.
+void Zap::zap_large(ExclusiveTable& table, Slot slot, VirtRange span, Gather& gather) {
+  if (gather.is_full()) gather.finish();
+  SpinGuard guard(table.lock(), LockRank::kTable, table.lock_key());
+  const Entry old = table.clear(slot);
+  if (memory_.kind_of(old, table.level()) != EntryKind::kFrame) return flush_vanished(span, gather);
+  Frame& page = memory_.frame(old.pfn());
+  drop_attached_page(memory_, table.frame(), page, slot);
+  gather.drop_frame(page, span);
 }
 
 void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
@@ -138,7 +152,7 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
           Frame& frame = memory_.frame(old.pfn());
           drop_attached_page(memory_, table.frame(), frame, slot);
           space_.add_rss(old.leaf_class(), -1);
-          gather.drop_frame(frame, at);
+          gather.drop_frame(frame, VirtRange(at, ByteCount(kPageSize)));
           break;
         }
         case EntryKind::kZeroFrame:
@@ -149,13 +163,13 @@ void Zap::zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather) {
           Frame& frame = memory_.frame(old.pfn());
           drop_attached_page(memory_, table.frame(), frame, slot);
           space_.add_rss(old.leaf_class(), -1);
-          flush_vanished(at, gather);
+          flush_vanished(VirtRange(at, ByteCount(kPageSize)), gather);
           if (frame.drop_moving()) memory_.pool().give(&frame);  // in fact whoever moves it holds it
           break;
         }
         case EntryKind::kPoison:
           space_.add_rss(old.leaf_class(), -1);
-          flush_vanished(at, gather);
+          flush_vanished(VirtRange(at, ByteCount(kPageSize)), gather);
           break;
         case EntryKind::kAbsent:
         case EntryKind::kTable:

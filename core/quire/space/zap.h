@@ -31,7 +31,8 @@ class Zap {
   Need count_edge(VirtAddr address) const;
   void zap_table(ExclusiveTable table, VirtRange range, Gather& gather);
   void zap_leaves(ExclusiveTable& table, VirtRange range, Gather& gather);
-  void flush_vanished(VirtAddr page, Gather& gather);
+  void flush_vanished(VirtRange mapped, Gather& gather);
+  void zap_large(ExclusiveTable& table, Slot slot, VirtRange span, Gather& gather);
   void detach(ExclusiveTable& table, Slot slot, Frame& child, VirtRange span, Gather& gather);
 
   AddressSpace& space_;

@@ -4,13 +4,16 @@
 
 namespace quire {
 
-std::optional<LentKey> lent_key(const Vma& vma, VirtRange span, Level level) {
+std::optional<LentKey> lent_key(const Geometry& geometry, const Vma& vma, VirtRange span, Level level) {
   if (kHighestLentLevel < level || vma.object == nullptr) return std::nullopt;
   if (!vma.is_shared() && vma.prot.write()) return std::nullopt;
   if (vma.flags.has_any(VmaFlag::kCopyOnFork | VmaFlag::kDevice) || !vma.range.contains(span)) return std::nullopt;
+  const Level leaf_level = vma.leaf_level();
+  // Private mappings of huge pages that nobody has put there yet make pages of their own.
+  if (level < leaf_level || (leaf_level != kLeafLevel && !vma.is_shared())) return std::nullopt;
   const PageIndex first = vma.index_of(span.begin());
   if (first.raw() % span.pages().raw() != 0) return std::nullopt;
-  return LentKey{level, static_cast<std::int64_t>(first.raw()), vma.prot};
+  return LentKey{level, static_cast<std::int64_t>(first.raw() / pages_of(geometry.span(leaf_level)).raw()), vma.prot};
 }
 
 Frame* borrow_table(MemoryManager& memory, MemoryObject& object, const LentKey& key, FrameReservation& frames,

@@ -24,7 +24,7 @@ inline constexpr Level kHighestLentLevel{2};
 
 /// Which table may serve `span`, that of an entry naming a table of `level`, in `vma`: one that its object lends to whoever maps all of the
 /// span at a place as congruent, and cannot come to have pages of its own in it. None: the space makes its own.
-[[nodiscard]] std::optional<LentKey> lent_key(const Vma& vma, VirtRange span, Level level);
+[[nodiscard]] std::optional<LentKey> lent_key(const Geometry& geometry, const Vma& vma, VirtRange span, Level level);
 
 /// The table of `object` for `key` with a share for the caller's entry, made of what is reserved if there is none. Null: one frame and one
 /// attachment must be reserved. Locks: the table's that the entry is in.

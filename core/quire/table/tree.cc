@@ -114,10 +114,17 @@ std::uint32_t lacking_attachments(Frame& table, const Frame::Page& page, Slot sl
 namespace {
 
 // One entry of a table above the leaves that names no table of the space's. False: malformed, left out.
-bool copy_other_upper(MemoryManager& memory, Level level, Slot slot, Entry entry, NewTable& to) {
+bool copy_other_upper(MemoryManager& memory, const TableView& source, Slot slot, Entry entry, NewTable& to) {
+  const Level level = source.level();
   const EntryKind kind = memory.kind_of(entry, level);
+  if (kind == EntryKind::kFrame) {
+    memory.frame(entry.pfn()).add_leaf();
+    if (entry.is_private_leaf() && entry.writable()) clear_write_in_place(source, slot);
+    to.put_copy(slot, entry.is_private_leaf() ? entry.without_write() : entry);
+    return true;
+  }
   if (kind == EntryKind::kTable) add_traced_share(memory, memory.frame(entry.pfn()));  // lent: W stays, it is the mapping's
-  if (kind == EntryKind::kTable || kind == EntryKind::kZeroTable) {
+  if (kind == EntryKind::kTable || kind == EntryKind::kZeroTable || kind == EntryKind::kPoison) {
     to.put_copy(slot, entry);
     return true;
   }
@@ -218,6 +225,11 @@ unsigned copy_private_leaves(const MemoryManager& memory, const TableView source
 
 }  // namespace
 
+// One above those that hold leaves is known by its attachment, which counts none.
+std::uint32_t attachments_of_lent_copy(const Frame& table) {
+  return table.table.attachments->object->leaf_level() == table.level ? table.table.attachment_count : 0;
+}
+
 void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentReservation& attachments) {
   const TableView source(memory, from);
   const unsigned slots = memory.geometry().slots();
@@ -230,11 +242,10 @@ void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentRe
     --left;
     const auto slot = static_cast<Slot>(n);
     const Entry entry = source.entry(slot);
-    const bool copied = leaves ? copy_other_leaf(memory, source, slot, entry, to) : copy_other_upper(memory, from.level, slot, entry, to);
+    const bool copied = leaves ? copy_other_leaf(memory, source, slot, entry, to) : copy_other_upper(memory, source, slot, entry, to);
     if (!copied) ++skipped;
   }
   to.take_counts(from, skipped);
-  if (!leaves) return;
   for (const Attachment* a = from.table.attachments; a != nullptr; a = a->next_in_table) {
     if (a->entries == 0) continue;
     Attachment& copy = attachments.take();
@@ -316,6 +327,9 @@ void count_subtree(const MemoryManager& memory, Frame& table, SubtreeCount& coun
     for (unsigned c = 0; c < kLeafClasses; ++c) count.leaves[c] += table.table.leaves[c];
     return;
   }
+  std::uint64_t large = 0;
+  for (unsigned c = 0; c < kLeafClasses; ++c) large += table.table.leaves[c];
+  if (large != 0) count.huge += large * (memory.geometry().span(table.level).raw() >> kPageShift);
   const TableView view(memory, table);
   const unsigned slots = memory.geometry().slots();
   unsigned left = table.table.live;

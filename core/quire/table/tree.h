@@ -13,7 +13,7 @@
 
 namespace quire {
 
-/// Attachments promised to the copy of a level-1 table: one for each object the original is attached to.
+/// Attachments promised to the copy of a table: one for each object the original is attached to.
 class AttachmentReservation {
  public:
   explicit AttachmentReservation(MemoryManager& memory) : memory_(memory) {}
@@ -40,6 +40,12 @@ class AttachmentReservation {
 /// Locks: `from`'s held.
 void copy_entries(MemoryManager& memory, Frame& from, NewTable& to, AttachmentReservation& attachments);
 
+/// How many attachments a copy of `table` needs, however it may be filled until then. Locks: the table's, or a stable table.
+[[nodiscard]] std::uint32_t attachments_of_lent_copy(const Frame& table);
+[[nodiscard]] inline std::uint32_t attachments_of_copy(const Frame& table) {
+  return table.is_lent() ? attachments_of_lent_copy(table) : table.table.attachment_count;
+}
+
 /// One more upper entry will name `table`. The caller keeps a share alive meanwhile (S0.5).
 std::uint32_t add_share(Frame& table);
 /// The same of a lent table, and whoever traces hears of it.
@@ -50,9 +56,10 @@ void add_traced_share(MemoryManager& memory, Frame& table);
 /// Pre: flushed (I7). Locks: no table's.
 void release_table(MemoryManager& memory, Frame& table);
 
-/// What a subtree holds: leaves by class and tables, itself included.
+/// What a subtree holds: leaves of level 1 by class, what larger ones map in small pages, and tables, itself included.
 struct SubtreeCount {
   std::uint64_t leaves[kLeafClasses] = {};
+  std::uint64_t huge = 0;
   std::uint64_t tables = 0;
 };
 /// Counts below and including `table` from the tables' counters: O(tables). The subtree is stable: the caller holds its space's lock

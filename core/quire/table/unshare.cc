@@ -59,7 +59,7 @@ ExclusivePath::Unshared ExclusivePath::unshare(AddressSpace& space, ExclusiveTab
         return {State::kExclusive, 0, child(memory, table, entry.with_write())};
       }
       if (frames.held() == 0) return {State::kNeedsFrame, 0, std::nullopt};
-      const std::uint32_t wanted = below == kLeafLevel ? old.table.attachment_count : 0U;
+      const std::uint32_t wanted = attachments_of_copy(old);
       if (attachments.held() < wanted) return {State::kNeedsAttachments, wanted, std::nullopt};
       NewTable copy(memory, *frames.take(), below);
       copy_entries(memory, old, copy, attachments);

@@ -12,11 +12,13 @@ void store_raw(std::uint64_t* entries, Slot slot, Entry entry) {
 
 unsigned TableView::next_used(unsigned slot, unsigned slots) const {
   static_assert(Entry().encoded() == 0);
-  const auto bits = [this](unsigned n) { return __atomic_load_n(&entries_[n], __ATOMIC_RELAXED); };
-  const auto four = [bits](unsigned n) { return bits(n) | bits(n + 1) | bits(n + 2) | bits(n + 3); };
-  while (slot + 8 <= slots && (four(slot) | four(slot + 4)) == 0) slot += 8;
-  while (slot < slots && bits(slot) == 0) ++slot;
-  return slot;
+  const std::uint64_t* at = entries_ + slot;
+  const std::uint64_t* const end = entries_ + slots;
+  const auto bits = [](const std::uint64_t* entry) { return __atomic_load_n(entry, __ATOMIC_RELAXED); };
+  const auto four = [bits](const std::uint64_t* first) { return bits(first) | bits(first + 1) | bits(first + 2) | bits(first + 3); };
+  while (end - at >= 8 && (four(at) | four(at + 4)) == 0) at += 8;
+  while (at < end && bits(at) == 0) ++at;
+  return static_cast<unsigned>(at - entries_);
 }
 
 NewTable::NewTable(MemoryManager& memory, Frame& held, Level level) : ExclusiveTable(memory, memory.pfn_of(held), level) {

@@ -46,6 +46,9 @@ class TableView {
   Level level_;
 };
 
+/// Whether an entry of a table of `level` counts as a leaf there: it maps memory, or stands in the place of such an entry (I10).
+[[nodiscard]] inline bool is_leaf_at(Level level, Entry entry) { return level == kLeafLevel ? entry.is_counted() : entry.is_large(); }
+
 /// Write access. Made by the walk (ExclusivePath) and by make_table().
 class ExclusiveTable : public TableView {
  public:
@@ -112,7 +115,7 @@ class ExclusiveTable : public TableView {
     if (entry.is_absent()) return;
     Frame::Table& t = frame_->table;
     t.live = static_cast<std::uint16_t>(t.live + sign);
-    if (level_ == kLeafLevel && entry.is_counted()) {
+    if (is_leaf_at(level_, entry)) {
       auto& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
       leaves = static_cast<std::uint16_t>(leaves + sign);
     }
@@ -149,7 +152,7 @@ inline void fill_in_place(const TableView& table, Slot slot, Entry entry) {
   QUIRE_ASSERT(table.frame_->is_lent() && table.entry(slot).is_absent(), "S1.6: not an edit that is allowed in place");
   Frame::Table& t = table.frame_->table;
   t.live = static_cast<std::uint16_t>(t.live + 1);
-  if (table.level_ == kLeafLevel) {
+  if (is_leaf_at(table.level_, entry)) {
     auto& leaves = t.leaves[static_cast<unsigned>(entry.leaf_class())];
     leaves = static_cast<std::uint16_t>(leaves + 1);
   }
@@ -160,7 +163,7 @@ inline void fill_in_place(const TableView& table, Slot slot, Entry entry) {
 /// Replaces a leaf of any table, shared or not, by what stands for it, or back: frame ↔ migration entry, frame → poison. False: hardware or
 /// somebody else has changed it. What the table counts stays as it is; flushing all sharers is the caller's. Locks: the table's.
 inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Entry fresh) {
-  QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted() && fresh.is_counted() && seen.leaf_class() == fresh.leaf_class(),
+  QUIRE_ASSERT(is_leaf_at(table.level_, seen) && is_leaf_at(table.level_, fresh) && seen.leaf_class() == fresh.leaf_class(),
                "S1.6: not an edit that is allowed in place");
   hooks::yield_point("exchange_in_place", &table.entries_[slot]);
   std::uint64_t raw = seen.encoded();
@@ -170,7 +173,7 @@ inline bool exchange_in_place(const TableView& table, Slot slot, Entry seen, Ent
 /// the page it is a copy of (truncation). False: hardware has changed it. Whoever does this flushes all sharers and notes the edit. Locks:
 /// the table's.
 inline bool remove_in_place(const TableView& table, Slot slot, Entry seen) {
-  QUIRE_ASSERT(table.level_ == kLeafLevel && seen.is_counted(), "S1.6: not an edit that is allowed in place");
+  QUIRE_ASSERT(is_leaf_at(table.level_, seen), "S1.6: not an edit that is allowed in place");
   hooks::yield_point("remove_in_place", &table.entries_[slot]);
   std::uint64_t raw = seen.encoded();
   if (!__atomic_compare_exchange_n(&table.entries_[slot], &raw, Entry().encoded(), false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)) return false;

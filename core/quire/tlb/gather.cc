@@ -31,10 +31,10 @@ void Gather::drop_table(Frame& table, VirtRange span) {
   flush_range(span, FlushRequest::Depth::kTablesToo);
 }
 
-void Gather::drop_frame(Frame& frame, VirtAddr page) {
+void Gather::drop_frame(Frame& frame, VirtRange mapped) {
   QUIRE_ASSERT(frames_ < kFrames, "a gather's frames overflow");
   frame_[frames_++] = &frame;
-  flush_range(VirtRange(page, ByteCount(kPageSize)), FlushRequest::Depth::kLeavesOnly);
+  flush_range(mapped, FlushRequest::Depth::kLeavesOnly);
 }
 
 void Gather::flush_and_release() {

@@ -29,8 +29,8 @@ class Gather {
   void flush_range(VirtRange range, FlushRequest::Depth depth);
   /// An upper entry that covered `span` no longer names `table`: its share is dropped after the flush.
   void drop_table(Frame& table, VirtRange span);
-  /// A leaf entry no longer names `frame`.
-  void drop_frame(Frame& frame, VirtAddr page);
+  /// The leaf entry that maps `mapped` no longer names `frame`.
+  void drop_frame(Frame& frame, VirtRange mapped);
   /// Room for one more frame or table; if not, the caller finishes first, without table locks.
   [[nodiscard]] bool is_full() const { return frames_ == kFrames || tables_ == kTables; }
   /// Flushes if anything changed, then releases. May be called again.

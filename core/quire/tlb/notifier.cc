@@ -78,14 +78,14 @@ void MmuNotifiers::invalidate(const AddressSpace& space, VirtRange range, Open o
   }
 }
 
-void MmuNotifiers::invalidate_frame(Pfn frame, Open open) {
+void MmuNotifiers::invalidate_frames(Pfn first, PageCount count, Open open) {
   for (unsigned n = 0; n < kSlots; ++n) {
     Slot& slot = slots_[n];
     const bool ours = (open >> n & 1) != 0;
     if (!ours && !enter(slot, nullptr)) continue;
     if (MmuNotifier* const notifier = slot.notifier.load(); notifier != nullptr) {
       if (!ours) notifier->begin();
-      notifier->invalidate_frame(frame);
+      notifier->invalidate_frames(first, count);
       if (!ours) notifier->end();
     }
     if (!ours) leave(slot);

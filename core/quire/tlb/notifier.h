@@ -29,8 +29,8 @@ class MmuNotifier {
   virtual void begin() = 0;
   /// Forget what is cached for `range`; when this returns, nothing uses it any more.
   virtual void invalidate(VirtRange range) = 0;
-  /// Forget what is cached of `frame`, at any address.
-  virtual void invalidate_frame(Pfn frame) = 0;
+  /// Forget what is cached of `count` frames from `first`, at any address.
+  virtual void invalidate_frames(Pfn first, PageCount count) = 0;
   virtual void end() = 0;
   /// The space is gone: forget everything. No callback comes any more.
   virtual void released() = 0;
@@ -57,7 +57,7 @@ class MmuNotifiers {
   /// Tells those of `space`. One that came after the bracket was opened gets a bracket of its own around this: what it looked up before the
   /// change it forgets now, and later it finds what is new.
   void invalidate(const AddressSpace& space, VirtRange range, Open open);
-  void invalidate_frame(Pfn frame, Open open);
+  void invalidate_frames(Pfn first, PageCount count, Open open);
   void end(Open open);
   /// `space` ends.
   void release(const AddressSpace& space);
@@ -78,11 +78,11 @@ class MmuNotifiers {
   Atomic<std::uint32_t> count_{0};
 };
 
-/// A bracket around changes that concern all spaces, for the frame they are about.
+/// A bracket around changes that concern all spaces, for the page they are about.
 class FrameBracket {
  public:
-  FrameBracket(MmuNotifiers& notifiers, Pfn frame)
-      : notifiers_(notifiers), frame_(frame), open_(notifiers.any() ? notifiers.begin(nullptr) : 0) {}
+  FrameBracket(MmuNotifiers& notifiers, Pfn first, PageCount count = PageCount(1))
+      : notifiers_(notifiers), first_(first), count_(count), open_(notifiers.any() ? notifiers.begin(nullptr) : 0) {}
   ~FrameBracket() {
     if (open_ != 0) notifiers_.end(open_);
   }
@@ -90,12 +90,13 @@ class FrameBracket {
   FrameBracket& operator=(const FrameBracket&) = delete;
   /// After the flush.
   void invalidate() {
-    if (open_ != 0 || notifiers_.any()) notifiers_.invalidate_frame(frame_, open_);
+    if (open_ != 0 || notifiers_.any()) notifiers_.invalidate_frames(first_, count_, open_);
   }
 
  private:
   MmuNotifiers& notifiers_;
-  Pfn frame_;
+  Pfn first_;
+  PageCount count_;
   MmuNotifiers::Open open_;
 };
 

@@ -9,6 +9,7 @@
 
 #include "quire/base/atomic.h"
 #include "quire/base/errno.h"
+#include "quire/base/geometry.h"
 #include "quire/base/types.h"
 #include "quire/vma/fault_delegate.h"
 
@@ -38,6 +39,9 @@ enum class VmaFlag : std::uint32_t {
   kAsksGuarded = 1 << 18,  ///< and before a guarded page is written (UFFDIO_REGISTER_MODE_WP)
   kFixedSize = 1 << 19,    ///< what the kernel gives every program: cannot grow, is not locked (Linux VM_DONTEXPAND)
   kDevice = 1 << 20,       ///< of a DeviceObject; kFixedSize, kDontDump, and never kMayWrite (Linux VM_IO | VM_PFNMAP)
+  kHugeTlb = 1 << 21,      ///< of huge pages
+  kGigantic = 1 << 22,     ///< … whose leaves are in tables of level 3; without it, of level 2
+  kHugeReserved = 1 << 23, ///< the space has a huge page reserved for each that it has no private one of here (space/huge_reserve.h)
 };
 
 /// A set of VmaFlag.
@@ -64,7 +68,7 @@ inline constexpr VmaFlags kAskingFlags = VmaFlag::kAsksMissing | VmaFlag::kAsksG
 
 /// Mappings with these flags are not the same in a forked child (S0.16).
 inline constexpr VmaFlags kForkSpecialFlags =
-    VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork | kAskingFlags;
+    VmaFlag::kDontFork | VmaFlag::kWipeOnFork | VmaFlag::kLocked | VmaFlag::kCopyOnFork | VmaFlag::kHugeReserved | kAskingFlags;
 
 /// What an anon_vma of Linux is for the one question which neighbours may be one mapping: given to a private mapping at its first write,
 /// the same for neighbours that could be one but for their rights (Linux v6.12 mm/rmap.c:__anon_vma_prepare(),
@@ -129,6 +133,12 @@ struct Vma {
   FaultDelegate* handler = nullptr;  ///< with which it is registered, as its flags say
 
   [[nodiscard]] bool is_shared() const { return flags.has(VmaFlag::kShared); }
+  [[nodiscard]] bool is_huge() const { return flags.has(VmaFlag::kHugeTlb); }
+  /// The level of the tables whose leaves map it: above 1 if its pages are huge ones.
+  [[nodiscard]] Level leaf_level() const {
+    if (!is_huge()) return kLeafLevel;
+    return flags.has(VmaFlag::kGigantic) ? Level(3) : Level(2);
+  }
   /// Whether somebody is to be asked about faults of the kind that `flag`, one of kAskingFlags, names.
   [[nodiscard]] bool asks(VmaFlag flag) const { return handler != nullptr && flags.has(flag) && !handler->is_retired(); }
   void forget_handler() {
@@ -146,10 +156,11 @@ struct Vma {
     v.offset = index_of(v.range.begin());
     return v;
   }
-  /// Whether `next` begins where this ends and says the same in all but rights and tags.
+  /// Whether `next` begins where this ends and says the same in all but rights and tags. Mappings of huge pages stay as they were made, as
+  /// on Linux (VM_SPECIAL).
   [[nodiscard]] bool continues_in(const Vma& next) const {
-    return range.end() == next.range.begin() && flags == next.flags && object == next.object && VmaLabel::same(label, next.label) &&
-           handler == next.handler && offset + range.pages() == next.offset;
+    return range.end() == next.range.begin() && flags == next.flags && !is_huge() && object == next.object &&
+           VmaLabel::same(label, next.label) && handler == next.handler && offset + range.pages() == next.offset;
   }
   /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
   [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }

@@ -331,6 +331,10 @@ Result<void> VmaMap::erase_range(VirtRange range) {
     const VirtAddr begin = vma.range.begin();
     const bool keeps_head = begin < range.begin();
     const bool keeps_tail = range.end() < vma.range.end();
+    const Geometry& geometry = memory_->geometry();
+    const bool cuts_page = (keeps_head && !geometry.is_aligned(range.begin(), vma.leaf_level())) ||
+                           (keeps_tail && !geometry.is_aligned(range.end(), vma.leaf_level()));
+    if (cuts_page) return fail(Errno::kInval);
     if (keeps_head) {
       QUIRE_CHECK(changed.replace(begin, vma.clipped(VirtRange(begin, range.begin()))));
       if (keeps_tail) QUIRE_CHECK(changed.insert(vma.clipped(VirtRange(range.end(), vma.range.end()))));

@@ -144,7 +144,7 @@ class VmaMap {
   Result<void> replace(VirtAddr begin, const Vma& vma);
   /// Adds a mapping, merging it with neighbours it continues (Linux v6.12 mm/vma.c:vma_merge_new_range()).
   Result<void> insert_merging(const Vma& vma);
-  /// Removes all of `range`, splitting mappings at its ends.
+  /// Removes all of `range`, splitting mappings at its ends. Errors: ENOMEM; EINVAL: a huge page would be split (Linux: may_split).
   Result<void> erase_range(VirtRange range);
 
   /// Whether both are the same tree: then nothing differs (X4, X14).

@@ -17,7 +17,7 @@ QUIRE_UNCHECKED_READ bool is_table(const MemoryManager& memory, Pfn pfn, Level l
 
 QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
   if (memory.zero().is_zero(pfn)) return pfn == memory.zero().frame();
-  switch (memory.frame(pfn).kind) {
+  switch (memory.page_of(pfn).kind) {
     case FrameKind::kAnon:
     case FrameKind::kObject:
     case FrameKind::kHeld:  // a device's, or about to be one of these
@@ -31,6 +31,8 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
     case FrameKind::kRadix:
     case FrameKind::kKernel:
     case FrameKind::kFailed:
+    case FrameKind::kHugeIdle:
+    case FrameKind::kHugePart:
       return false;
   }
   return false;
@@ -39,7 +41,7 @@ QUIRE_UNCHECKED_READ bool is_data(const MemoryManager& memory, Pfn pfn) {
 bool is_zero_object(const MemoryManager& memory, Pfn pfn) { return memory.zero().is_zero(pfn); }
 
 QUIRE_UNCHECKED_READ std::uint64_t frame_generation(const MemoryManager& memory, Pfn pfn) {
-  return memory.frame(pfn).generation;
+  return memory.page_of(pfn).generation;
 }
 
 }  // namespace quire::mmu

@@ -30,6 +30,7 @@ Result<void> Machine::init() {
   config.kernel_reserve = config_.kernel_reserve;
   config.metadata_only = config_.contents == Contents::kNone;
   config.zero_page = config_.zero_page;
+  config.largest_leaf = config_.largest_leaf;
   config.poison_freed = config_.poison_freed;
   // Frame 0 stays out, so that a zero entry never names usable memory.
   if (frames.raw() < 2) return quire::fail(Errno::kInval);

@@ -47,6 +47,8 @@ struct MachineConfig {
   Contents contents = Contents::kReal;
   /// Whether reads of untouched private memory map the zero page and zero tables.
   bool zero_page = true;
+  /// The highest level whose tables may have leaves; 1: no huge pages.
+  Level largest_leaf{3};
   /// Fills freed frames with a pattern.
   bool poison_freed = false;
   /// Frames that user memory may not take.

@@ -46,6 +46,9 @@ class Comparison {
       const VirtAddr at = begin + ByteCount(memory_.geometry().span(level).raw() * slot);
       if (level == kLeafLevel) {
         visitor_(context_, at);
+      } else if (is_large_at(before, slot) || is_large_at(after, slot)) {
+        const ByteCount size = memory_.geometry().span(level);
+        for (ByteCount page(0); page < size; page += ByteCount(kPageSize)) visitor_(context_, at + page);
       } else {
         compare(old_frame, new_frame, level.below(), at, memory_.geometry().slots());
       }
@@ -53,11 +56,17 @@ class Comparison {
   }
 
  private:
+  [[nodiscard]] Entry entry_at(Pfn table, unsigned slot) const {
+    const auto* const entries = reinterpret_cast<const std::uint64_t*>(memory_.window(table));
+    return Entry::decoded(__atomic_load_n(entries + slot, __ATOMIC_ACQUIRE));
+  }
+  [[nodiscard]] bool is_large_at(std::optional<Pfn> table, unsigned slot) const {
+    return table && entry_at(*table, slot).is_large();
+  }
   /// The frame that an entry names; none where only zeros are.
   [[nodiscard]] std::optional<Pfn> frame_at(std::optional<Pfn> table, unsigned slot) const {
     if (!table) return std::nullopt;
-    const auto* const entries = reinterpret_cast<const std::uint64_t*>(memory_.window(*table));
-    const Entry entry = Entry::decoded(__atomic_load_n(entries + slot, __ATOMIC_ACQUIRE));
+    const Entry entry = entry_at(*table, slot);
     if (!entry.names_frame() || memory_.zero().is_zero(entry.pfn())) return std::nullopt;
     return entry.pfn();
   }

@@ -17,4 +17,11 @@ struct MappedFile {
 /// The file that `vma`, of a map that is held, was made from; none for anonymous memory.
 [[nodiscard]] std::optional<MappedFile> mapped_file(const Vma& vma);
 
+/// What a mapping of memory that no program has opened is called: on Linux it is a file of the kernel's tmpfs, or hugetlbfs.
+[[nodiscard]] inline const MappedFile& unnamed_memory(const Vma& vma) {
+  static const MappedFile kShared{.name = "/dev/zero (deleted)", .device = 1, .inode = 0};
+  static const MappedFile kHuge{.name = "/anon_hugepage (deleted)", .device = 1, .inode = 0};
+  return vma.is_huge() ? kHuge : kShared;
+}
+
 }  // namespace quire::kernel

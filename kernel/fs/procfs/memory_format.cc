@@ -25,7 +25,7 @@ class Figures {
 
 enum class Of : bool { kMapping, kRollup };
 
-// Linux v6.12 fs/proc/task_mmu.c:__show_smap(). There are no huge pages, no swap, no KSM.
+// Linux v6.12 fs/proc/task_mmu.c:__show_smap(). There are no transparent huge pages, no swap, no KSM.
 void format_figures(const RangeFigures& f, std::uint64_t locked_pss, Of of, std::string& out) {
   Figures figures(out);
   figures.pages("Rss:", f.resident);
@@ -43,9 +43,11 @@ void format_figures(const RangeFigures& f, std::uint64_t locked_pss, Of of, std:
   figures.pages("Referenced:", f.referenced);
   figures.pages("Anonymous:", f.anonymous);
   for (const std::string_view name :
-       {"KSM:", "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:",
-        "Shared_Hugetlb:", "Private_Hugetlb:", "Swap:", "SwapPss:"})
+       {"KSM:", "LazyFree:", "AnonHugePages:", "ShmemPmdMapped:", "FilePmdMapped:"})
     figures.kilobytes(name, 0);
+  figures.pages("Shared_Hugetlb:", f.shared_huge);
+  figures.pages("Private_Hugetlb:", f.private_huge);
+  for (const std::string_view name : {"Swap:", "SwapPss:"}) figures.kilobytes(name, 0);
   figures.pss("Locked:", locked_pss);
 }
 
@@ -58,7 +60,7 @@ void format_flags(const Vma& vma, std::string& out) {
     const char* name;
     bool set;
   };
-  const std::array<Flag, 26> all = {{
+  const std::array<Flag, 27> all = {{
       {"rd", vma.prot.read()},
       {"wr", vma.prot.write()},
       {"ex", vma.prot.exec()},
@@ -74,10 +76,11 @@ void format_flags(const Vma& vma, std::string& out) {
       {"sr", flags.has(VmaFlag::kSequential)},
       {"rr", flags.has(VmaFlag::kRandom)},
       {"dc", flags.has(VmaFlag::kDontFork)},
-      {"de", flags.has(VmaFlag::kFixedSize)},
+      {"de", flags.has(VmaFlag::kFixedSize) || vma.is_huge()},
       {"lf", flags.has(VmaFlag::kLockOnFault)},
       {"ac", flags.has(VmaFlag::kAccounted)},
       {"nr", flags.has(VmaFlag::kNoReserve)},
+      {"ht", vma.is_huge()},
       {"wf", flags.has(VmaFlag::kWipeOnFork)},
       {"dd", flags.has(VmaFlag::kDontDump)},
       {"hg", flags.has(VmaFlag::kHugePage)},
@@ -98,9 +101,10 @@ void format_flags(const Vma& vma, std::string& out) {
 
 void format_smaps_figures(const Vma& vma, const RangeFigures& figures, std::string& out) {
   Figures head(out);
+  const PageCount page = pages_of(Geometry::x86_64().span(vma.leaf_level()));
   head.pages("Size:", vma.range.pages());
-  head.pages("KernelPageSize:", PageCount(1));
-  head.pages("MMUPageSize:", PageCount(1));
+  head.pages("KernelPageSize:", page);
+  head.pages("MMUPageSize:", page);
   format_figures(figures, vma.flags.has(VmaFlag::kLocked) ? figures.pss : 0, Of::kMapping, out);
   TextBuilder(out).left("THPeligible:", kNameWidth).right(0, 8).text("\n");
   format_flags(vma, out);
@@ -123,7 +127,8 @@ void format_numa_mapping(const Vma& vma, const Layout& layout, const RangeFigure
   TextBuilder text(out);
   text.hex(vma.range.begin().raw(), 8).text(" default");
   if (file != nullptr || vma.object != nullptr) {
-    text.text(" file=").escaped(file != nullptr ? file->name : "/dev/zero (deleted)", "\n\t= ");
+    text.text(" file=").escaped(file != nullptr ? file->name : unnamed_memory(vma).name, "\n\t= ");
+    if (vma.is_huge()) text.text(" huge");
   } else if (vma.range.begin() < layout.brk_end && layout.brk_begin < vma.range.end()) {
     text.text(" heap");
   } else if (vma.range.contains(layout.stack_begin)) {
@@ -171,15 +176,20 @@ std::uint64_t pagemap_word(const PageState& page, FrameNumbers frames) {
 std::uint64_t page_flags_word(const Frame& frame) {
   constexpr auto bit = [](unsigned n) { return std::uint64_t{1} << n; };
   const std::uint64_t mapped = frame.leaf_entries() != 0 ? bit(KPF_MMAP) : 0;
+  const std::uint64_t huge = frame.is_large() ? bit(KPF_HUGE) | bit(KPF_COMPOUND_HEAD) : 0;
   constexpr std::uint64_t kData = bit(KPF_UPTODATE) | bit(KPF_SWAPBACKED);
   switch (frame.kind) {
     case FrameKind::kUntouched:
     case FrameKind::kFree:
       return bit(KPF_BUDDY);
     case FrameKind::kAnon:
-      return kData | bit(KPF_ANON) | mapped;
+      return kData | bit(KPF_ANON) | mapped | huge;
     case FrameKind::kObject:
-      return kData | mapped;
+      return kData | mapped | huge;
+    case FrameKind::kHugeIdle:
+      return bit(KPF_HUGE) | bit(KPF_COMPOUND_HEAD);
+    case FrameKind::kHugePart:
+      return bit(KPF_HUGE) | bit(KPF_COMPOUND_TAIL);
     case FrameKind::kTable:
     case FrameKind::kLentTable:
       return bit(KPF_PGTABLE);

@@ -90,6 +90,7 @@ void format_memory_block(const MemoryView& memory, std::string& out) {
   line("VmLib:", u.exec - exe);
   line("VmPTE:", u.tables);
   line("VmSwap:", PageCount(0));
+  line("HugetlbPages:", u.huge);
   text.text("VmPTEPss:\t").right(memory.tables.pss >> (10 + kPssShift), 8).text(" kB\n");
   line("VmPTEShared:", memory.tables.shared);
   text.text("CoreDumping:\t0\nTHP_enabled:\t0\n");
@@ -283,9 +284,7 @@ void format_process_oom_score(const ProcessView& view, std::string& out) {
 void format_mapping(const Vma& vma, const Layout& layout, const MappedFile* file, std::string& out) {
   constexpr std::size_t kNameColumn =
       73;  // Linux v6.12 fs/proc/task_mmu.c:show_vma_header_prefix(), show_map_vma()
-  // Shared anonymous memory is a file of the kernel's tmpfs on Linux.
-  static const MappedFile kSharedMemory{.name = "/dev/zero (deleted)", .device = 1, .inode = 0};
-  if (file == nullptr && vma.object != nullptr) file = &kSharedMemory;
+  if (file == nullptr && vma.object != nullptr) file = &unnamed_memory(vma);
   const std::string name = name_of(vma, layout, file);
   const std::size_t line_begin = out.size();
   TextBuilder text(out);
