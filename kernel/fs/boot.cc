@@ -150,7 +150,8 @@ Result<void> make_text_file(Inode& directory, std::string_view name, std::string
   return {};
 }
 
-/// The host's /sys is not about this machine. What programs look for in every one is which CPUs there are; for the rest they ask /proc.
+/// The host's /sys is not about this machine. What programs look for in every one is which CPUs there are, and the
+/// pools of huge pages; for the rest they ask /proc.
 Result<void> mount_system() {
   const RefPtr<MemoryFs> fs = make_memory_fs("tmpfs");
   const RefPtr<Inode> root = make_memory_root(fs, 0555);
@@ -167,7 +168,13 @@ Result<void> mount_system() {
     TextBuilder(name).text("cpu").number(cpu);
     QUIRE_CHECK(cpus->create(name, S_IFDIR | 0555U, 0));
   }
-  return mount_at("/sys", fs, "tmpfs", root, MountAccess::kReadOnly);
+  RefPtr<Inode> place = root;
+  for (const std::string_view name : {"kernel", "mm", "hugepages"}) {
+    QUIRE_TRY(place, place->create(name, S_IFDIR | 0555U, 0));
+  }
+  QUIRE_CHECK(mount_at("/sys", fs, "tmpfs", root, MountAccess::kReadOnly));
+  const auto pools = make_ref<PseudoFileSystem>("sysfs", std::uint64_t{SYSFS_MAGIC});
+  return mount_at("/sys/kernel/mm/hugepages", pools, "sysfs", huge_pages_root());
 }
 
 Result<void> mount_share(const Launch::RwMount& share) {

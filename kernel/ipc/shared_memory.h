@@ -1,8 +1,9 @@
 // System V shared memory: segments, found by key or id, and their attachments (man7 sysvipc(7), shmop(2)).
 //
 // Life cycle of a segment: made by shmget; in the table until it is removed (IPC_RMID) and the last attachment is gone. Its pages are those
-// of a FileObject without a source. Each shmat makes one Attachment, an open file that no descriptor names and that all mappings made of it
-// hold: those of forks and the parts of a mapping that was split. How many mappings there are is counted when somebody asks.
+// of a FileObject without a source, or of a HugeObject. Each shmat makes one Attachment, an open file that no descriptor names and that all
+// mappings made of it hold: those of forks and the parts of a mapping that was split. How many mappings there are is counted when somebody
+// asks.
 // Locks: the table's mutex guards all of it; an attachment ends under none (drop_released_files()).
 #pragma once
 
@@ -21,10 +22,10 @@ inline constexpr std::uint64_t kMostSegmentBytes = ~std::uint64_t{0} - (std::uin
 
 class SharedSegment final : public IpcObject {
  public:
-  SharedSegment(FileObject& pages, std::int32_t wanted_key, std::uint64_t bytes, std::uint32_t permissions)
+  SharedSegment(MemoryObject& pages, std::int32_t wanted_key, std::uint64_t bytes, std::uint32_t permissions)
       : IpcObject(wanted_key, permissions), size(bytes), creator(current_pid()), object_(pages) {}
 
-  [[nodiscard]] FileObject& object() const { return object_; }
+  [[nodiscard]] MemoryObject& object() const { return object_; }
   [[nodiscard]] bool is_removed() const { return (mode & kSegmentRemoved) != 0; }
 
   const std::uint64_t size;
@@ -36,7 +37,7 @@ class SharedSegment final : public IpcObject {
  private:
   ~SharedSegment() override;
 
-  FileObject& object_;
+  MemoryObject& object_;
 };
 
 /// What mappings of a segment hold.

@@ -9,6 +9,7 @@
 #include "ipc/shared_memory.h"
 #include "mm/memory.h"
 #include "mm/uaccess.h"
+#include "quire/object/huge_object.h"
 #include "sched/thread.h"
 
 namespace quire::kernel {
@@ -16,12 +17,32 @@ namespace {
 
 AddressSpace& space() { return *current_thread().space; }
 
+/// Linux v6.12 ipc/shm.c:newseg(), fs/hugetlbfs/inode.c:hugetlb_file_setup(): promised at once, to whoever may lock memory.
+Result<HugeObject*> huge_pages(std::uint64_t size, std::uint32_t flags) {
+  constexpr unsigned kSizeShift = 26, kSizeMask = 63;
+  const auto level = memory().huge().level_of((flags >> kSizeShift) & kSizeMask);
+  if (!level) return fail(Errno::kInval);
+  if (!current_credentials().can(CAP_IPC_LOCK)) return fail(Errno::kPerm);
+  const std::uint64_t unit = memory().geometry().span(*level).raw();
+  const ByteCount whole((size + unit - 1) / unit * unit);
+  QUIRE_TRY(HugeObject* const object, HugeObject::create(memory(), {*level, whole}));
+  if ((flags & SHM_NORESERVE) == 0 && !object->reserve(PageIndex(0), pages_of(whole))) {
+    object->drop_user();
+    return fail(Errno::kNoMem);
+  }
+  return object;
+}
+
 Result<std::int32_t> new_segment(std::int32_t key, std::uint64_t size, std::uint32_t flags) {
   if (size < SHMMIN || size > kMostSegmentBytes) return fail(Errno::kInval);
   const std::uint64_t pages = (size + kPageSize - 1) / kPageSize;
   if (pages > kMostSegmentBytes - segment_table().pages()) return fail(Errno::kNoSpc);
-  // Huge pages: a pool of none. Others: more than the machine has is refused at once, as overcommit does.
-  if ((flags & SHM_HUGETLB) != 0 || pages > memory_pages()) return fail(Errno::kNoMem);
+  if ((flags & SHM_HUGETLB) != 0) {
+    QUIRE_TRY(HugeObject* const huge, huge_pages(size, flags));
+    return segment_table().add(make_ref<SharedSegment>(*huge, key, size, flags));
+  }
+  // More than the machine has is refused at once, as overcommit does.
+  if (pages > memory_pages()) return fail(Errno::kNoMem);
   QUIRE_TRY(FileObject* const object, FileObject::create(memory(), {.size = ByteCount(size)}));
   return segment_table().add(make_ref<SharedSegment>(*object, key, size, flags));
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "arch/features.h"
 #include "arch/layout.h"
 #include "arch/panic.h"
 #include "mm/frames.h"
@@ -79,6 +80,7 @@ void hand_over(PageCount frames, Frame* descriptors) {
   config.window = direct_map<std::byte>(0);
   config.descriptors = descriptors;
   config.frames = frames;
+  config.largest_leaf = Level(cpu_features().huge_pages_1g ? 3 : 2);
   config.kernel_reserve = PageCount(std::clamp(pages / 32, std::min(kMinReserve, pages / 4), kMaxReserve));
   if (!manager.init(config, ranges.data(), count)) panic("core did not accept the memory");
 }

@@ -37,7 +37,6 @@ Result<void> map_file(MmapRequest& request, RefPtr<File>& file) {
                                    0x200000 /* MAP_UNINITIALIZED */ | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |
                                    MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE | 0x3f << MAP_HUGE_SHIFT;
   if (request.length.raw() == 0) return fail(Errno::kInval);
-  if ((request.flags & MAP_HUGETLB) != 0) return fail(Errno::kInval);  // no file of huge pages
   const std::uint32_t type = request.flags & MAP_TYPE;
   if (type == MAP_SHARED_VALIDATE && (request.flags & ~(kKnown | MAP_TYPE)) != 0) return fail(Errno::kOpNotSupp);
   const bool shared = type == MAP_SHARED || type == MAP_SHARED_VALIDATE;
@@ -45,6 +44,9 @@ Result<void> map_file(MmapRequest& request, RefPtr<File>& file) {
   if (shared && (request.prot & PROT_WRITE) != 0 && !file->writable()) return fail(Errno::kAcces);
   if (!file->readable()) return fail(Errno::kAcces);
   QUIRE_TRY(request.object, file->object_to_map(shared && file->writable() ? MapAccess::kWrites : MapAccess::kReads));
+  // The flag alone makes no file one of huge pages.
+  const bool is_huge = request.object != nullptr && request.object->is_huge();
+  if ((request.flags & MAP_HUGETLB) != 0 && !is_huge) return fail(Errno::kInval);
   if ((request.flags & MAP_GROWSDOWN) != 0) return fail(Errno::kInval);
   if (type == MAP_SHARED_VALIDATE) request.flags = (request.flags & ~std::uint32_t{MAP_TYPE}) | MAP_SHARED;
   if (request.object == nullptr) request.flags |= MAP_ANONYMOUS;

@@ -130,6 +130,7 @@ void take_down() {
   drop_vdso();
   if (const LostWrites lost = store_for_the_last_time(); lost.bytes != 0) report_lost_writes(lost);
   drop_file_systems();
+  memory().huge().close();
 }
 
 [[noreturn]] void run_machine(void*) {

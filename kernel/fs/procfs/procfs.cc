@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "fs/procfs/huge_pages.h"
 #include "fs/procfs/node.h"
 #include "fs/procfs/process_directory.h"
 #include "fs/procfs/system_files.h"
@@ -154,5 +155,7 @@ class RootDirectory final : public SystemDirectory {
 }  // namespace
 
 RefPtr<Inode> procfs_root() { return make_ref<RootDirectory>(); }
+
+RefPtr<Inode> huge_pages_root() { return make_ref<SystemDirectory>(kRootNumber, huge_page_sizes()); }
 
 }  // namespace quire::kernel

@@ -14,5 +14,7 @@ namespace quire::kernel {
 
 /// The root directory. Each call makes a new inode object of the same file system.
 RefPtr<Inode> procfs_root();
+/// The same of /sys/kernel/mm/hugepages.
+RefPtr<Inode> huge_pages_root();
 
 }  // namespace quire::kernel

@@ -13,10 +13,14 @@ namespace quire::kernel {
 
 MemoryFigures memory_figures() {
   MemoryManager& manager = memory();
+  HugePool& huge = manager.huge().of(HugePools::kSmallest);
   return {.total = manager.pool().total_frames().raw(),
           .free = manager.pool().free_frames().raw(),
           .reserve = manager.config().kernel_reserve.raw(),
-          .tables = manager.tables_in_use().raw()};
+          .tables = manager.tables_in_use().raw(),
+          .all_huge = manager.huge().frames().raw(),
+          .huge_size = huge.page_size().raw(),
+          .huge = huge.figures()};
 }
 
 void count_pages(MemoryFigures& figures) {

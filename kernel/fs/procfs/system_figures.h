@@ -7,12 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "quire/frame/huge_pool.h"
+
 namespace quire::kernel {
 
 /// Pages.
 struct MemoryFigures {
   std::uint64_t total = 0, free = 0, reserve = 0, tables = 0;
   std::uint64_t anon = 0, mapped = 0;  ///< count_pages()
+  std::uint64_t all_huge = 0;          ///< in huge pages of all sizes
+  std::uint64_t huge_size = 0;         ///< of one of the pool that follows
+  HugePool::Figures huge{};
 };
 MemoryFigures memory_figures();
 /// Adds what takes a look at every frame.

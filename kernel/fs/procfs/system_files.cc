@@ -6,6 +6,7 @@
 #include "boot/start_info.h"
 #include "fs/page_cache.h"
 #include "fs/procfs/cpu_info.h"
+#include "fs/procfs/huge_pages.h"
 #include "fs/procfs/memory_statistics.h"
 #include "fs/procfs/memory_words.h"
 #include "fs/procfs/mounts.h"
@@ -118,6 +119,8 @@ constexpr std::array kSysVm = {
                 [](std::string& out) {
                   TextBuilder(out).number(AddressSpaceConfig{}.mmap_floor.raw()).text("\n");
                 }},
+    SystemEntry{.name = "nr_hugepages", .write = write_huge_pages, .set = set_huge_pages},
+    SystemEntry{.name = "nr_overcommit_hugepages", .write = write_huge_overcommit, .set = set_huge_overcommit},
     SystemEntry{"overcommit_memory",
                 [](std::string& out) { out += "1\n"; }},  // nothing is refused in advance
     SystemEntry{"unprivileged_userfaultfd", [](std::string& out) { out += "0\n"; }},

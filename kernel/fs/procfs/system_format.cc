@@ -45,6 +45,15 @@ void format_meminfo(const MemoryFigures& figures, std::string& out) {
   line("AnonPages:", figures.anon);
   line("Mapped:", figures.mapped);
   line("PageTables:", figures.tables);
+  const auto count = [&text](std::string_view name, std::uint64_t pages) {
+    text.left(name, kNameWidth).right(pages, 8).text("\n");
+  };
+  count("HugePages_Total:", figures.huge.total);
+  count("HugePages_Free:", figures.huge.idle);
+  count("HugePages_Rsvd:", figures.huge.reserved);
+  count("HugePages_Surp:", figures.huge.surplus);
+  line("Hugepagesize:", figures.huge_size);
+  line("Hugetlb:", figures.all_huge);
 }
 
 void format_system_stat(const SystemFigures& figures, std::string& out) {

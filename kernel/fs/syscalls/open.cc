@@ -7,9 +7,11 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 
+#include "fs/memory/huge_file.h"
 #include "fs/memory/memfd.h"
 #include "fs/names.h"
 #include "fs/syscalls/common.h"
+#include "mm/memory.h"
 #include "quire/base/types.h"
 #include "task/task.h"
 
@@ -112,15 +114,25 @@ SyscallResult sys_mknodat(const SyscallArgs& args) {
   return make_node_at(int_arg(args.a[0]), args.a[1], uint_arg(args.a[2]), uint_arg(args.a[3]));
 }
 
-/// There are no huge pages to make a file of.
+/// Linux v6.12 mm/memfd.c:SYSCALL_DEFINE2(memfd_create). Those of huge pages cannot be sealed here.
+Result<RefPtr<File>> make_memfd_of(std::string_view name, std::uint32_t flags) {
+  constexpr unsigned kSizeShift = 26;
+  constexpr std::uint32_t kSizes = 63U << kSizeShift;
+  const bool is_huge = (flags & MFD_HUGETLB) != 0;
+  const std::uint32_t known = MFD_CLOEXEC | kMemfdNoExecSeal | kMemfdExec | (is_huge ? MFD_HUGETLB | kSizes : MFD_ALLOW_SEALING);
+  if ((flags & ~known) != 0 || ((flags & kMemfdNoExecSeal) != 0 && (is_huge || (flags & kMemfdExec) != 0))) return fail(Errno::kInval);
+  if (!is_huge) return make_memfd(name, flags);
+  const auto level = memory().huge().level_of(flags >> kSizeShift);
+  if (!level) return fail(Errno::kNoDev);
+  return make_huge_memfd(name, *level);
+}
+
 SyscallResult sys_memfd_create(const SyscallArgs& args) {
   constexpr std::size_t kLongestName = 249;  // Linux v6.12 mm/memfd.c: MFD_NAME_MAX_LEN
   const std::uint32_t flags = uint_arg(args.a[1]);
-  if ((flags & ~std::uint32_t{MFD_CLOEXEC | MFD_ALLOW_SEALING | kMemfdNoExecSeal | kMemfdExec}) != 0) return fail(Errno::kInval);
-  if ((flags & kMemfdNoExecSeal) != 0 && (flags & kMemfdExec) != 0) return fail(Errno::kInval);
   const Result<std::string> name = copy_string_from_user(args.a[0], kLongestName + 1);
   if (!name) return fail(name.error() == Errno::kNameTooLong ? Errno::kInval : name.error());
-  QUIRE_TRY(RefPtr<File> file, make_memfd(*name, flags));
+  QUIRE_TRY(RefPtr<File> file, make_memfd_of(*name, flags));
   QUIRE_TRY(const int fd, current_files().install(std::move(file), 0, (flags & MFD_CLOEXEC) != 0));
   return fd;
 }
