@@ -1,6 +1,7 @@
 // Measures fork from inside a guest whose time stamp counter counts instructions (quire bench fork).
 //
 //   fork_probe anon MIB     a parent with so much touched anonymous memory
+//   fork_probe huge MIB     … in huge pages, from a pool that the probe sets up
 //   fork_probe maps N       a parent with N mappings of one page each
 //
 // Prints one line per figure: its name and a value per repetition. Tables are counted by the guest's /proc/vmstat; where there is no such
@@ -47,8 +48,8 @@ static long figure(const char* path, const char* key) {
 
 static long tables_allocated(void) { return figure("/proc/vmstat", "pgtable_alloc "); }
 
-static volatile char* map_anonymous(size_t pages) {
-  volatile char* memory = mmap(NULL, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static volatile char* map_anonymous(size_t pages, int flags) {
+  volatile char* memory = mmap(NULL, pages * kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
   if (memory == MAP_FAILED) die("mmap");
   for (size_t i = 0; i < pages; ++i) memory[i * kPage] = 1;
   return memory;
@@ -135,13 +136,15 @@ static void print(const char* name, const int64_t* values, size_t stride) {
 
 int main(int argc, char** argv) {
   if (argc != 3) {
-    fputs("usage: fork_probe anon MIB | maps N\n", stderr);
+    fputs("usage: fork_probe anon MIB | huge MIB | maps N\n", stderr);
     return 2;
   }
   const size_t count = strtoul(argv[2], NULL, 10);
   const int in_mappings = strcmp(argv[1], "maps") == 0;
   const size_t pages = in_mappings ? count : count * (1024 * 1024 / kPage);
-  volatile char* memory = map_anonymous(pages);
+  const int in_huge_pages = strcmp(argv[1], "huge") == 0;
+  if (in_huge_pages) set_huge_pages(count / 2 + 4);  // and some for copies
+  volatile char* memory = map_anonymous(pages, in_huge_pages ? MAP_HUGETLB : 0);
   if (in_mappings) split_mappings(memory, pages);
   volatile char* middle = memory + pages / 4 * 2 * kPage;  // an even page: writable
 

@@ -1,7 +1,8 @@
 // Measures single operations on memory from inside a guest whose time stamp counter counts instructions (quire bench memory).
 //
 // Prints one line per figure: its name and a value per repetition, each the mean over kPages pages (or calls) rounded down. Faults of one
-// page cost the same within an untouched 2 MiB span but for the first, so the spans are entered before measuring.
+// page cost the same within an untouched 2 MiB span but for the first, so the spans are entered before measuring. Of huge pages, of 2 MiB,
+// the mean is over kHugePages.
 
 #define _GNU_SOURCE
 #include <stdint.h>
@@ -16,10 +17,11 @@
 
 #include "probe.h"
 
-enum { kPage = 4096, kPages = 256, kRepetitions = 5, kSpan = 512 * kPage };
+enum { kPage = 4096, kPages = 256, kRepetitions = 5, kSpan = 512 * kPage, kHugePages = 8 };
 
 static uint64_t overhead;  // of one measurement
-static int64_t mean(uint64_t begin) { return (int64_t)(now() - begin - overhead) / kPages; }
+static int64_t mean_of(int count, uint64_t begin) { return (int64_t)(now() - begin - overhead) / count; }
+static int64_t mean(uint64_t begin) { return mean_of(kPages, begin); }
 
 static char* map(size_t size) {
   char* at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -70,10 +72,21 @@ static int64_t write_over_zero(void) {
   return write_all(at);
 }
 
-// Leaves the pages shared with a child, which lives until the returned descriptor is closed; or with one that is gone.
-static int64_t write_after_fork(int child_lives) {
+// Memory to be measured, and a page beside it, written, whose tables are the same.
+struct Area {
+  char* at;
+  char* beside;
+  int64_t (*write_all)(volatile char* at);
+};
+
+static struct Area small_area(void) {
   char* at = fresh_span();
-  write_all(at);
+  return (struct Area){at, at + kSpan - kPage, write_all};
+}
+
+// Leaves the pages shared with a child, which lives until the returned descriptor is closed; or with one that is gone.
+static int64_t write_after_fork(struct Area area, int child_lives) {
+  area.write_all(area.at);
   int gate[2], ready[2];
   char byte = 0;
   if (pipe(gate) != 0 || pipe(ready) != 0) die("pipe");
@@ -81,17 +94,17 @@ static int64_t write_after_fork(int child_lives) {
   if (child < 0) die("fork");
   if (child == 0) {
     close(gate[1]);
-    at[kSpan - kPage] = 2;  // its own copy of the table
+    *area.beside = 2;  // its own copy of the table
     if (write(ready[1], &byte, 1) != 1) _exit(1);
     _exit(read(gate[0], &byte, 1) == 0 ? 0 : 1);
   }
   if (read(ready[0], &byte, 1) != 1) die("read");
-  at[kSpan - kPage] = 3;  // and ours
+  *area.beside = 3;  // and ours
   if (!child_lives) {
     close(gate[1]);
     waitpid(child, NULL, 0);
   }
-  const int64_t result = write_all(at);
+  const int64_t result = area.write_all(area.at);
   if (child_lives) {
     close(gate[1]);
     waitpid(child, NULL, 0);
@@ -102,8 +115,8 @@ static int64_t write_after_fork(int child_lives) {
   return result;
 }
 
-static int64_t cow_copy(void) { return write_after_fork(1); }
-static int64_t cow_reuse(void) { return write_after_fork(0); }
+static int64_t cow_copy(void) { return write_after_fork(small_area(), 1); }
+static int64_t cow_reuse(void) { return write_after_fork(small_area(), 0); }
 
 static int64_t munmap_populated(void) {
   char* at = fresh_span();
@@ -147,6 +160,51 @@ static int64_t mremap_leaves(void) {
   return mean(begin);
 }
 
+static int64_t write_huge_pages(volatile char* at) {
+  const uint64_t begin = now();
+  for (int n = 0; n < kHugePages; ++n) at[(size_t)n * kSpan] = 1;
+  return mean_of(kHugePages, begin);
+}
+
+static struct Area huge_area(void) {
+  char* at = mmap(NULL, (size_t)(kHugePages + 1) * kSpan, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+  if (at == MAP_FAILED) die("mmap of huge pages");
+  char* beside = at + (size_t)kHugePages * kSpan;
+  *beside = 1;
+  return (struct Area){at, beside, write_huge_pages};
+}
+
+static int64_t unmap_huge(struct Area area) {
+  const uint64_t begin = now();
+  munmap(area.at, (size_t)kHugePages * kSpan);
+  const int64_t result = mean_of(kHugePages, begin);
+  munmap(area.beside, kSpan);
+  return result;
+}
+
+static int64_t huge_write_fault(void) {
+  const struct Area area = huge_area();
+  const int64_t result = write_huge_pages(area.at);
+  unmap_huge(area);
+  return result;
+}
+
+static int64_t huge_write_after_fork(int child_lives) {
+  const struct Area area = huge_area();
+  const int64_t result = write_after_fork(area, child_lives);
+  unmap_huge(area);
+  return result;
+}
+
+static int64_t huge_cow_copy(void) { return huge_write_after_fork(1); }
+static int64_t huge_cow_reuse(void) { return huge_write_after_fork(0); }
+
+static int64_t huge_munmap(void) {
+  const struct Area area = huge_area();
+  write_huge_pages(area.at);
+  return unmap_huge(area);
+}
+
 static void measure(const char* name, int64_t (*operation)(void)) {
   fputs(name, stdout);
   for (int n = 0; n < kRepetitions; ++n) printf(" %lld", (long long)operation());
@@ -171,5 +229,10 @@ int main(void) {
   measure("mmap_touch_munmap", mmap_touch_munmap);
   measure("mmap_munmap", mmap_munmap);
   measure("mremap_leaves", mremap_leaves);
+  set_huge_pages(3 * (kHugePages + 1));
+  measure("huge_write_fault", huge_write_fault);
+  measure("huge_cow_copy", huge_cow_copy);
+  measure("huge_cow_reuse", huge_cow_reuse);
+  measure("huge_munmap", huge_munmap);
   return 0;
 }

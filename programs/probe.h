@@ -27,3 +27,9 @@ static inline void sleep_first(void) {
   const struct timespec pause = {.tv_sec = 1};
   nanosleep(&pause, NULL);
 }
+
+/// Sets aside `pages` huge pages of 2 MiB.
+static inline void set_huge_pages(size_t pages) {
+  FILE* const pool = fopen("/proc/sys/vm/nr_hugepages", "w");
+  if (pool == NULL || fprintf(pool, "%zu\n", pages) < 0 || fclose(pool) != 0) die("nr_hugepages");
+}

@@ -11,11 +11,17 @@ namespace {
 
 constexpr const char* kModes[] = {"tree", "leaf", "copy"};
 constexpr std::uint64_t kMebibytes[] = {1, 4, 16, 64, 256, 1024, 4096};
+constexpr std::uint64_t kHugeMebibytes[] = {4, 64, 1024};
 constexpr std::uint64_t kMappings[] = {200, 2'000, 20'000, 60'000};
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 std::string size_name(ForkPoint::Size size, std::uint64_t count) {
-  return fmt::format("{}{}", count, size == ForkPoint::Size::kMebibytes ? "MiB" : "mappings");
+  switch (size) {
+    case ForkPoint::Size::kMebibytes: return fmt::format("{}MiB", count);
+    case ForkPoint::Size::kHugeMebibytes: return fmt::format("{}MiB-huge", count);
+    case ForkPoint::Size::kMappings: break;
+  }
+  return fmt::format("{}mappings", count);
 }
 
 std::string point_name(const std::string& mode, ForkPoint::Size size, std::uint64_t count) {
@@ -25,15 +31,15 @@ std::string point_name(const std::string& mode, ForkPoint::Size size, std::uint6
 /// Room for the touched pages, three sets of leaf tables and the kernel.
 std::uint64_t memory_for(const ForkPoint& point) {
   const std::uint64_t touched =
-      point.size == ForkPoint::Size::kMebibytes ? point.count : point.count * 4096 / kMiB;
+      point.size == ForkPoint::Size::kMappings ? point.count * 4096 / kMiB : point.count;
   return (512 + touched + touched / 16) * kMiB;
 }
 
 Probe probe_of(const ForkPoint& point) {
-  const char* const kind = point.size == ForkPoint::Size::kMebibytes ? "anon" : "maps";
+  constexpr const char* kKinds[] = {"anon", "huge", "maps"};
   return {.name = point.name(),
           .program = "fork_probe",
-          .arguments = {kind, std::to_string(point.count)},
+          .arguments = {kKinds[static_cast<unsigned>(point.size)], std::to_string(point.count)},
           .fork_mode = point.mode,
           .memory = memory_for(point)};
 }
@@ -47,6 +53,8 @@ std::vector<ForkPoint> fork_points() {
   for (const char* mode : kModes) {
     for (const std::uint64_t count : kMebibytes)
       points.push_back({mode, ForkPoint::Size::kMebibytes, count});
+    for (const std::uint64_t count : kHugeMebibytes)
+      points.push_back({mode, ForkPoint::Size::kHugeMebibytes, count});
     for (const std::uint64_t count : kMappings)
       points.push_back({mode, ForkPoint::Size::kMappings, count});
   }
@@ -94,6 +102,7 @@ std::vector<BenchRatio> fork_ratios(const std::vector<BenchResult>& results) {
   for (const char* mode : kModes) {
     for (const char* operation : {"fork", "fork_exit_wait"}) {
       add(mode, ForkPoint::Size::kMebibytes, 4096, 4, operation);
+      add(mode, ForkPoint::Size::kHugeMebibytes, 1024, 4, operation);
       add(mode, ForkPoint::Size::kMappings, 60'000, 200, operation);
     }
   }

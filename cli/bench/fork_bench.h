@@ -15,11 +15,11 @@ namespace quire::cli {
 
 /// One parent to fork.
 struct ForkPoint {
-  enum class Size : std::uint8_t { kMebibytes, kMappings };
+  enum class Size : std::uint8_t { kMebibytes, kHugeMebibytes, kMappings };
   std::string mode;
   Size size = Size::kMebibytes;
   std::uint64_t count = 0;
-  /// "fork/tree/1024MiB", "fork/copy/2000mappings"; the results below it are "…/fork",
+  /// "fork/tree/1024MiB", "fork/tree/1024MiB-huge", "fork/copy/2000mappings"; the results below it are "…/fork",
   /// "…/first_write_parent" and so on.
   [[nodiscard]] std::string name() const;
 };

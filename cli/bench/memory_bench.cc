@@ -11,7 +11,9 @@ constexpr std::uint64_t kMemory = std::uint64_t{256} << 20;
 constexpr const char* kFigures[] = {"system_call",       "clock_gettime",    "write_fault",        "zero_read",
                                     "write_over_zero",   "cow_copy",         "cow_reuse",
                                     "munmap_populated",  "dontneed_populated",
-                                    "mmap_touch_munmap", "mmap_munmap",      "mremap_leaves"};
+                                    "mmap_touch_munmap", "mmap_munmap",      "mremap_leaves",
+                                    "huge_write_fault",  "huge_cow_copy",    "huge_cow_reuse",
+                                    "huge_munmap"};
 
 }  // namespace
 
