@@ -112,7 +112,7 @@ Frame* FramePool::take_free_block(PageCount count) {
     if (static_cast<std::uint64_t>(frame - config_->descriptors) % count.raw() == 0) {
       run = link;
       length = 0;
-    } else if (frame != previous + 1) {
+    } else if (run != nullptr && frame != previous + 1) {
       run = nullptr;
     }
     previous = frame;
