@@ -80,3 +80,9 @@ static inline const char* in_words(int status) {
     waitpid(child_, &status_, 0);            \
     fact("%s: %s", what, in_words(status_)); \
   } while (0)
+
+/// Takes "sd" out of the words behind VmFlags: not every kernel of Linux tracks writes.
+static inline void leave_out_tracking(char* flags) {
+  char* const tracked = strstr(flags, " sd ");
+  if (tracked != NULL) memmove(tracked, tracked + 3, strlen(tracked + 3) + 1);
+}

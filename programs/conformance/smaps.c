@@ -171,6 +171,7 @@ static void vm_flags_fact(const char* what, const char* at) {
   }
   fclose(file);
   flags[strcspn(flags, "\n")] = '\0';
+  leave_out_tracking(flags);
   tell_text(what, flags);
 }
 

@@ -42,6 +42,7 @@ static void tell_figures(const char* what, const char* address) {
   while (fgets(line, sizeof line, smaps) != NULL) {
     if (strchr(line, '-') != NULL && line[0] >= '0' && line[0] <= 'f' && strstr(line, " kB") == NULL && strstr(line, ":\t") == NULL)
       inside = strncmp(line, begin, strlen(begin)) == 0 || (inside && strncmp(line, "VmFlags", 7) == 0);
+    leave_out_tracking(line);
     for (unsigned i = 0; inside && i < sizeof kKeys / sizeof *kKeys; ++i) {
       if (strncmp(line, kKeys[i], strlen(kKeys[i])) == 0) fact("%s: %.*s", what, (int)strcspn(line, "\n"), line);
     }

@@ -287,3 +287,35 @@ def test_the_auxiliary_vector_is_as_the_program_was_given_it(kernel):
     shown, entry, *pairs = kernel("run", "--", "/bin/sh", "-c", script).stdout.decode().splitlines()
     keys = [int(pair.split()[0]) for pair in pairs]
     assert (len(keys), keys[-1], int(entry), keys.count(9)) == (int(shown) + 1, 0, 1, 1)
+
+
+SOFT_DIRTY = """
+import ctypes, mmap, os, struct
+memory = mmap.mmap(-1, 8 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+def written():
+    with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+        pagemap.seek(address // 4096 * 8)
+        return "".join("d" if word >> 55 & 1 else "-" for word in struct.unpack("8Q", pagemap.read(64)))
+def forget():
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("4")
+memory[0] = 1
+print(written())
+forget()
+memory[4096] = memory[0] + memory[8192]
+print(written())
+if os.fork() == 0:
+    forget()
+    memory[3 * 4096] = 1
+    print(written(), flush=True)
+    os._exit(0)
+os.wait()
+memory[4 * 4096] = 1
+print(written())
+"""
+
+
+def test_pages_written_since_clear_refs_are_told(kernel):
+    result = kernel("run", "--", "/usr/bin/python3", "-u", "-c", SOFT_DIRTY, timeout=120)
+    assert lines(result) == ["dddddddd", "-d------", "---d----", "-d--d---"]

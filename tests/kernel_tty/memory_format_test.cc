@@ -74,7 +74,7 @@ TEST(MemoryFormat, SmapsHasLinuxsLinesAndColumns) {
   EXPECT_NE(text.find("Rss:                  12 kB\n"), std::string::npos);
   EXPECT_NE(text.find("Pss:                   6 kB\n"), std::string::npos);
   EXPECT_NE(text.find("Shared_Dirty:          8 kB\n"), std::string::npos);
-  EXPECT_NE(text.find("VmFlags: rd wr mr mw me ac \n"), std::string::npos);
+  EXPECT_NE(text.find("VmFlags: rd wr mr mw me ac sd \n"), std::string::npos);
 }
 
 TEST(MemoryFormat, SmapsShowsWhatIsLocked) {
@@ -83,7 +83,7 @@ TEST(MemoryFormat, SmapsShowsWhatIsLocked) {
   std::string text;
   format_smaps_figures(vma, figures(), text);
   EXPECT_NE(text.find("Locked:                6 kB\n"), std::string::npos);
-  EXPECT_NE(text.find("VmFlags: rd wr mr mw me lo ac \n"), std::string::npos);
+  EXPECT_NE(text.find("VmFlags: rd wr mr mw me lo ac sd \n"), std::string::npos);
 }
 
 TEST(MemoryFormat, RollupHasLinuxsLinesAndColumns) {

@@ -111,6 +111,7 @@ const std::vector<Writer>& writers() {
          touch(t, s, 9, Access::kWrite);
        }},
       {"protection of a zero table", [](auto& t, auto& s) { protect(t, s, kSpan, kSpan, 0); }},
+      {"writes told from now on", [](auto&, auto& s) { EXPECT_TRUE(s->track_writes()); }},
       {"registration for missing pages", [](auto& t, auto& s) { watch(t, s, VmaFlag::kAsksMissing); }},
       {"a page supplied",
        [](auto& t, auto& s) {

@@ -87,7 +87,7 @@ class Entry {
     if (prot.none()) return Entry(bits | (kTypeNoAccess << kTypeShift));
     bits |= kPresent | kUser | kAccessed;
     if (!prot.exec()) bits |= kNoExecute;
-    if (prot.write() && writable == Writable::kYes && !is_guarded()) bits |= kWrite | kDirty;
+    if (prot.write() && writable == Writable::kYes && !is_guarded()) bits |= kWrite | kDirty | kSoftDirty;
     return Entry(bits);
   }
   [[nodiscard]] constexpr Entry without_write() const { return Entry(bits_ & ~write_mask()); }
@@ -95,6 +95,11 @@ class Entry {
   /// A leaf that nobody writes before the mapping's handler has been asked (userfaultfd's write protection).
   [[nodiscard]] constexpr Entry with_guard() const { return Entry((bits_ | kGuard) & ~kWrite); }
   [[nodiscard]] constexpr Entry without_guard() const { return Entry(bits_ & ~kGuard); }
+  /// Whether the page was written, or may have been, since it was last made forget that (Linux's soft-dirty bit). W says so at once: it is
+  /// given to whoever writes.
+  [[nodiscard]] constexpr bool is_soft_dirty() const { return (bits_ & kSoftDirty) != 0; }
+  [[nodiscard]] constexpr Entry with_soft_dirty() const { return Entry(bits_ | kSoftDirty); }
+  [[nodiscard]] constexpr Entry without_soft_dirty() const { return Entry(bits_ & ~(kSoftDirty | kWrite)); }
   /// Where there is no page: the one that comes will be guarded.
   static constexpr Entry guard_marker() { return special(EntryKind::kMarker, 0).with_guard(); }
 
@@ -147,6 +152,7 @@ class Entry {
   /// The bits that forbid writing when cleared; for an atomic AND that keeps what hardware sets meanwhile.
   static constexpr std::uint64_t write_mask() { return kWrite; }
   static constexpr std::uint64_t accessed_mask() { return kAccessed; }
+  static constexpr std::uint64_t soft_dirty_mask() { return kSoftDirty; }
   static constexpr std::uint64_t dirty_mask() { return kDirty; }
 
   friend constexpr bool operator==(Entry, Entry) = default;
@@ -154,7 +160,7 @@ class Entry {
  private:
   static constexpr std::uint64_t kPresent = 1ULL << 0, kWrite = 1ULL << 1, kUser = 1ULL << 2, kAccessed = 1ULL << 5,
                                  kDirty = 1ULL << 6, kLarge = 1ULL << 7, kWasPresent = 1ULL << 7, kRawBit = 1ULL << 11,
-                                 kGuard = 1ULL << 58, kNoExecute = 1ULL << 63,
+                                 kSoftDirty = 1ULL << 57, kGuard = 1ULL << 58, kNoExecute = 1ULL << 63,
                                  kAddressMask = 0x000ffffffffff000ULL;  // bits 52 to 58: available to software
   static constexpr unsigned kClassShift = 9;  // bits 9 and 10: available to software
   static constexpr std::uint64_t kClassMask = 3ULL << kClassShift;

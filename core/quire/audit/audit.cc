@@ -202,6 +202,9 @@ void Audit::check_leaf(AddressSpace& space, Entry entry, VirtAddr address, bool 
   if (entry.is_guarded() && (entry.writable() || !vma->flags.has(VmaFlag::kAsksGuarded))) {
     find("I3", "a guard where none is, or that W passes; address", address.raw(), entry.encoded(), 0);
   }
+  if (entry.writable() && !entry.is_soft_dirty()) {
+    find("I14", "a page that may be written without its being told; address", address.raw(), entry.encoded(), 0);
+  }
   const EntryKind kind = memory_.kind_of(entry, kLeafLevel);
   if (kind == EntryKind::kZeroFrame) {
     if (entry.writable()) find("I13", "W on the zero frame; address", address.raw(), entry.encoded(), 0);

@@ -239,6 +239,9 @@ class AddressSpace {
   /// Takes the accessed flags off, so that what is touched from now on can be told (Linux /proc/PID/clear_refs). An entry that others share
   /// is theirs too. Cost: all leaf tables. Allocates nothing.
   void forget_references(Pages pages);
+  /// Takes all pages for not written, so that those that are from now on can be told (Linux /proc/PID/clear_refs, 4). Nobody else who
+  /// shares tables with the space sees it: they are unshared first. Pages that are pinned stay written. Errors: ENOMEM, nothing changed.
+  Result<void> track_writes();
   /// The peak of the resident size begins anew.
   void reset_peak() { rss_peak_.store(rss_now().raw()); }
   /// Tables reachable that other address spaces reach too: share above 1 on the table or above it. O(tables).
@@ -438,6 +441,9 @@ class ExclusivePath {
 
   /// Notes that pages at `address` may be held, in every table on the way from the root down to `level`. Pre: the way is exclusive.
   static void note_holds(AddressSpace& space, VirtAddr address, Level level);
+
+  /// Whoever holds the page at `slot` of a table that is exclusive may write it, whatever the entry allows. Locks: the table's.
+  static void note_write(const TableView& table, Slot slot) { ExclusiveTable(table).mark_soft_dirty(slot); }
 
   /// What unshare() needs more of before it can be called again, or the exclusive child.
   struct Unshared {

@@ -435,7 +435,8 @@ class FaultResolver {
     const Writable writable = access_ == Access::kWrite ? Writable::kYes : Writable::kNo;
     const Entry leaf = kSize == PageSize::kHuge ? Entry::large_leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable)
                                                 : Entry::leaf(memory_.pfn_of(fresh), LeafClass::kAnon, vma_.prot, writable);
-    const Entry entry = in_place_of(seen, leaf);
+    Entry entry = in_place_of(seen, leaf);
+    if (access_ == Access::kWrite) entry = entry.with_soft_dirty();  // whatever the mapping allows the program
     if (seen.is_absent()) {
       table.install(slot, entry);
       return;
@@ -467,6 +468,7 @@ class FaultResolver {
   // Whether an entry of the object's `page` may be writable. Locks: the table's: who takes the mark away comes here afterwards for the
   // entries.
   [[nodiscard]] bool may_write(const Frame& page) const {
+    if (is_tracked() && access_ != Access::kWrite) return false;  // W says that it was written
     return vma_.is_shared() && (!vma_.object->gives_notice() || page.has_flag(Frame::kOwned));
   }
 
@@ -488,7 +490,8 @@ class FaultResolver {
   [[nodiscard]] HugeObject& huge_object() const { return static_cast<HugeObject&>(*vma_.object); }
 
   // Tables that the object lends (fault_object.cc). No page of a space's own is in them.
-  [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy() && vma_.handler == nullptr; }
+  [[nodiscard]] bool may_be_lent() const { return vma_.object != nullptr && !wants_copy() && vma_.handler == nullptr && !is_tracked(); }
+  [[nodiscard]] bool is_tracked() const { return vma_.flags.has(VmaFlag::kTracked); }
   [[nodiscard]] bool wants_copy() const { return access_ == Access::kWrite && !vma_.is_shared(); }
   Attempt borrow(ExclusiveTable& table, Slot slot, const LentKey& key);
   Attempt use_lent(ExclusiveTable& table, Slot slot, Entry seen);

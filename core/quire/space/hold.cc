@@ -126,6 +126,7 @@ class HoldAttempt {
         clear_write_in_place(table, slot);
       } else {
         ExclusivePath::note_holds(space_, page_, table.level());
+        if (wants_own_page()) ExclusivePath::note_write(table, slot);
       }
     }
     if (kind_ == HoldKind::kPin) {

@@ -187,6 +187,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   const VirtRange from(request.old_address, request.old_length);
   Vma moved = vma;
   moved.range = VirtRange(to, request.new_length);
+  moved.flags = moved.flags.without(VmaFlag::kTracked);  // what is new counts as written
   moved.forget_handler();  // Linux v6.12 fs/userfaultfd.c:mremap_userfaultfd_prep(), of who has not asked to hear of it
   // What was never written is known by its new place, so that it merges there (Linux v6.12 mm/vma.c:copy_vma()).
   const bool is_fresh = vma.object == nullptr && vma.anon.is_none();

@@ -60,6 +60,12 @@ Observer::Found Observer::find(VirtRange range, VirtRange& span) {
   return find_below(space_.root_frame(), range, false, span);
 }
 
+// A page that is being moved is as good as there: its entry stands for the leaf.
+Entry Observer::page_at(const TableView& table, unsigned slot) const {
+  const Entry entry = table.entry(static_cast<Slot>(slot));
+  return memory_.kind_of(entry, table.level()) == EntryKind::kMigration ? entry.migrated_to(entry.pfn()) : entry;
+}
+
 // Each lock keeps the table below it.
 Observer::Found Observer::find_below(Frame& table, VirtRange range, bool shared, VirtRange& span) {
   const TableView view(memory_, table);
@@ -108,13 +114,13 @@ Observer::Found Observer::read_leaves(Frame& table, VirtRange part, bool shared)
   const TableView view(memory_, table);
   bool lacking = false;
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
-    const Entry entry = view.entry(static_cast<Slot>(slot));
+    const Entry entry = page_at(view, slot);
     entries_[slot] = entry;
     states_[slot] = SlotState::kOther;
     if (memory_.kind_of(entry, level_) != EntryKind::kFrame) continue;
     mappings_[slot] = reach;
     states_[slot] = SlotState::kCounted;
-    if (memory_.frame(entry.pfn()).leaf_entries() <= 1) continue;
+    if (entries_of(memory_.frame(entry.pfn())) <= 1) continue;
     states_[slot] = SlotState::kOpen;
     ++open_;
     lacking =
@@ -130,7 +136,7 @@ void Observer::read_again(Frame& table) {
   const TableView view(memory_, table);
   for (unsigned slot = first_slot_; slot < end_slot_; ++slot) {
     if (states_[slot] != SlotState::kOpen) continue;
-    const Entry now = view.entry(static_cast<Slot>(slot));
+    const Entry now = page_at(view, slot);
     if (memory_.kind_of(now, view.level()) == EntryKind::kFrame && now.pfn() == entries_[slot].pfn())
       continue;
     states_[slot] = SlotState::kCounted;
@@ -156,7 +162,7 @@ void Observer::open_object() {
     if (index < first_index_) first_index_ = index;
     if (last_index_ < index) last_index_ = index;
     indexes_[slot] = index;
-    entries_left_ += frame.leaf_entries();
+    entries_left_ += entries_of(frame);
     states_[slot] = SlotState::kAsked;
     --open_;
   }
@@ -185,7 +191,7 @@ void Observer::ask_object() {
           if (states_[slot] != SlotState::kAsked) continue;
           const std::int64_t there = static_cast<std::int64_t>(indexes_[slot]) - first_index;
           if (there < 0 || there >= static_cast<std::int64_t>(memory_.geometry().slots())) continue;
-          const Entry entry = view.entry(static_cast<Slot>(there));
+          const Entry entry = page_at(view, static_cast<unsigned>(there));
           if (!entry.names_frame() || entry.pfn() != entries_[slot].pfn()) continue;
           std::uint32_t& met = found[slot / 32];
           const std::uint32_t bit = 1U << (slot % 32);
@@ -207,6 +213,7 @@ PageState Observer::state_of(unsigned slot) const {
   const Entry entry = entries_[slot];
   PageState state;
   state.guarded = entry.is_guarded();
+  state.soft_dirty = entry.is_soft_dirty();
   state.present = entry.names_frame();
   if (!state.present) return state;
   state.frame = entry.pfn();
@@ -285,6 +292,12 @@ void Observer::look(VirtAddr begin, std::span<PageState> pages) {
       pages[n].frame = memory_.zero().frame();
     }
   });
+  const VmaMap map = space_.map();
+  for (const Vma& vma : map.overlapping(range)) {
+    if (vma.flags.has(VmaFlag::kTracked)) continue;
+    const VirtRange part = vma.range.intersection(range);
+    for (PageState& page : pages.subspan((part.begin() - begin).raw() >> kPageShift, part.pages().raw())) page.soft_dirty = true;
+  }
 }
 
 FrameFigures count_frames(MemoryManager& memory) {

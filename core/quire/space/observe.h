@@ -49,6 +49,7 @@ struct PageState {
   bool of_object = false;  ///< of a file or of shared memory
   bool counted = false;    ///< a page, not zero and no device
   bool guarded = false;    ///< or will be, when there is a page
+  bool soft_dirty = false; ///< written, or new, since AddressSpace::track_writes(); also of mappings' pages that are not present
   std::uint32_t mappings = 0;
   Pfn frame;
 };
@@ -114,6 +115,9 @@ class Observer {
   // What lies at range.begin(), and how far that reaches.
   Found find(VirtRange range, VirtRange& span);
   Found find_below(Frame& table, VirtRange range, bool shared, VirtRange& span);
+  [[nodiscard]] Entry page_at(const TableView& table, unsigned slot) const;
+  /// How many entries name it, or stand for one that did.
+  [[nodiscard]] static std::uint32_t entries_of(const Frame& frame) { return frame.leaf_entries() + frame.moving; }
   Found read_leaves(Frame& table, VirtRange part, bool shared);
   void read_again(Frame& table);
   bool wants(Census::Scope scope);

@@ -12,7 +12,8 @@ namespace {
 VmaLabel* file_of(const Vma& vma) { return vma.label == nullptr || vma.label->name() ? nullptr : vma.label; }
 
 bool is_like(const Vma& a, const Vma& b) {
-  return a.object == b.object && file_of(a) == file_of(b) && a.flags == b.flags && a.prot == b.prot;
+  const bool same_flags = a.flags.with(VmaFlag::kTracked) == b.flags.with(VmaFlag::kTracked);
+  return a.object == b.object && file_of(a) == file_of(b) && same_flags && a.prot == b.prot;
 }
 
 }  // namespace

@@ -7,7 +7,7 @@ namespace quire {
 std::optional<LentKey> lent_key(const Geometry& geometry, const Vma& vma, VirtRange span, Level level) {
   if (kHighestLentLevel < level || vma.object == nullptr) return std::nullopt;
   if (!vma.is_shared() && vma.prot.write()) return std::nullopt;
-  if (vma.flags.has_any(VmaFlag::kCopyOnFork | VmaFlag::kDevice) || !vma.range.contains(span)) return std::nullopt;
+  if (vma.flags.has_any(VmaFlag::kCopyOnFork | VmaFlag::kDevice | VmaFlag::kTracked) || !vma.range.contains(span)) return std::nullopt;
   const Level leaf_level = vma.leaf_level();
   // Private mappings of huge pages that nobody has put there yet make pages of their own.
   if (level < leaf_level || (leaf_level != kLeafLevel && !vma.is_shared())) return std::nullopt;

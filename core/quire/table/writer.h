@@ -100,6 +100,11 @@ class ExclusiveTable : public TableView {
     hooks::yield_point("allow_write", &entries_[slot]);
     __atomic_fetch_or(&entries_[slot], Entry::write_mask(), __ATOMIC_SEQ_CST);
   }
+  /// Notes that the page may have been written.
+  void mark_soft_dirty(Slot slot) {
+    hooks::yield_point("mark_soft_dirty", &entries_[slot]);
+    __atomic_fetch_or(&entries_[slot], Entry::soft_dirty_mask(), __ATOMIC_SEQ_CST);
+  }
 
  private:
   friend class ExclusivePath;

@@ -42,6 +42,7 @@ enum class VmaFlag : std::uint32_t {
   kHugeTlb = 1 << 21,      ///< of huge pages
   kGigantic = 1 << 22,     ///< … whose leaves are in tables of level 3; without it, of level 2
   kHugeReserved = 1 << 23, ///< the space has a huge page reserved for each that it has no private one of here (space/huge_reserve.h)
+  kTracked = 1 << 24,      ///< entries say which pages were written since clear_refs; without it all were (Linux VM_SOFTDIRTY)
 };
 
 /// A set of VmaFlag.
@@ -159,8 +160,8 @@ struct Vma {
   /// Whether `next` begins where this ends and says the same in all but rights and tags. Mappings of huge pages stay as they were made, as
   /// on Linux (VM_SPECIAL).
   [[nodiscard]] bool continues_in(const Vma& next) const {
-    return range.end() == next.range.begin() && flags == next.flags && !is_huge() && object == next.object &&
-           VmaLabel::same(label, next.label) && handler == next.handler && offset + range.pages() == next.offset;
+    return range.end() == next.range.begin() && flags.with(VmaFlag::kTracked) == next.flags.with(VmaFlag::kTracked) && !is_huge() &&
+           object == next.object && VmaLabel::same(label, next.label) && handler == next.handler && offset + range.pages() == next.offset;
   }
   /// Whether `next` could be one mapping with this, as far as their tags allow (Linux v6.12 mm/vma.c:can_vma_merge_after()).
   [[nodiscard]] bool merges_with(const Vma& next) const { return prot == next.prot && continues_in(next); }

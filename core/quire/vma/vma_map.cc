@@ -311,6 +311,9 @@ Result<void> VmaMap::insert_merging(const Vma& vma) {
   if (merged.anon.is_none() && joins_before) merged.anon = before->anon;
   if (merged.anon.is_none() && joins_after) merged.anon = after->anon;
   const VirtAddr after_begin = joins_after ? after->range.begin() : VirtAddr(0);
+  // Of a mapping that is partly new all was written (Linux v6.12 mm/vma.c:is_mergeable_vma()).
+  const bool is_tracked = (!joins_before || before->flags.has(VmaFlag::kTracked)) && (!joins_after || after->flags.has(VmaFlag::kTracked));
+  if (!is_tracked) merged.flags = merged.flags.without(VmaFlag::kTracked);
   if (joins_after) merged.range = VirtRange(merged.range.begin(), after->range.end());
   if (!joins_before) return replace(after_begin, merged);
   merged.range = VirtRange(before->range.begin(), merged.range.end());

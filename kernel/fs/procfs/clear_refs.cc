@@ -26,11 +26,10 @@ class ClearRefsFile final : public File {
   }
 
  private:
-  enum What : int { kAll = 1, kPrivate = 2, kOfObjects = 3, kPeak = 5 };
+  enum What : int { kAll = 1, kPrivate = 2, kOfObjects = 3, kWritten = 4, kPeak = 5 };
 
   [[nodiscard]] Result<void> clear(int what) const {
-    if (what < kAll || what > kPeak || (what > kOfObjects && what != kPeak))
-      return fail(Errno::kInval);
+    if (what < kAll || what > kPeak) return fail(Errno::kInval);
     const auto process = identity_.snapshot();
     if (!process) return fail(process.error());
     AddressSpace* const space = (*process)->space;
@@ -45,6 +44,8 @@ class ClearRefsFile final : public File {
       case kOfObjects:
         space->forget_references(AddressSpace::Pages::kOfObjects);
         break;
+      case kWritten:
+        return space->track_writes();
       case kPeak:
         space->reset_peak();
         break;

@@ -60,7 +60,7 @@ void format_flags(const Vma& vma, std::string& out) {
     const char* name;
     bool set;
   };
-  const std::array<Flag, 27> all = {{
+  const std::array<Flag, 28> all = {{
       {"rd", vma.prot.read()},
       {"wr", vma.prot.write()},
       {"ex", vma.prot.exec()},
@@ -83,6 +83,7 @@ void format_flags(const Vma& vma, std::string& out) {
       {"ht", vma.is_huge()},
       {"wf", flags.has(VmaFlag::kWipeOnFork)},
       {"dd", flags.has(VmaFlag::kDontDump)},
+      {"sd", !flags.has(VmaFlag::kTracked)},
       {"hg", flags.has(VmaFlag::kHugePage)},
       {"nh", flags.has(VmaFlag::kNoHugePage)},
       {"mg", flags.has(VmaFlag::kMergeable)},
@@ -166,10 +167,11 @@ void format_table(const TableRecord& table, unsigned slots, FrameNumbers frames,
 std::uint64_t pagemap_word(const PageState& page, FrameNumbers frames) {
   constexpr std::uint64_t kPresent = std::uint64_t{1} << 63, kFile = std::uint64_t{1} << 61,
                           kGuarded = std::uint64_t{1} << 57, kExclusive = std::uint64_t{1} << 56,
+                          kSoftDirty = std::uint64_t{1} << 55,
                           kFrameMask = (std::uint64_t{1} << 55) - 1;
-  const std::uint64_t guarded = page.guarded ? kGuarded : 0;
-  if (!page.present) return guarded;
-  return guarded | kPresent | (page.of_object ? kFile : 0) | (page.exclusive ? kExclusive : 0) |
+  const std::uint64_t marks = (page.guarded ? kGuarded : 0) | (page.soft_dirty ? kSoftDirty : 0);
+  if (!page.present) return marks;
+  return marks | kPresent | (page.of_object ? kFile : 0) | (page.exclusive ? kExclusive : 0) |
          (frames == FrameNumbers::kShown ? page.frame.raw() & kFrameMask : 0);
 }
 

@@ -3,7 +3,9 @@
 // What an observer is told may be of several moments, so it is no part of the outcome; but it is possible, comes from tables that are
 // there, and is exact when all is over.
 #include "explore/scenario.h"
+#include "quire/rmap/migrate.h"
 #include "quire/space/observe.h"
+#include "support/picture.h"
 
 namespace quire::explore {
 namespace {
@@ -122,6 +124,47 @@ void observe_and_unmap(World& w) {
   w.finally([&w, &b] { expect_mappings(w, b, 0, 1); });
 }
 
+// What is written after pages were taken for not written is told, whatever the processor has cached.
+void track_and_write(World& w) {
+  Process& a = w.create("A", 2);
+  w.map(a, 0, kPages);
+  w.fill(a, 0, 2);
+  static_cast<void>(w.fork(a, "B"));
+  w.watch(0, 2);
+  const auto seen = std::make_shared<std::uint64_t>(0);
+  w.actor("A1", [&w, &a] {
+    w.store(a, 0, 0, 60);
+    w.store(a, 0, 0, 70);
+  });
+  w.actor("A2", [&w, &a, seen] {
+    w.act("track", [&a] { return a.space->track_writes() ? "ok" : "failed"; });
+    w.act("read", [&a, seen] { return a.space->read(World::at(0), std::as_writable_bytes(std::span(seen.get(), 1))) ? "ok" : "failed"; });
+  });
+  w.finally([&w, &a, seen] {
+    PageState state;
+    Observer(*a.space).look(World::at(0), {&state, 1});
+    w.expect(state.soft_dirty || *seen == 70, "S0.62: a write that nobody is told of");
+  });
+}
+
+// A page that is on its way to another frame is there.
+void observe_and_move(World& w) {
+  Process& a = w.create("A");
+  w.map(a, 0, kPages);
+  w.fill(a, 0, 2);
+  static_cast<void>(w.fork(a, "B"));
+  w.watch(0, 2);
+  const Pfn pfn = test::path_to(*a.space, World::at(0)).leaf;
+  observer_of(w, a, 2);
+  w.actor("M", [&w, pfn] {
+    w.act("move", [&w, pfn] {
+      static_cast<void>(migrate_frame(w.memory(), pfn));
+      return "done";
+    });
+  });
+  w.finally([&w, &a] { expect_mappings(w, a, 0, 2); });
+}
+
 constexpr WorldConfig kLeafMode{.fork_mode = ForkMode::kLeaf};
 constexpr WorldConfig kCopyMode{.fork_mode = ForkMode::kCopy};
 
@@ -135,6 +178,8 @@ constexpr Scenario kScenarios[] = {
     {"observe_and_fork_copy", "X8", "the same while fork copies the tables", observe_and_fork, kCopyMode},
     {"observe_and_unmap", "X8 R24 R25", "an observer of one process while its relative gives its tables back", observe_and_unmap,
      kLeafMode},
+    {"track_and_write", "S0.62 X16", "writes are tracked from now on while another thread writes", track_and_write},
+    {"observe_and_move", "X8 R14", "an observer of a process while its page is moved", observe_and_move},
 };
 
 }  // namespace

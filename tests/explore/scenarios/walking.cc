@@ -8,7 +8,7 @@
 namespace quire::explore {
 namespace {
 
-constexpr std::uint64_t kMark = std::uint64_t{1} << 57;  // ignored by the processor (Intel SDM 3A table 4-20)
+constexpr std::uint64_t kMark = std::uint64_t{1} << 56;  // ignored by the processor (Intel SDM 3A table 4-20)
 
 std::uint64_t* entry_of(World& w, const Frame& table, Slot slot) {
   return reinterpret_cast<std::uint64_t*>(w.memory().contents(table)) + slot;
