@@ -67,5 +67,20 @@ TEST_P(LockedMemory, SurprisesNobodyWithZerosThatWereThereBefore) {
   expect_clean_audit();
 }
 
+// A copy that merges with the mapping it was made of, and with one beyond it: all of it is unlocked, and counted so.
+// Rows: S0.61 S3.27
+TEST_P(LockedMemory, IsUnlockedWithTheWholeMappingThatACopyOfItJoins) {
+  map("AAAAAA");
+  ASSERT_TRUE(space()->mlock(at(0), PageCount(6).bytes(), LockWhen::kOnFault));
+  constexpr std::uint32_t kFlags = uapi::kMremapMayMove | uapi::kMremapFixed | uapi::kMremapDontUnmap;
+  const ByteCount page = PageCount(1).bytes();
+  const MremapRequest request{
+      .old_address = at(0), .old_length = page, .new_length = page, .flags = kFlags, .new_address = at(1)};
+  ASSERT_TRUE(space()->mremap(request));
+  EXPECT_EQ(space()->usage().mappings, 1U);
+  EXPECT_EQ(space()->usage().locked.raw(), 0U);
+  expect_clean_audit();
+}
+
 }  // namespace
 }  // namespace quire::test

@@ -35,15 +35,18 @@ void Audit::check_space(AddressSpace& space) TA_ATTRIBUTE(no_thread_safety_analy
   visit_table(space, root, VirtAddr(0), Above{}, sums);
 
   if (!space.map_.is_well_formed()) find("map", "map is not well formed; space id", space.id(), 0, 0);
-  std::uint64_t mapped = 0;
+  MappedPages mapped;
   space.map_.for_each([&](const Vma& vma) {
-    mapped += vma.range.pages().raw();
+    mapped.add(vma);
     // Less the private pages that check_leaf() meets.
     if (vma.flags.has(VmaFlag::kHugeReserved)) {
       huge_of(vma.leaf_level()).promised += vma.range.size().raw() / memory_.geometry().span(vma.leaf_level()).raw();
     }
   });
-  if (mapped != space.mapped_.raw()) find("I10", "pages mapped; space id", space.id(), space.mapped_.raw(), mapped);
+  const MappedPages& noted = space.mapped_;
+  if (mapped.all != noted.all) find("I10", "pages mapped; space id", space.id(), noted.all.raw(), mapped.all.raw());
+  if (mapped.locked != noted.locked) find("I10", "pages locked; space id", space.id(), noted.locked.raw(), mapped.locked.raw());
+  if (mapped != noted) find("I10", "pages mapped, by kind; space id", space.id(), noted.data.raw(), mapped.data.raw());
   // What others took out of shared tables or filled into lent ones is counted when the space is asked for its figures.
   const bool may_lag = space.edits_seen_.load() != memory_.edits();
   for (unsigned c = 1; c < kLeafClasses; ++c) {

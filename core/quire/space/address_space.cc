@@ -160,12 +160,12 @@ Usage AddressSpace::usage() {
     usage.rss_file = rss_of(LeafClass::kFile);
     usage.rss_shmem = rss_of(LeafClass::kShmem);
     usage.rss_peak = PageCount(rss_peak_.load());
-    usage.mapped = mapped_;
-    usage.mapped_peak = mapped_peak_ < mapped_ ? mapped_ : mapped_peak_;
-    usage.data = data_;
-    usage.stack = stack_;
-    usage.exec = exec_;
-    usage.locked = locked_;
+    usage.mapped = mapped_.all;
+    usage.mapped_peak = mapped_peak_ < mapped_.all ? mapped_.all : mapped_peak_;
+    usage.data = mapped_.data;
+    usage.stack = mapped_.stack;
+    usage.exec = mapped_.exec;
+    usage.locked = mapped_.locked;
     usage.tables = PageCount(tables_.load());
     usage.mappings = map_.size();
     has_huge = map_.has_any(VmaFlag::kHugeTlb);
@@ -230,33 +230,33 @@ Layout AddressSpace::layout() {
 }
 
 // Linux v6.12 mm/vma.h:vm_stat_account(), is_data_mapping() and friends.
-void AddressSpace::account(const Vma& vma, int sign) {
+void MappedPages::change(const Vma& vma, int sign) {
   const std::uint64_t pages = vma.range.pages().raw();
   auto move = [&](PageCount& total) { total = PageCount(sign > 0 ? total.raw() + pages : total.raw() - pages); };
-  move(mapped_);
-  if (vma.flags.has(VmaFlag::kLocked)) move(locked_);
-  const bool stack = vma.flags.has(VmaFlag::kGrowsDown);
-  if (vma.prot.exec() && !vma.prot.write() && !stack) {
-    move(exec_);
-  } else if (stack) {
-    move(stack_);
+  move(all);
+  if (vma.flags.has(VmaFlag::kLocked)) move(locked);
+  const bool is_stack = vma.flags.has(VmaFlag::kGrowsDown);
+  if (vma.prot.exec() && !vma.prot.write() && !is_stack) {
+    move(exec);
+  } else if (is_stack) {
+    move(stack);
   } else if (is_data(vma.prot, vma.flags)) {
-    move(data_);
+    move(data);
   }
 }
 
 void AddressSpace::commit_map(VmaMap changed, VirtRange range) {
-  if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
-  for (const Vma& vma : map_.overlapping(range)) account(vma.clipped(range), -1);
-  for (const Vma& vma : changed.overlapping(range)) account(vma.clipped(range), 1);
+  if (mapped_peak_ < mapped_.all) mapped_peak_ = mapped_.all;
+  for (const Vma& vma : map_.overlapping(range)) mapped_.remove(vma.clipped(range));
+  for (const Vma& vma : changed.overlapping(range)) mapped_.add(vma.clipped(range));
   map_ = std::move(changed);
-  if (mapped_peak_ < mapped_) mapped_peak_ = mapped_;
+  if (mapped_peak_ < mapped_.all) mapped_peak_ = mapped_.all;
 }
 
 bool AddressSpace::may_expand(PageCount pages, Prot prot, VmaFlags flags) {
-  const PageCount total = mapped_ + pages;
+  const PageCount total = mapped_.all + pages;
   if (total.raw() > limits_.address_space.raw() >> kPageShift) return false;
-  return !is_data(prot, flags) || (data_ + pages).raw() <= limits_.data.raw() >> kPageShift;
+  return !MappedPages::is_data(prot, flags) || (mapped_.data + pages).raw() <= limits_.data.raw() >> kPageShift;
 }
 
 }  // namespace quire

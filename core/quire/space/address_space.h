@@ -130,6 +130,21 @@ struct Usage {
   [[nodiscard]] PageCount rss() const { return rss_anon + rss_file + rss_shmem; }
 };
 
+/// Pages in mappings, by what limits and figures tell apart.
+struct MappedPages {
+  PageCount all, data, stack, exec, locked;
+  void add(const Vma& vma) { change(vma, 1); }
+  void remove(const Vma& vma) { change(vma, -1); }
+  friend bool operator==(const MappedPages&, const MappedPages&) = default;
+  /// What RLIMIT_DATA counts (Linux v6.12 mm/vma.h:is_data_mapping()).
+  [[nodiscard]] static constexpr bool is_data(Prot prot, VmaFlags flags) {
+    return prot.write() && !flags.has_any(VmaFlag::kShared | VmaFlag::kGrowsDown);
+  }
+
+ private:
+  void change(const Vma& vma, int sign);
+};
+
 class AddressSpace {
  public:
   AddressSpace(const AddressSpace&) = delete;
@@ -377,11 +392,6 @@ class AddressSpace {
   Result<void> adopt_edges_locked(VirtRange range) TA_REQ(lock_);
   /// Installs `changed` as the map and moves the page totals of `range` from the old to the new.
   void commit_map(VmaMap changed, VirtRange range) TA_REQ(lock_);
-  void account(const Vma& vma, int sign) TA_REQ(lock_);
-  /// What RLIMIT_DATA counts (Linux v6.12 mm/vma.h:is_data_mapping()).
-  [[nodiscard]] static constexpr bool is_data(Prot prot, VmaFlags flags) {
-    return prot.write() && !flags.has_any(VmaFlag::kShared | VmaFlag::kGrowsDown);
-  }
   /// Whether `pages` more may be mapped under RLIMIT_AS and, if they are data, RLIMIT_DATA (Linux v6.12 mm/mmap.c:may_expand_vm()).
   [[nodiscard]] bool may_expand(PageCount pages, Prot prot, VmaFlags flags) TA_REQ_SHARED(lock_);
   void note_peak();
@@ -417,8 +427,8 @@ class AddressSpace {
   VirtAddr mmap_top_, mmap_floor_;
   Atomic<std::uint8_t> fork_mode_{0};  ///< a ForkMode
   Atomic<std::uint8_t> borrows_{1};
-  PageCount mapped_ TA_GUARDED(lock_), mapped_peak_ TA_GUARDED(lock_), data_ TA_GUARDED(lock_), stack_ TA_GUARDED(lock_),
-      exec_ TA_GUARDED(lock_), locked_ TA_GUARDED(lock_);
+  MappedPages mapped_ TA_GUARDED(lock_);
+  PageCount mapped_peak_ TA_GUARDED(lock_);
 
   unsigned home_ = 0;  ///< the CPU in whose list of spaces it is
   AddressSpace* next_space_ = nullptr;  ///< guarded by that list's lock

@@ -280,11 +280,7 @@ void AddressSpace::copy_state_from(AddressSpace& parent) {
   layout_ = parent.layout_;
   brk_ = parent.brk_;
   mapped_ = parent.mapped_;
-  mapped_peak_ = parent.mapped_;
-  data_ = parent.data_;
-  stack_ = parent.stack_;
-  exec_ = parent.exec_;
-  locked_ = parent.locked_;
+  mapped_peak_ = parent.mapped_.all;
 }
 
 // DONTFORK mappings are not the child's, WIPEONFORK ones are empty in it; a locked mapping is not locked in it (man7 mlock(2)), a

@@ -18,7 +18,7 @@ VmaFlags lock_flags(LockWhen when) {
 
 bool AddressSpace::may_lock(PageCount pages, VmaFlags flags) {
   return !flags.has(VmaFlag::kLocked) || limits_.locked.raw() == Limits::kInfinity ||
-         (locked_ + pages).raw() <= limits_.locked.raw() >> kPageShift;
+         (mapped_.locked + pages).raw() <= limits_.locked.raw() >> kPageShift;
 }
 
 Result<void> AddressSpace::mlock(VirtAddr address, ByteCount length, LockWhen when) {
@@ -38,7 +38,7 @@ Result<void> AddressSpace::lock_range(VirtAddr address, ByteCount raw_length, Vm
     if (lock.has(VmaFlag::kLocked)) {
       if (limits_.locked.raw() == 0) return fail(Errno::kPerm);
       const std::uint64_t limit = limits_.locked.raw() >> kPageShift;
-      std::uint64_t wanted = locked_.raw() + pages_of(length).raw();
+      std::uint64_t wanted = mapped_.locked.raw() + pages_of(length).raw();
       if (wanted > limit && end) {
         // What is locked already is not asked for again.
         for (const Vma& vma : map_.overlapping(VirtRange(begin, *end))) {
@@ -108,7 +108,7 @@ Result<void> AddressSpace::mlockall(std::uint32_t flags) {
     ExclusiveGuard guard(lock_);
     if (limits_.locked.raw() == 0) return fail(Errno::kPerm);
     const bool now = (flags & uapi::kMclCurrent) != 0;
-    if (now && mapped_.raw() > limits_.locked.raw() >> kPageShift) return fail(Errno::kNoMem);
+    if (now && mapped_.all.raw() > limits_.locked.raw() >> kPageShift) return fail(Errno::kNoMem);
     if (now) QUIRE_CHECK(set_lock_locked(all, lock, Holes::kPass));
     future_flags_ = (flags & uapi::kMclFuture) != 0 ? lock : VmaFlags();
     if (!now) return {};

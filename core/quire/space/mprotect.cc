@@ -135,10 +135,10 @@ Result<void> AddressSpace::mprotect_locked(VirtRange asked, std::uint32_t grows,
       error = Errno::kAcces;
       break;
     }
-    if (is_data(prot, vma.flags) && !is_data(vma.prot, vma.flags)) {
+    if (MappedPages::is_data(prot, vma.flags) && !MappedPages::is_data(vma.prot, vma.flags)) {
       const PageCount pages = VirtRange(stop, part_end).pages();
       new_data += pages;
-      if ((data_ + new_data).raw() > limits_.data.raw() >> kPageShift && may_expand(pages, vma.prot, vma.flags)) {
+      if ((mapped_.data + new_data).raw() > limits_.data.raw() >> kPageShift && may_expand(pages, vma.prot, vma.flags)) {
         error = Errno::kNoMem;
         break;
       }

@@ -206,8 +206,10 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   // Merged before the old mapping is unlocked, perhaps with it: then it stays one, unlocked and with its pages.
   VmaMap changed = keeps_old ? map_ : without_old;
   QUIRE_CHECK(changed.insert_merging(moved));
+  VirtRange altered = moved.range;
   if (keeps_old) {
     Vma left = *changed.find(vma.range.begin());
+    if (left.range.contains(moved.range)) altered = left.range;  // and what lies beyond
     if (left.range == vma.range && vma.range == from) left.anon = AnonTag();
     left.flags = left.flags.without(kLockedFlags);
     QUIRE_CHECK(changed.replace(left.range.begin(), left));
@@ -230,7 +232,7 @@ Result<VirtAddr> AddressSpace::move_locked(const Vma& vma, const MremapRequest& 
   // Flushed before anything new can be mapped, or a page faulted in, at the old place.
   gather.finish();
   commit_map(std::move(without_old), keeps_old ? vma.range : from);
-  commit_map(std::move(changed), moved.range);
+  commit_map(std::move(changed), altered);
   return to;
 }
 
