@@ -30,8 +30,9 @@ enum class Kind : std::uint8_t {
   kName,  ///< names of anonymous memory
   kRemapPages,  ///< remap_file_pages
   kWatch,       ///< mappings whose faults somebody else resolves
+  kTrack,       ///< all pages count as not written
 };
-inline constexpr unsigned kKinds = 19;
+inline constexpr unsigned kKinds = 20;
 
 struct Operation {
   std::uint8_t kind = 0;   ///< weighed, not an index: see Runner

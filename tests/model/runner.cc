@@ -16,11 +16,11 @@ namespace {
 constexpr const char* kNames[kKinds] = {"mmap", "munmap", "mprotect", "madvise", "brk",
                                         "load", "store",  "fetch",    "read",    "write",
                                         "fork", "exit",   "limits",   "mremap",  "lock",  "ask",    "name",
-                                        "remap pages", "watch"};
+                                        "remap pages", "watch", "track"};
 
 /// How many of 256 operations are of each kind, in the order of Kind.
-constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 44, 50, 6,
-                                                       6,  8,  12, 8, 4, 14, 6,  3, 2, 1, 4};
+constexpr std::array<std::uint8_t, kKinds> kWeights = {28, 16, 20, 18, 6, 43, 50, 6,
+                                                       6,  8,  12, 8, 4, 14, 6,  3, 2, 1, 4, 1};
 
 Kind kind_of(std::uint8_t raw) {
   unsigned sum = 0;
@@ -265,6 +265,9 @@ void Runner::step(const Operation& operation) {
     case Kind::kWatch:
       watch(place, operation);
       break;
+    case Kind::kTrack:
+      track(place);
+      break;
   }
   if (place.space && place.resolver) place.resolver->tell();
   if (ok() && place.space && counts_.steps % 16 == 0) compare_maps(place);
@@ -323,6 +326,7 @@ void Runner::access(Place& place, const Operation& operation, Kind kind) {
     fail("outcome of the access is " + std::to_string(static_cast<int>(got)) + ", expected " +
          std::to_string(static_cast<int>(wanted)));
   }
+  if (done && kind == Kind::kStore) expect_written(place, at, size);
 }
 
 // The accessors of the address space itself stop at the first byte that cannot be had.
@@ -354,6 +358,7 @@ void Runner::bulk(Place& place, const Operation& operation, Kind kind) {
       return;
     }
   }
+  if (kind == Kind::kWrite) expect_written(place, at, size);
 }
 
 void Runner::fork(Place& place, const Operation& operation) {

@@ -87,6 +87,8 @@ class Runner {
   void remap_pages(Place& place, const Operation& operation);
   void watch(Place& place, const Operation& operation);
   void guard(Place& place, VirtRange range, std::uint16_t detail);
+  void track(Place& place);
+  void expect_written(const Place& place, std::uint64_t at, std::uint64_t size);
   void make_good(Place& place, std::uint64_t begin, std::uint64_t bytes);
 
   [[nodiscard]] std::uint64_t window_offset(const Operation& operation) const;
