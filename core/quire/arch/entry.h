@@ -122,7 +122,7 @@ class Entry {
     return static_cast<LeafClass>((bits_ >> kClassShift) & 3);
   }
   /// Whether it counts as a leaf of its class: it names a frame, or stands in the place of such a leaf (I10).
-  [[nodiscard]] constexpr bool is_counted() const { return names_frame() || leaf_class() != LeafClass::kNone; }
+  [[nodiscard, gnu::always_inline]] constexpr bool is_counted() const { return names_frame() || leaf_class() != LeafClass::kNone; }
   /// A leaf whose frame is this address space's own (copy-on-write), as opposed to one of a shared object.
   [[nodiscard]] constexpr bool is_private_leaf() const { return leaf_class() == LeafClass::kAnon; }
   /// The same, and hardware may use it: one test for what nearly every leaf of a program is.

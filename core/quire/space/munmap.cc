@@ -21,7 +21,7 @@ Result<void> AddressSpace::munmap_locked(VirtAddr address, ByteCount length) {
   const VirtRange range(address, *rounded);
   const Vma* first = map_.first_ending_above(address);
   if (first == nullptr || !first->range.overlaps(range)) return {};
-  QUIRE_CHECK(adopt_edges_locked(range));
+  if (first->range != range) QUIRE_CHECK(adopt_edges_locked(range));  // what goes whole has no edges
   VmaMap changed = map_;
   QUIRE_CHECK(changed.erase_range(range));
   if (changed.size() > map_.size() && changed.size() > limits_.max_map_count) return fail(Errno::kNoMem);
