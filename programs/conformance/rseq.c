@@ -94,8 +94,9 @@ static void on_signal(int signal) {
   ++signals;
 }
 
+/// And again, since the first may come before the sequence begins; 0: no more.
 static void alarm_in(long us) {
-  struct itimerval when = {.it_value = {.tv_usec = us}};
+  struct itimerval when = {.it_value = {.tv_usec = us}, .it_interval = {.tv_usec = us}};
   setitimer(ITIMER_REAL, &when, NULL);
 }
 
@@ -107,6 +108,7 @@ static void sequences(void) {
   alarm_in(20000);
   const int aborted = spin(&area, &section, 1L << 60, 0);
   while (signals == 0) milliseconds(1);
+  alarm_in(0);
   fact("a signal, or another's turn: aborted %d, announced %d", aborted, area.rseq_cs != 0);
   // Another process on the same CPU takes its turns.
   cpu_set_t one;
