@@ -7,12 +7,12 @@
 
 namespace quire {
 
-/// Up to Size−1 characters; what does not fit is cut.
-template <std::size_t Size>
+/// Up to kSize−1 characters; what does not fit is cut.
+template <std::size_t kSize>
 class Text {
  public:
   Text& add(const char* text) {
-    while (*text != '\0' && length_ + 1 < Size) data_[length_++] = *text++;
+    while (*text != '\0' && length_ + 1 < kSize) data_[length_++] = *text++;
     data_[length_] = '\0';
     return *this;
   }
@@ -26,7 +26,7 @@ class Text {
   [[nodiscard]] const char* c_str() const { return data_; }
 
  private:
-  char data_[Size] = {};
+  char data_[kSize] = {};
   std::size_t length_ = 0;
 };
 
