@@ -28,7 +28,7 @@ ALLOWED_FOR = {
     ],
     "hardware sets a bit between a look and an exchange: the simulated CPUs do so only at yield points": [
         "while (!exchange_in_place(table, slot, entry, entry.as_migration()))",
-        "while (!exchange_in_place(table, slot, entry, entry.as_poison()))",
+        "while (!exchange_in_place(table, slot, entry, poison_of(entry, page)))",
         "while (!remove_in_place(table, slot, entry))",
     ],
     "a page's last entry, and its object with it, goes between a look and a lookup": [
@@ -46,6 +46,7 @@ ALLOWED_FOR = {
     "the compiler's own: an entry to a function that was also inlined, and clean-ups": [
         "void add_share(Frame& table) {",
         "Errno move(MemoryManager& memory, Frame& from, FrameReservation& target) {",
+        "void take_from_others(MemoryManager& memory, Frame& page, const Frame& keeper) {",
         "gather.flush_range(VirtRange(VirtAddr(0), memory_.geometry().user_top()), FlushRequest::Depth::kTablesToo);",
     ],
 }

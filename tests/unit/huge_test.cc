@@ -2,6 +2,8 @@
 #include <array>
 #include <vector>
 
+#include "quire/rmap/migrate.h"
+#include "quire/rmap/poison.h"
 #include "quire/space/hold.h"
 #include "quire/space/observe.h"
 #include "support/huge.h"
@@ -234,6 +236,17 @@ TEST_P(Huge, PagesAreObserved) {
   EXPECT_TRUE(pages[1].present);
   EXPECT_FALSE(pages[1].exclusive);
   EXPECT_EQ(pages[1].mappings, 2U);
+}
+
+TEST_P(Huge, PagesAreNeitherMovedNorPoisoned) {
+  set_pool(1);
+  map_pages(space(), 0, kHuge, kPrivate);
+  poke(space(), 3, 7);
+  const Pfn pfn = path_to(*space(), at(0)).leaf;
+  EXPECT_FALSE(migrate_frame(memory(), pfn));
+  EXPECT_EQ(poison_frame(memory(), pfn).error(), Errno::kBusy);
+  EXPECT_EQ(path_to(*space(), at(0)).leaf, pfn);
+  EXPECT_EQ(peek(space(), 3), 7U);
 }
 
 // Linux v6.12 Documentation/admin-guide/mm/hugetlbpage.rst: nr_overcommit_hugepages
