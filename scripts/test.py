@@ -149,7 +149,10 @@ def project(log, quick):
 def end_to_end(log, quick):
     if not (build(log, "release", "command") and build(log, "kernel")):
         return FAILED
-    return pytest(log, "e2e", "-n", GUESTS, "tests/e2e", "-m", "not slow and not long" if quick else "not long")
+    wanted = "not slow and not long" if quick else "not long"
+    tally = pytest(log, "e2e", "-n", GUESTS, "tests/e2e", "-m", f"{wanted} and not alone")
+    tally += pytest(log, "e2e_alone", "tests/e2e", "-m", f"{wanted} and alone")
+    return tally
 
 
 def programs(log, quick):

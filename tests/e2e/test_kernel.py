@@ -12,6 +12,7 @@ from conftest import BUSYBOX
 
 
 
+@pytest.mark.alone
 def test_later_runs_start_the_program_within_300_ms(kernel):
     kernel("run", "--", BUSYBOX, "true")
     times = []
@@ -106,6 +107,7 @@ def test_out_of_memory_kills_the_largest_and_says_so(kernel):
     assert result.returncode == 0
 
 
+@pytest.mark.alone
 def test_more_cpus_than_the_host_has_do_not_spin(kernel):
     """A virtual CPU that waits for a lock whose holder the host does not run halts: four cost hardly more of the host's time than one."""
 
