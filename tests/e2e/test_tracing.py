@@ -52,17 +52,21 @@ kill $program; wait $program; echo $?
 
 
 def test_the_death_of_strace_in_the_middle_of_it_leaves_nothing_behind(kernel):
+    """Not all of the storm ends by itself: a signal that strace had heard of and not passed on is lost, as on Linux."""
     storm = "i=0; while [ $i -lt 40 ]; do (true & true; wait) & i=$((i+1)); done; wait"
     script = f"""
 for delay in 1 3 5 7; do
   strace -f -o /dev/null /bin/busybox sh -c '{storm}' & tracer=$!
   sleep 0.$delay; kill -9 $tracer; wait $tracer
 done 2> /dev/null
-until [ $(ls /proc | grep -c '^[0-9]') -le 4 ]; do sleep 0.1; done
+sleep 1
+cat /proc/[0-9]*/status 2> /dev/null | grep TracerPid | sort -u
+kill -KILL -1
+until [ $(ls /proc 2> /dev/null | grep -c '^[0-9]') -le 4 ]; do sleep 0.1; done
 echo alone
 """
     result = kernel("run", "-v", "-c", "4", "--", "/bin/busybox", "sh", "-c", script)
-    assert (result.stdout, result.returncode) == (b"alone\n", 0)
+    assert (result.stdout, result.returncode) == (b"TracerPid:\t0\nalone\n", 0)
     assert b"audit: 0 tables and 0 leaves seen, 0 findings" in result.stderr
 
 
