@@ -163,6 +163,7 @@ def test_a_command_in_the_background_is_not_stopped(quire):
     child.close(force=True)
 
 
+@pytest.mark.alone
 def test_control_c_ends_a_program_whose_screen_takes_nothing(kernel, shared_path):
     """Nothing is read from the terminal until the file is there, which is made after `yes` has ended."""
     child = kernel.on_terminal("run", "--rwdir", shared_path, "--", BUSYBOX, "sh", "-c",
